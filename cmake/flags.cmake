@@ -1,0 +1,16 @@
+# Compiler flags shared by every target. Never -ffast-math; no contraction of a*b+c behind our back: the same
+# source must give the same bits (docs/numerics.md).
+add_library(ilora_flags INTERFACE)
+target_compile_options(ilora_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor -ffp-contract=off)
+if(ILORA_WERROR)
+  target_compile_options(ilora_flags INTERFACE -Werror)
+endif()
+if(ILORA_NATIVE)
+  target_compile_options(ilora_flags INTERFACE -march=native)
+endif()
+if(ILORA_SANITIZE)
+  target_compile_options(ilora_flags INTERFACE -fsanitize=${ILORA_SANITIZE} -fno-omit-frame-pointer)
+  target_link_options(ilora_flags INTERFACE -fsanitize=${ILORA_SANITIZE})
+endif()
+target_include_directories(ilora_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+target_compile_definitions(ilora_flags INTERFACE ILORA_VERSION="${PROJECT_VERSION}")

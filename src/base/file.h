@@ -1,0 +1,41 @@
+// Files: mapped for reading, written atomically.
+#pragma once
+
+#include <cstddef>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace ilora {
+
+// A whole file mapped read-only. Throws Error(kFile) where it is missing or unreadable. Movable, not copyable.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+std::string read_file(const std::filesystem::path& path);
+
+// Writes to a temporary file beside `path`, syncs it and renames it over `path`: a reader sees the old content or
+// the new, never a part; on failure (a full disk, say) the old file stays and Error(kFile) is thrown.
+void write_file_atomic(const std::filesystem::path& path, std::string_view content);
+
+void append_line(const std::filesystem::path& path, std::string_view line);  // adds '\n'
+void make_folder(const std::filesystem::path& path);                         // with its parents
+
+}  // namespace ilora

@@ -1,0 +1,37 @@
+// Parallel loops over OpenMP's pool, the same that oneDNN uses: one pool, never oversubscribed.
+//
+// Work is cut into chunks of a constant size, so what a chunk computes does not depend on the thread count; a
+// reduction writes one partial result per chunk and adds them in order.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "base/error.h"
+
+namespace ilora {
+
+int max_threads();
+void set_threads(int count);  // count >= 1
+
+namespace detail {
+void run_chunks(int64_t chunks, void (*body)(void*, int64_t), void* context);
+}  // namespace detail
+
+// Calls body(begin, end) for consecutive chunks of [0, count), in parallel. An exception of a chunk is rethrown
+// here. Inside another parallel loop it runs serially.
+template <class Body>
+void parallel_for(int64_t count, int64_t chunk, Body&& body) {
+  ILORA_CHECK(chunk > 0);
+  if (count <= 0) return;
+  const int64_t chunks = (count + chunk - 1) / chunk;
+  auto run = [&](int64_t c) { body(c * chunk, std::min(count, (c + 1) * chunk)); };
+  if (chunks == 1) {
+    run(0);
+    return;
+  }
+  using Run = decltype(run);
+  detail::run_chunks(chunks, [](void* context, int64_t c) { (*static_cast<Run*>(context))(c); }, &run);
+}
+
+}  // namespace ilora

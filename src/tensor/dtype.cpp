@@ -1,0 +1,66 @@
+#include "tensor/dtype.h"
+
+#include <cmath>
+
+#include "base/error.h"
+
+namespace ilora {
+
+const char* dtype_name(DType dtype) {
+  switch (dtype) {
+    case DType::kF32: return "F32";
+    case DType::kF16: return "F16";
+    case DType::kBF16: return "BF16";
+    case DType::kF64: return "F64";
+    case DType::kC128: return "C128";
+    case DType::kI32: return "I32";
+    case DType::kQ8_0: return "Q8_0";
+    case DType::kQ4_0: return "Q4_0";
+    case DType::kQ4_1: return "Q4_1";
+  }
+  return "?";
+}
+
+int64_t dtype_bytes(DType dtype, int64_t count) {
+  constexpr int64_t kBlock = 32;
+  switch (dtype) {
+    case DType::kF16:
+    case DType::kBF16: return 2 * count;
+    case DType::kF32:
+    case DType::kI32: return 4 * count;
+    case DType::kF64: return 8 * count;
+    case DType::kC128: return 16 * count;
+    case DType::kQ8_0: ILORA_CHECK(count % kBlock == 0); return count / kBlock * 34;
+    case DType::kQ4_0: ILORA_CHECK(count % kBlock == 0); return count / kBlock * 18;
+    case DType::kQ4_1: ILORA_CHECK(count % kBlock == 0); return count / kBlock * 20;
+  }
+  return 0;
+}
+
+float to_float(Float16 x) {
+  const uint32_t sign = static_cast<uint32_t>(x.bits & 0x8000u) << 16;
+  const uint32_t exponent = (x.bits >> 10) & 0x1fu;
+  const uint32_t mantissa = x.bits & 0x3ffu;
+  if (exponent == 0) {  // zero or subnormal: mantissa * 2^-24
+    const float value = std::ldexp(static_cast<float>(mantissa), -24);
+    return sign != 0 ? -value : value;
+  }
+  if (exponent == 31) return std::bit_cast<float>(sign | 0x7f800000u | (mantissa << 13));
+  return std::bit_cast<float>(sign | ((exponent + 112) << 23) | (mantissa << 13));
+}
+
+Float16 to_float16(float x) {
+  const uint32_t bits = std::bit_cast<uint32_t>(x);
+  const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
+  const uint32_t magnitude = bits & 0x7fffffffu;
+  if (magnitude > 0x7f800000u) return {static_cast<uint16_t>(sign | 0x7e00u)};
+  if (magnitude >= 0x477ff000u) return {static_cast<uint16_t>(sign | 0x7c00u)};  // rounds to infinity
+  if (magnitude < 0x38800000u) {                                                 // subnormal in half precision
+    const float scaled = std::bit_cast<float>(magnitude) * 0x1p24f;
+    return {static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(scaled)))};
+  }
+  const uint32_t rounded = magnitude + 0xfffu + ((magnitude >> 13) & 1u);
+  return {static_cast<uint16_t>(sign | ((rounded - 0x38000000u) >> 13))};
+}
+
+}  // namespace ilora
