@@ -1,6 +1,7 @@
 // The one exception type of the library, and the check for programmer errors.
 //
-// A message reads `[thing] expected X, got Y (where)`; the hint says what to do next. Nothing below main() exits.
+// A message reads `[thing] expected X, got Y (where)`; the hint says what to do next. Nothing below
+// main() exits.
 #pragma once
 
 #include <fmt/format.h>
@@ -34,13 +35,14 @@ class Error : public std::runtime_error {
   std::string hint_;
 };
 
-[[noreturn]] void check_failed(const char* condition, const char* file, int line, const std::string& message);
+[[noreturn]] void check_failed(const char* condition, const char* file, int line,
+                               const std::string& message);
 
 }  // namespace ilora
 
 // For programmer errors only: never reachable from user input.
-#define ILORA_CHECK(condition, ...)                                                          \
-  do {                                                                                       \
-    if (!(condition)) [[unlikely]]                                                           \
-      ::ilora::check_failed(#condition, __FILE__, __LINE__, ::fmt::format("" __VA_ARGS__));  \
+#define ILORA_CHECK(condition, ...)                                                         \
+  do {                                                                                      \
+    if (!(condition)) [[unlikely]]                                                          \
+      ::ilora::check_failed(#condition, __FILE__, __LINE__, ::fmt::format("" __VA_ARGS__)); \
   } while (false)

@@ -17,9 +17,11 @@ namespace {
 [[noreturn]] void fail(const std::string& verb, const std::filesystem::path& path, int code) {
   std::string hint;
   if (code == ENOENT) hint = "Check the path: there is no such file.";
-  if (code == ENOSPC || code == EFBIG || code == EDQUOT) hint = "Free some space on that disk and go on.";
+  if (code == ENOSPC || code == EFBIG || code == EDQUOT)
+    hint = "Free some space on that disk and go on.";
   if (code == EACCES) hint = "Check the permissions.";
-  throw Error(ErrorKind::kFile, fmt::format("[file] cannot {} {}: {}", verb, path.string(), std::strerror(code)),
+  throw Error(ErrorKind::kFile,
+              fmt::format("[file] cannot {} {}: {}", verb, path.string(), std::strerror(code)),
               hint);
 }
 
@@ -45,7 +47,7 @@ void write_all(int fd, std::string_view content, const std::filesystem::path& pa
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) fail("open", path, errno);
-  struct stat info{};
+  struct stat info {};
   if (::fstat(file.fd, &info) != 0) fail("read", path, errno);
   if (S_ISDIR(info.st_mode)) fail("read", path, EISDIR);
   size_ = static_cast<size_t>(info.st_size);
@@ -60,7 +62,9 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);

@@ -9,7 +9,8 @@
 
 namespace ilora {
 
-// A whole file mapped read-only. Throws Error(kFile) where it is missing or unreadable. Movable, not copyable.
+// A whole file mapped read-only. Throws Error(kFile) where it is missing or unreadable. Movable,
+// not copyable.
 class MappedFile {
  public:
   MappedFile() = default;
@@ -31,8 +32,9 @@ class MappedFile {
 
 std::string read_file(const std::filesystem::path& path);
 
-// Writes to a temporary file beside `path`, syncs it and renames it over `path`: a reader sees the old content or
-// the new, never a part; on failure (a full disk, say) the old file stays and Error(kFile) is thrown.
+// Writes to a temporary file beside `path`, syncs it and renames it over `path`: a reader sees the
+// old content or the new, never a part; on failure (a full disk, say) the old file stays and
+// Error(kFile) is thrown.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
 void append_line(const std::filesystem::path& path, std::string_view line);  // adds '\n'

@@ -6,8 +6,12 @@
 
 namespace ilora {
 
-int max_threads() { return omp_get_max_threads(); }
-void set_threads(int count) { omp_set_num_threads(std::max(1, count)); }
+int max_threads() {
+  return omp_get_max_threads();
+}
+void set_threads(int count) {
+  omp_set_num_threads(std::max(1, count));
+}
 
 namespace detail {
 

@@ -1,7 +1,7 @@
 // Parallel loops over OpenMP's pool, the same that oneDNN uses: one pool, never oversubscribed.
 //
-// Work is cut into chunks of a constant size, so what a chunk computes does not depend on the thread count; a
-// reduction writes one partial result per chunk and adds them in order.
+// Work is cut into chunks of a constant size, so what a chunk computes does not depend on the
+// thread count; a reduction writes one partial result per chunk and adds them in order.
 #pragma once
 
 #include <algorithm>
@@ -18,8 +18,8 @@ namespace detail {
 void run_chunks(int64_t chunks, void (*body)(void*, int64_t), void* context);
 }  // namespace detail
 
-// Calls body(begin, end) for consecutive chunks of [0, count), in parallel. An exception of a chunk is rethrown
-// here. Inside another parallel loop it runs serially.
+// Calls body(begin, end) for consecutive chunks of [0, count), in parallel. An exception of a chunk
+// is rethrown here. Inside another parallel loop it runs serially.
 template <class Body>
 void parallel_for(int64_t count, int64_t chunk, Body&& body) {
   ILORA_CHECK(chunk > 0);
@@ -31,7 +31,8 @@ void parallel_for(int64_t count, int64_t chunk, Body&& body) {
     return;
   }
   using Run = decltype(run);
-  detail::run_chunks(chunks, [](void* context, int64_t c) { (*static_cast<Run*>(context))(c); }, &run);
+  detail::run_chunks(
+      chunks, [](void* context, int64_t c) { (*static_cast<Run*>(context))(c); }, &run);
 }
 
 }  // namespace ilora

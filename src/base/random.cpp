@@ -22,7 +22,8 @@ std::vector<int64_t> Random::permutation(int64_t count) const {
   std::vector<int64_t> order(static_cast<size_t>(count));
   std::iota(order.begin(), order.end(), int64_t{0});
   for (int64_t i = count - 1; i > 0; --i) {
-    const auto j = static_cast<int64_t>(below(static_cast<uint64_t>(i), static_cast<uint64_t>(i) + 1));
+    const auto j =
+        static_cast<int64_t>(below(static_cast<uint64_t>(i), static_cast<uint64_t>(i) + 1));
     std::swap(order[static_cast<size_t>(i)], order[static_cast<size_t>(j)]);
   }
   return order;

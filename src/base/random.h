@@ -1,5 +1,5 @@
-// Counter-based random numbers: every draw is a function of (seed, stream, counter), so nothing depends on how many
-// draws came before, and resuming needs no state but a counter.
+// Counter-based random numbers: every draw is a function of (seed, stream, counter), so nothing
+// depends on how many draws came before, and resuming needs no state but a counter.
 #pragma once
 
 #include <cstdint>
@@ -7,7 +7,8 @@
 
 namespace ilora {
 
-// A 64-bit finaliser (Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014, SplitMix64).
+// A 64-bit finaliser (Steele et al., "Fast splittable pseudorandom number generators", OOPSLA 2014,
+// SplitMix64).
 constexpr uint64_t mix64(uint64_t z) {
   z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
   z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
@@ -19,7 +20,15 @@ constexpr uint64_t hash_combine(uint64_t hash, uint64_t value) {
   return mix64(hash + 0x9e3779b97f4a7c15ULL * (value + 1));
 }
 
-enum class Stream : uint64_t { kAdapterInit = 1, kDataOrder, kMemory, kDropout, kSampling, kSuite, kTest };
+enum class Stream : uint64_t {
+  kAdapterInit = 1,
+  kDataOrder,
+  kMemory,
+  kDropout,
+  kSampling,
+  kSuite,
+  kTest
+};
 
 class Random {
  public:
@@ -27,7 +36,9 @@ class Random {
       : key_(hash_combine(hash_combine(mix64(seed), static_cast<uint64_t>(stream)), substream)) {}
 
   uint64_t bits(uint64_t counter) const { return hash_combine(key_, counter); }
-  double uniform(uint64_t counter) const { return static_cast<double>(bits(counter) >> 11) * 0x1p-53; }  // [0, 1)
+  double uniform(uint64_t counter) const {
+    return static_cast<double>(bits(counter) >> 11) * 0x1p-53;
+  }                                                        // [0, 1)
   uint64_t below(uint64_t counter, uint64_t bound) const;  // 0 .. bound-1, bound > 0
   double normal(uint64_t counter) const;                   // mean 0, variance 1 (Box-Muller)
   // A permutation of 0 .. count-1 (Fisher-Yates).

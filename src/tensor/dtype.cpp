@@ -8,15 +8,24 @@ namespace ilora {
 
 const char* dtype_name(DType dtype) {
   switch (dtype) {
-    case DType::kF32: return "F32";
-    case DType::kF16: return "F16";
-    case DType::kBF16: return "BF16";
-    case DType::kF64: return "F64";
-    case DType::kC128: return "C128";
-    case DType::kI32: return "I32";
-    case DType::kQ8_0: return "Q8_0";
-    case DType::kQ4_0: return "Q4_0";
-    case DType::kQ4_1: return "Q4_1";
+    case DType::kF32:
+      return "F32";
+    case DType::kF16:
+      return "F16";
+    case DType::kBF16:
+      return "BF16";
+    case DType::kF64:
+      return "F64";
+    case DType::kC128:
+      return "C128";
+    case DType::kI32:
+      return "I32";
+    case DType::kQ8_0:
+      return "Q8_0";
+    case DType::kQ4_0:
+      return "Q4_0";
+    case DType::kQ4_1:
+      return "Q4_1";
   }
   return "?";
 }
@@ -25,14 +34,24 @@ int64_t dtype_bytes(DType dtype, int64_t count) {
   constexpr int64_t kBlock = 32;
   switch (dtype) {
     case DType::kF16:
-    case DType::kBF16: return 2 * count;
+    case DType::kBF16:
+      return 2 * count;
     case DType::kF32:
-    case DType::kI32: return 4 * count;
-    case DType::kF64: return 8 * count;
-    case DType::kC128: return 16 * count;
-    case DType::kQ8_0: ILORA_CHECK(count % kBlock == 0); return count / kBlock * 34;
-    case DType::kQ4_0: ILORA_CHECK(count % kBlock == 0); return count / kBlock * 18;
-    case DType::kQ4_1: ILORA_CHECK(count % kBlock == 0); return count / kBlock * 20;
+    case DType::kI32:
+      return 4 * count;
+    case DType::kF64:
+      return 8 * count;
+    case DType::kC128:
+      return 16 * count;
+    case DType::kQ8_0:
+      ILORA_CHECK(count % kBlock == 0);
+      return count / kBlock * 34;
+    case DType::kQ4_0:
+      ILORA_CHECK(count % kBlock == 0);
+      return count / kBlock * 18;
+    case DType::kQ4_1:
+      ILORA_CHECK(count % kBlock == 0);
+      return count / kBlock * 20;
   }
   return 0;
 }
@@ -54,8 +73,9 @@ Float16 to_float16(float x) {
   const auto sign = static_cast<uint16_t>((bits >> 16) & 0x8000u);
   const uint32_t magnitude = bits & 0x7fffffffu;
   if (magnitude > 0x7f800000u) return {static_cast<uint16_t>(sign | 0x7e00u)};
-  if (magnitude >= 0x477ff000u) return {static_cast<uint16_t>(sign | 0x7c00u)};  // rounds to infinity
-  if (magnitude < 0x38800000u) {                                                 // subnormal in half precision
+  if (magnitude >= 0x477ff000u)
+    return {static_cast<uint16_t>(sign | 0x7c00u)};  // rounds to infinity
+  if (magnitude < 0x38800000u) {                     // subnormal in half precision
     const float scaled = std::bit_cast<float>(magnitude) * 0x1p24f;
     return {static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(scaled)))};
   }

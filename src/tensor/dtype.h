@@ -7,7 +7,8 @@
 
 namespace ilora {
 
-// kF64 and kC128 exist for tests alone: the reference kernels run in them as the oracle of every gradient.
+// kF64 and kC128 exist for tests alone: the reference kernels run in them as the oracle of every
+// gradient.
 enum class DType : uint8_t { kF32, kF16, kBF16, kF64, kC128, kI32, kQ8_0, kQ4_0, kQ4_1 };
 
 const char* dtype_name(DType dtype);
@@ -21,7 +22,9 @@ struct Float16 {
   uint16_t bits = 0;
 };
 
-inline float to_float(BFloat16 x) { return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16); }
+inline float to_float(BFloat16 x) {
+  return std::bit_cast<float>(static_cast<uint32_t>(x.bits) << 16);
+}
 
 // Round to nearest, ties to even; a NaN stays a (quiet) NaN.
 inline BFloat16 to_bfloat16(float x) {

@@ -5,7 +5,8 @@
 
 namespace ilora {
 
-Tensor::Tensor(void* memory, DType type, std::initializer_list<int64_t> dims) : data(memory), dtype(type) {
+Tensor::Tensor(void* memory, DType type, std::initializer_list<int64_t> dims)
+    : data(memory), dtype(type) {
   ILORA_CHECK(dims.size() <= kMaxRank);
   rank = static_cast<int>(dims.size());
   std::copy(dims.begin(), dims.end(), shape.begin());
@@ -42,7 +43,8 @@ std::string Tensor::describe() const {
 }
 
 Tensor Tensor::rows(int64_t begin, int64_t end) const {
-  ILORA_CHECK(rank >= 1 && begin >= 0 && begin <= end && end <= shape[0], "rows {}..{} of {}", begin, end, describe());
+  ILORA_CHECK(rank >= 1 && begin >= 0 && begin <= end && end <= shape[0], "rows {}..{} of {}",
+              begin, end, describe());
   Tensor view = *this;
   view.data = static_cast<std::byte*>(data) + dtype_bytes(dtype, begin * stride[0]);
   view.shape[0] = end - begin;
@@ -50,8 +52,8 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
 }
 
 Tensor Tensor::columns(int64_t begin, int64_t end) const {
-  ILORA_CHECK(rank == 2 && begin >= 0 && begin <= end && end <= shape[1], "columns {}..{} of {}", begin, end,
-              describe());
+  ILORA_CHECK(rank == 2 && begin >= 0 && begin <= end && end <= shape[1], "columns {}..{} of {}",
+              begin, end, describe());
   Tensor view = *this;
   view.data = static_cast<std::byte*>(data) + dtype_bytes(dtype, begin * stride[1]);
   view.shape[1] = end - begin;

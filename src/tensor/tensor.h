@@ -1,5 +1,6 @@
-// A tensor is a view: a pointer, a shape, strides and an element type, passed by value. It owns nothing and is never
-// a member of a class that outlives its memory; owners are Buffer (below) and Arena.
+// A tensor is a view: a pointer, a shape, strides and an element type, passed by value. It owns
+// nothing and is never a member of a class that outlives its memory; owners are Buffer (below) and
+// Arena.
 #pragma once
 
 #include <array>
@@ -29,10 +30,10 @@ struct Tensor {
   Tensor(void* memory, DType type, std::initializer_list<int64_t> dims);
 
   explicit operator bool() const { return data != nullptr; }
-  int64_t size() const;                                   // number of elements
+  int64_t size() const;  // number of elements
   int64_t bytes() const { return dtype_bytes(dtype, size()); }
   bool contiguous() const;
-  std::string describe() const;                           // "F32 (64, 576)"
+  std::string describe() const;  // "F32 (64, 576)"
 
   // The typed pointer; checks the element type.
   template <class T>
