@@ -1,17 +1,20 @@
 // READ FIRST. The one table of operations that the model is written against.
 //
-// Every implementation (the plain reference, the vectorised CPU code) fills one `Kernels`; `check` runs two and
-// compares. A function takes its outputs first, then its inputs, then scalars.
+// Every implementation (the plain reference, the vectorised CPU code) fills one `Kernels`; `check`
+// runs two and compares. A function takes its outputs first, then its inputs, then scalars.
 //
 // Two element types matter in a table:
-//   T  the state type: residual stream, norms, softmax statistics, losses, gradients (F32; F64 and C128 in tests)
-//   G  the type of GEMM operands (T itself, or BF16)
-// "T|G" means that either is accepted. Unless a contract says otherwise, matrices are contiguous in their last
-// dimension but may have a larger row stride, outputs do not alias inputs, and `=` overwrites while `+=` accumulates.
-// Reductions have a fixed order: the same table gives the same bits whatever the thread count.
+//   T  the state type: residual stream, norms, softmax statistics, losses, gradients (F32; F64 and
+//   C128 in tests) G  the type of GEMM operands (T itself, or BF16)
+// "T|G" means that either is accepted; arguments named together there (gate, up / q, k, v / dgate,
+// dup) are of one type, others are chosen apart. Unless a contract says otherwise, matrices are
+// contiguous in their last dimension but may have a larger row stride ((N,H,Dh) is a matrix of N
+// rows of H*Dh), vectors such as rstd, loss, w are contiguous, outputs do not alias inputs, and `=`
+// overwrites while `+=` accumulates. Reductions have a fixed order: the same table gives the same
+// bits whatever the thread count.
 //
-// Letters: N packed rows, D model width, H query heads, K key/value heads (H a multiple of K), Dh head width,
-// F feed-forward width, V vocabulary, R rank.
+// Letters: N packed rows, D model width, H query heads, K key/value heads (H a multiple of K), Dh
+// head width, F feed-forward width, V vocabulary, R rank.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +24,10 @@
 
 namespace ilora {
 
-// One sequence of an attention call: queries [query_begin, +query_len) of q attend keys [key_begin, +key_len) of k
-// and v. The queries are the last query_len positions of the key range: query i sees keys 0 .. key_len-query_len+i.
-// Training and prefill have query_len == key_len; decoding has query_len 1 and keys in a cache.
+// One sequence of an attention call: queries [query_begin, +query_len) of q attend keys [key_begin,
+// +key_len) of k and v. The queries are the last query_len positions of the key range: query i sees
+// keys 0 .. key_len-query_len+i. Training and prefill have query_len == key_len; decoding has
+// query_len 1 and keys in a cache.
 struct AttentionSpan {
   int64_t query_begin = 0;
   int64_t query_len = 0;
@@ -31,8 +35,8 @@ struct AttentionSpan {
   int64_t key_len = 0;
 };
 
-// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019), step counted from 1; the moments' bias is
-// corrected as in PyTorch.
+// AdamW with decoupled weight decay (Loshchilov and Hutter, 2019), step counted from 1; the
+// moments' bias is corrected as in PyTorch.
 struct AdamWStep {
   double learning_rate = 0, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, weight_decay = 0;
   int64_t step = 1;
@@ -42,82 +46,107 @@ struct Kernels {
   const char* name = "";
   DType state = DType::kF32;  // T
 
-  // ---- matrix products -------------------------------------------------------------------------------------------
-  // c (M,N) = alpha * a (M,K) * b (K,N) + beta * c. a and b have one type, T or G; c is T or G. a and b may be
-  // transposed views (one of the two strides is 1); c's last stride is 1. beta is 0 or 1.
+  // ---- matrix products
+  // ------------------------------------------------------------------------------------------- c
+  // (M,N) = alpha * a (M,K) * b (K,N) + beta * c. a and b have one type, T or G; c is T, or G where
+  // a and b are. a and b may be transposed views (one of the two strides is 1); c's last stride
+  // is 1. beta is 0 or 1; with 0, c's old values are not read. A sum is rounded to c's type once.
   void (*gemm)(Tensor c, Tensor a, Tensor b, float alpha, float beta) = nullptr;
 
-  // ---- rows ------------------------------------------------------------------------------------------------------
+  // ---- rows
+  // ------------------------------------------------------------------------------------------------------
   // y (N,D) T = table (V,D) T|G at ids (N); a negative id gives a row of zeros (padding).
   void (*embed)(Tensor y, Tensor table, std::span<const int32_t> ids) = nullptr;
-  // y (N,D) T|G = x * rstd * w, rstd (N) T = 1/sqrt(mean(x^2) + eps); x (N,D) T, w (D) T. (Zhang and Sennrich 2019)
+  // y (N,D) T|G = x * rstd * w, rstd (N) T = 1/sqrt(mean(x^2) + eps); x (N,D) T, w (D) T. (Zhang
+  // and Sennrich 2019)
   void (*rmsnorm)(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps) = nullptr;
   // dx (N,D) T += the gradient of rmsnorm; dy (N,D) T. dx may not alias dy.
   void (*rmsnorm_backward)(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) = nullptr;
-  // y (N,H,Dh) T|G = x (N,H,Dh) T|G rotated by its row's position: the pair (x[i], x[i+Dh/2]) turns by the angle
-  // whose cosine and sine are cos/sin (positions,Dh/2) T at that position. inverse turns back: it is the gradient.
-  // y may be x itself when the types agree. (Su et al. 2021, Hugging Face's half-split layout)
-  void (*rope)(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions, bool inverse) = nullptr;
+  // y (N,H,Dh) T|G = x (N,H,Dh) T|G rotated by its row's position: the pair (x[i], x[i+Dh/2]) turns
+  // by the angle whose cosine and sine are cos/sin (positions,Dh/2) T at that position. inverse
+  // turns back: it is the gradient. y may be x itself when the types agree. (Su et al. 2021,
+  // Hugging Face's half-split layout)
+  void (*rope)(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
+               bool inverse) = nullptr;
   // y (N,F) T|G = silu(gate) * up; gate, up (N,F) T|G. (Shazeer 2020)
   void (*swiglu)(Tensor y, Tensor gate, Tensor up) = nullptr;
-  // dgate, dup (N,F) T|G = gradients; dy (N,F) T. dgate may be gate and dup may be up (same memory).
+  // dgate, dup (N,F) T|G = gradients; dy (N,F) T. dgate may be gate and dup may be up (same
+  // memory).
   void (*swiglu_backward)(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) = nullptr;
-  // y (N,D) T|G = x (N,D) T|G * keep / (1-p), keep = dropout_keep(row_keys[n], column, p) (below). p in [0,1).
-  // Its gradient is itself. y may be x.
+  // y (N,D) T|G = x (N,D) T|G * keep / (1-p), keep = dropout_keep(row_keys[n], column, p) (below).
+  // p in [0,1). Its gradient is itself. y may be x.
   void (*dropout)(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) = nullptr;
 
-  // ---- attention -------------------------------------------------------------------------------------------------
-  // o (N,H,Dh) T|G = softmax(q k^T / sqrt(Dh)) v, causal within each span, never across; query head h reads
-  // key/value head h / (H/K). lse (N,H) T = log-sum-exp of the scaled scores, kept for the backward.
-  // q (N,H,Dh), k and v (Nk,K,Dh): one type, T or G. Rows of o that no span covers are left as they are.
-  void (*attention)(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, std::span<const AttentionSpan> spans) = nullptr;
-  // dq (N,H,Dh), dk, dv (Nk,K,Dh), all T, = gradients for spans with query_len == key_len; do_ (N,H,Dh) T.
-  // Rows that no span covers are left as they are. (Dao et al. 2022: P is recomputed from lse.)
-  void (*attention_backward)(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v, Tensor o,
-                             Tensor lse, std::span<const AttentionSpan> spans) = nullptr;
+  // ---- attention
+  // -------------------------------------------------------------------------------------------------
+  // o (N,H,Dh) T|G = softmax(q k^T / sqrt(Dh)) v, causal within each span, never across; query head
+  // h reads key/value head h / (H/K). lse (N,H) T = log-sum-exp of the scaled scores, kept for the
+  // backward. q (N,H,Dh), k and v (Nk,K,Dh): one type, T or G. Rows of o that no span covers are
+  // left as they are.
+  void (*attention)(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+                    std::span<const AttentionSpan> spans) = nullptr;
+  // dq (N,H,Dh), dk, dv (Nk,K,Dh), all T, = gradients for spans with query_len == key_len; do_
+  // (N,H,Dh) T. Rows that no span covers are left as they are; no key row lies in two spans. (Dao
+  // et al. 2022: P from lse.)
+  void (*attention_backward)(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
+                             Tensor v, Tensor o, Tensor lse,
+                             std::span<const AttentionSpan> spans) = nullptr;
 
-  // ---- losses ----------------------------------------------------------------------------------------------------
+  // ---- losses
+  // ----------------------------------------------------------------------------------------------------
   // loss (N) T = log-sum-exp(logits row) - logits[target]; logits (N,V) T.
   void (*cross_entropy)(Tensor loss, Tensor logits, std::span<const int32_t> targets) = nullptr;
-  // The same, and then logits are overwritten by their gradient: scale[n] * (softmax - onehot(target)).
+  // The same, and then logits are overwritten by their gradient: scale[n] * (softmax -
+  // onehot(target)).
   void (*cross_entropy_backward)(Tensor loss, Tensor logits, std::span<const int32_t> targets,
                                  std::span<const float> scale) = nullptr;
-  // out (N) T = sum over columns of d^2, d = a - b, or d = min(a - b, 0) when one_sided (only where b is larger).
+  // out (N) T = sum over columns of d^2, d = a - b, or d = min(a - b, 0) when one_sided (only where
+  // b is larger).
   void (*row_squared_distance)(Tensor out, Tensor a, Tensor b, bool one_sided) = nullptr;
-  // da (N,D) T += scale[n] * d with the d above (half the gradient of scale[n] * sum d^2). scale (N) T.
-  void (*row_distance_backward)(Tensor da, Tensor a, Tensor b, Tensor scale, bool one_sided) = nullptr;
+  // da (N,D) T += scale[n] * d with the d above (half the gradient of scale[n] * sum d^2). scale
+  // (N) T.
+  void (*row_distance_backward)(Tensor da, Tensor a, Tensor b, Tensor scale,
+                                bool one_sided) = nullptr;
 
-  // ---- vectors (any shape, contiguous; both operands alike) ------------------------------------------------------
-  void (*convert)(Tensor y, Tensor x) = nullptr;          // y = x, rounding to nearest even; T|G to T|G
-  void (*add)(Tensor y, Tensor x) = nullptr;              // y T += x T|G
-  void (*fill)(Tensor y, double value) = nullptr;         // y T|G = value
-  void (*scale)(Tensor y, double factor) = nullptr;       // y T *= factor
+  // ---- vectors (any shape, contiguous; both operands alike)
+  // ------------------------------------------------------
+  void (*convert)(Tensor y, Tensor x) = nullptr;     // y = x, rounding to nearest even; T|G to T|G
+  void (*add)(Tensor y, Tensor x) = nullptr;         // y T += x T|G
+  void (*fill)(Tensor y, double value) = nullptr;    // y T|G = value
+  void (*scale)(Tensor y, double factor) = nullptr;  // y T *= factor
   void (*axpy)(Tensor y, double factor, Tensor x) = nullptr;  // y T += factor * x T
-  // slow = lambda * slow + (1 - lambda) * fast, in T; lambda 1 leaves slow's bits, lambda 0 copies fast's.
+  // slow = lambda * slow + (1 - lambda) * fast, in T; lambda 1 leaves slow's bits, lambda 0 copies
+  // fast's.
   void (*interpolate)(Tensor slow, Tensor fast, double lambda) = nullptr;
-  double (*dot)(Tensor x, Tensor y) = nullptr;            // accumulated in double; for C128 the real part
+  double (*dot)(Tensor x, Tensor y) = nullptr;  // accumulated in double; for C128 the real part
   double (*squared_distance)(Tensor x, Tensor y) = nullptr;
   // theta, m, v (n) T updated with gradient g (n) T.
   void (*adamw)(Tensor theta, Tensor m, Tensor v, Tensor g, const AdamWStep& step) = nullptr;
 };
 
-// Whether a dropout column is kept: a hash of the row's key and the column, against p. All tables share it, so that
-// masks depend on no batch index, thread or instruction set.
+// Whether a dropout column is kept: the top 24 bits of hash_combine(row_key, column)
+// (base/random.h), as an integer, are at least ceil(p * 2^24). All tables share it, so that masks
+// depend on no batch index, thread or instruction set; it is integer arithmetic alone, for vectors
+// of 64-bit lanes. dropout_threshold(p) is ceil(p * 2^24), p in [0,1).
+uint32_t dropout_threshold(double p);
 bool dropout_keep(uint64_t row_key, int64_t column, double p);
 
-// The tables. `reference` exists for F32, F64 and C128, with G = T or BF16 operands accepted when T is F32.
+// The tables. `reference` exists for F32, F64 and C128, with G = T or BF16 operands accepted when T
+// is F32.
 const Kernels& reference_kernels(DType state);
-// The fastest table of this CPU (Highway with run-time dispatch, oneDNN for GEMM); T = F32, G = F32 or BF16.
+// The fastest table of this CPU (Highway with run-time dispatch, oneDNN for GEMM); T = F32, G = F32
+// or BF16.
 const Kernels& cpu_kernels();
-// Runs `fast` and `reference` on the same inputs and throws Error(kNumeric) naming operation, shapes and the first
-// element that differs by more than the operation's tolerance; the result is `fast`'s. One pair per process.
+// Runs `fast` and `reference` on the same inputs and throws Error(kNumeric) naming operation,
+// shapes and the first element that differs by more than the operation's tolerance; the result is
+// `fast`'s. One pair per process.
 const Kernels& check_kernels(const Kernels& fast, const Kernels& reference);
 
 // What this CPU offers.
 struct CpuFeatures {
-  const char* target = "";       // the Highway target in use, such as "AVX3"
-  bool bf16_native = false;      // avx512_bf16 or AMX: bf16 GEMM pays
-  bool bf16_possible = false;    // oneDNN can run bf16 GEMM at all (AVX-512, emulated or native)
+  const char* target = "";     // the Highway target in use, such as "AVX3"
+  bool bf16_native = false;    // avx512_bf16 or AMX: bf16 GEMM pays
+  bool bf16_possible = false;  // oneDNN can run bf16 GEMM at all (AVX-512, emulated or native)
 };
 CpuFeatures cpu_features();
 

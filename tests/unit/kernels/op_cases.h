@@ -1,0 +1,528 @@
+// Every operation of two tables, run on the same inputs over many shapes: odd sizes, tails that are
+// no multiple of a vector, row strides larger than the width, misaligned first elements, transposed
+// GEMM views, in-place calls, rows that are padding. Used by the tests of the reference, of the
+// fast tables and of `check`.
+//
+//   for (const OpError& e : compare_tables(cpu_kernels(), reference_kernels(DType::kF32),
+//   DType::kBF16))
+//     EXPECT_LE(e.max_error, operation_tolerance(e.op, e.input, e.output)) << e.op << " " <<
+//     e.worst;
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <initializer_list>
+#include <limits>
+#include <map>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "kernels/check.h"
+#include "kernels/kernels.h"
+
+namespace ilora::test {
+
+// The largest error of one operation over all its cases, for one type of operands read and one type
+// written.
+struct OpError {
+  std::string op;
+  DType input = DType::kF32;   // the type of the "T|G" arguments read (F32 where there are none)
+  DType output = DType::kF32;  // the type of the output in question
+  double max_error = 0;  // |a - b| / max |b| over the output; infinite where only one is finite
+  std::string worst;     // the case, output and element it was found at
+  int64_t elements = 0;  // how many elements were compared
+};
+
+inline double element(const Tensor& t, int64_t offset) {
+  if (t.dtype == DType::kF32) return t.ptr<float>()[offset];
+  if (t.dtype == DType::kF64) return t.ptr<double>()[offset];
+  return static_cast<double>(to_float(t.ptr<BFloat16>()[offset]));
+}
+
+inline void set_element(const Tensor& t, int64_t offset, double value) {
+  if (t.dtype == DType::kF32) {
+    t.ptr<float>()[offset] = static_cast<float>(value);
+  } else if (t.dtype == DType::kF64) {
+    t.ptr<double>()[offset] = value;
+  } else {
+    t.ptr<BFloat16>()[offset] = to_bfloat16(static_cast<float>(value));
+  }
+}
+
+// An owned matrix (or (N,H,Dh) rows) of normal numbers whose first element lies `pad` elements into
+// the memory and whose rows are followed by `pad` elements more, all NaN: reading the padding
+// spoils a result, writing it is seen.
+class Block {
+ public:
+  Block(DType dtype, std::initializer_list<int64_t> dims, int64_t pad, uint64_t seed,
+        double amplitude = 1.0) {
+    Tensor dense(nullptr, dtype, dims);
+    rows_ = dense.shape[0];
+    width_ = rows_ == 0 ? 0 : dense.size() / rows_;
+    pad_ = pad;
+    memory_ = Buffer(dtype, {pad + rows_ * (width_ + pad)});
+    view_ = dense;
+    view_.data = static_cast<std::byte*>(memory_.view().data) + dtype_bytes(dtype, pad);
+    if (view_.rank > 1) view_.stride[0] = width_ + pad;
+    if (view_.rank == 1) ILORA_CHECK(pad == 0, "a padded vector");
+    const Random random(seed, Stream::kTest);
+    for (int64_t i = 0; i < memory_.view().size(); ++i) {
+      set_element(memory_.view(), i, std::numeric_limits<double>::quiet_NaN());
+    }
+    for (int64_t r = 0; r < rows_; ++r) {
+      for (int64_t c = 0; c < width_; ++c) {
+        set(r, c, amplitude * random.normal(static_cast<uint64_t>(r * width_ + c)));
+      }
+    }
+  }
+  Block(const Block& other)
+      : memory_(other.memory_.view().dtype, {other.memory_.view().size()}),
+        view_(other.view_),
+        rows_(other.rows_),
+        width_(other.width_),
+        pad_(other.pad_) {
+    const Tensor all = memory_.view();
+    std::memcpy(all.data, other.memory_.view().data, static_cast<size_t>(all.bytes()));
+    view_.data = static_cast<std::byte*>(all.data) + dtype_bytes(all.dtype, pad_);
+  }
+  Block& operator=(const Block&) = delete;
+
+  const Tensor& view() const { return view_; }
+  int64_t rows() const { return rows_; }
+  int64_t width() const { return width_; }
+  double at(int64_t row, int64_t column) const {
+    return element(view_, row * row_stride() + column);
+  }
+  void set(int64_t row, int64_t column, double value) {
+    set_element(view_, row * row_stride() + column, value);
+  }
+  void fill_row(int64_t row, double value) {
+    for (int64_t c = 0; c < width_; ++c) set(row, c, value);
+  }
+  // Whether everything outside the view still is NaN.
+  bool padding_intact() const {
+    const Tensor all = memory_.view();
+    for (int64_t i = 0; i < all.size(); ++i) {
+      const bool inside = i >= pad_ && (i - pad_) % (width_ + pad_) < width_;
+      if (!inside && !std::isnan(element(all, i))) return false;
+    }
+    return true;
+  }
+
+ private:
+  int64_t row_stride() const { return width_ + pad_; }
+
+  Buffer memory_;
+  Tensor view_;
+  int64_t rows_ = 0, width_ = 0, pad_ = 0;
+};
+
+class OpCases {
+ public:
+  // `a` is judged, `b` is the reference; both have T = F32. `g` is F32 or BF16.
+  OpCases(const Kernels& a, const Kernels& b, DType g) : a_(a), b_(b), types_{DType::kF32} {
+    if (g != DType::kF32) types_.push_back(g);
+  }
+
+  std::vector<OpError> results() const {
+    std::vector<OpError> list;
+    for (const auto& entry : errors_) list.push_back(entry.second);
+    return list;
+  }
+
+  void all() {
+    gemm();
+    embed();
+    rmsnorm();
+    rope();
+    swiglu();
+    dropout();
+    attention();
+    losses();
+    vectors();
+  }
+
+  void gemm() {
+    constexpr int64_t kShapes[][3] = {
+        {1, 1, 1},     {3, 5, 7},    {17, 33, 49},  {65, 100, 192}, {1, 200, 576}, {31, 8, 576},
+        {8, 576, 130}, {576, 8, 33}, {2, 1536, 64}, {64, 192, 576}, {100, 17, 16}, {130, 65, 1000}};
+    for (const auto& s : kShapes) {
+      for (int variant = 0; variant < 8; ++variant) {
+        const bool ta = variant & 1, tb = variant & 2, more = variant & 4;
+        for (const DType in : types_) {
+          for (const DType out : types_) {
+            if (in == DType::kF32 && out != DType::kF32) continue;
+            const int64_t pad = more ? 5 : 0;
+            const Block a = ta ? Block(in, {s[2], s[0]}, pad, 1) : Block(in, {s[0], s[2]}, pad, 1);
+            const Block b = tb ? Block(in, {s[1], s[2]}, pad, 2) : Block(in, {s[2], s[1]}, pad, 2);
+            const Block c(out, {s[0], s[1]}, pad, 3);
+            const float alpha = (variant + s[0]) % 3 == 0 ? 0.5f : 1.0f;
+            const float beta = (variant + s[1]) % 2 == 0 ? 1.0f : 0.0f;
+            Tensor at = ta ? a.view().transposed() : a.view(),
+                   bt = tb ? b.view().transposed() : b.view();
+            compare("gemm", in, {&c},
+                    fmt::format("M {} N {} K {} ta {} tb {} alpha {} beta {} pad {}", s[0], s[1],
+                                s[2], ta, tb, alpha, beta, pad),
+                    [&](const Kernels& k, const std::vector<Tensor>& o) {
+                      k.gemm(o[0], at, bt, alpha, beta);
+                    });
+          }
+        }
+      }
+    }
+  }
+
+  void embed() {
+    for_rows([&](int64_t n, int64_t d, int64_t pad, DType in) {
+      const Block table(in, {13, d}, pad, 1);
+      const Block y(DType::kF32, {n, d}, pad, 2);
+      std::vector<int32_t> ids(static_cast<size_t>(n));
+      for (size_t i = 0; i < ids.size(); ++i)
+        ids[i] = i % 5 == 3 ? -1 : static_cast<int32_t>((i * 7) % 13);
+      compare("embed", in, {&y}, row_case(n, d, pad),
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.embed(o[0], table.view(), ids);
+              });
+    });
+  }
+
+  void rmsnorm() {
+    for_rows([&](int64_t n, int64_t d, int64_t pad, DType out) {
+      Block x(DType::kF32, {n, d}, pad, 1, 3.0);
+      if (n > 2) x.fill_row(1, 0.0);
+      const Block w(DType::kF32, {d}, 0, 2), dy(DType::kF32, {n, d}, pad, 3);
+      const Block y(out, {n, d}, pad, 4), rstd(DType::kF32, {n}, 0, 5),
+          dx(DType::kF32, {n, d}, pad, 6);
+      compare("rmsnorm", DType::kF32, {&y, &rstd}, row_case(n, d, pad),
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.rmsnorm(o[0], o[1], x.view(), w.view(), 1e-5);
+              });
+      if (out != DType::kF32) return;
+      // rstd of a random row need not be that of x for two tables to agree; it keeps the zero row's
+      // gradient tame.
+      Block inverse(DType::kF32, {n}, 0, 7);
+      for (int64_t i = 0; i < n; ++i) inverse.set(i, 0, 0.3 + std::abs(inverse.at(i, 0)));
+      compare("rmsnorm_backward", DType::kF32, {&dx}, row_case(n, d, pad),
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.rmsnorm_backward(o[0], dy.view(), x.view(), w.view(), inverse.view());
+              });
+    });
+  }
+
+  void rope() {
+    constexpr int64_t kShapes[][3] = {{1, 1, 2},   {5, 3, 8},   {7, 4, 6},
+                                      {33, 3, 34}, {17, 9, 64}, {3, 2, 128}};
+    for (const auto& s : kShapes) {
+      for (const int64_t pad : {0, 3}) {
+        Block cosine(DType::kF32, {40, s[2] / 2}, pad, 1),
+            sine(DType::kF32, {40, s[2] / 2}, pad, 2);
+        for (int64_t p = 0; p < 40; ++p) {
+          for (int64_t i = 0; i < s[2] / 2; ++i) {
+            const double angle = static_cast<double>(p) / (1.0 + static_cast<double>(i));
+            cosine.set(p, i, std::cos(angle));
+            sine.set(p, i, std::sin(angle));
+          }
+        }
+        std::vector<int32_t> positions(static_cast<size_t>(s[0]));
+        for (size_t i = 0; i < positions.size(); ++i)
+          positions[i] = static_cast<int32_t>((i * 11) % 40);
+        for (const bool inverse : {false, true}) {
+          const std::string where =
+              fmt::format("N {} H {} Dh {} pad {} inverse {}", s[0], s[1], s[2], pad, inverse);
+          for (const DType in : types_) {
+            const Block x(in, {s[0], s[1], s[2]}, pad, 3);
+            for (const DType out : types_) {
+              const Block y(out, {s[0], s[1], s[2]}, pad, 4);
+              compare("rope", in, {&y}, where, [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.rope(o[0], x.view(), cosine.view(), sine.view(), positions, inverse);
+              });
+            }
+            compare("rope", in, {&x}, where + " in place",
+                    [&](const Kernels& k, const std::vector<Tensor>& o) {
+                      k.rope(o[0], o[0], cosine.view(), sine.view(), positions, inverse);
+                    });
+          }
+        }
+      }
+    }
+  }
+
+  void swiglu() {
+    for_rows([&](int64_t n, int64_t f, int64_t pad, DType in) {
+      Block gate(in, {n, f}, pad, 1, 4.0);
+      gate.set(0, 0, -120.0);  // exp overflows there
+      const Block up(in, {n, f}, pad, 2), dy(DType::kF32, {n, f}, pad, 3);
+      for (const DType out : types_) {
+        const Block y(out, {n, f}, pad, 4), dgate(out, {n, f}, pad, 5), dup(out, {n, f}, pad, 6);
+        compare("swiglu", in, {&y}, row_case(n, f, pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.swiglu(o[0], gate.view(), up.view());
+                });
+        compare("swiglu_backward", in, {&dgate, &dup}, row_case(n, f, pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.swiglu_backward(o[0], o[1], dy.view(), gate.view(), up.view());
+                });
+      }
+      compare("swiglu_backward", in, {&gate, &up}, row_case(n, f, pad) + " in place",
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.swiglu_backward(o[0], o[1], dy.view(), o[0], o[1]);
+              });
+    });
+  }
+
+  void dropout() {
+    for_rows([&](int64_t n, int64_t d, int64_t pad, DType in) {
+      const Block x(in, {n, d}, pad, 1);
+      std::vector<uint64_t> keys(static_cast<size_t>(n));
+      for (size_t i = 0; i < keys.size(); ++i) keys[i] = mix64(i + 99);
+      for (const double p : {0.0, 0.1, 0.5}) {
+        const std::string where = row_case(n, d, pad) + fmt::format(" p {}", p);
+        for (const DType out : types_) {
+          const Block y(out, {n, d}, pad, 2);
+          compare("dropout", in, {&y}, where, [&](const Kernels& k, const std::vector<Tensor>& o) {
+            k.dropout(o[0], x.view(), keys, p);
+          });
+        }
+        compare("dropout", in, {&x}, where + " in place",
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.dropout(o[0], o[0], keys, p);
+                });
+      }
+    });
+  }
+
+  // Packed sequences of odd lengths with uncovered rows between and around them, and decoding from
+  // a cache.
+  void attention() {
+    constexpr int64_t kHeads[][3] = {{1, 1, 2},  {2, 1, 8},  {4, 4, 16},
+                                     {6, 2, 20}, {9, 3, 64}, {3, 1, 128}};
+    const std::vector<std::vector<int64_t>> lengths = {{1}, {1, 7, 2, 33}, {16, 64}, {100, 1, 3}};
+    for (const auto& h : kHeads) {
+      for (const auto& list : lengths) {
+        for (const int64_t pad : {0, 3}) {
+          std::vector<AttentionSpan> spans;
+          int64_t n = 2;  // the first rows, one row after every span: not covered
+          for (const int64_t length : list) {
+            spans.push_back({n, length, n, length});
+            n += length + 1;
+          }
+          for (const DType in : types_) {
+            attention_case(spans, n, n, h, in, pad, true);
+            std::vector<AttentionSpan>
+                tails;  // the last rows of each sequence as queries, the keys in a cache
+            int64_t rows = 0;
+            for (const AttentionSpan& span : spans) {
+              const int64_t queries = span.key_len > 20 ? 3 : 1;
+              tails.push_back({rows, queries, span.key_begin, span.key_len});
+              rows += queries;
+            }
+            attention_case(tails, rows, n, h, in, pad, false);
+          }
+        }
+      }
+    }
+  }
+
+  void losses() {
+    constexpr int64_t kShapes[][2] = {{1, 2}, {3, 17}, {9, 1000}, {4, 4099}, {65, 100}};
+    for (const auto& s : kShapes) {
+      for (const int64_t pad : {0, 3}) {
+        const Block logits(DType::kF32, {s[0], s[1]}, pad, 1, 6.0), loss(DType::kF32, {s[0]}, 0, 2);
+        std::vector<int32_t> targets(static_cast<size_t>(s[0]));
+        std::vector<float> scale(targets.size());
+        for (size_t i = 0; i < targets.size(); ++i) {
+          targets[i] =
+              static_cast<int32_t>(i == 0 ? s[1] - 1 : static_cast<int64_t>(i * 31) % s[1]);
+          scale[i] = i % 4 == 3 ? 0.0f : 0.25f + static_cast<float>(i);
+        }
+        compare("cross_entropy", DType::kF32, {&loss}, row_case(s[0], s[1], pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.cross_entropy(o[0], logits.view(), targets);
+                });
+        compare("cross_entropy_backward", DType::kF32, {&loss, &logits}, row_case(s[0], s[1], pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.cross_entropy_backward(o[0], o[1], targets, scale);
+                });
+      }
+    }
+    for_rows([&](int64_t n, int64_t d, int64_t pad, DType in) {
+      if (in != DType::kF32) return;
+      const Block a(in, {n, d}, pad, 1), b(in, {n, d}, pad, 2), weight(in, {n}, 0, 3);
+      const Block out(in, {n}, 0, 4), da(in, {n, d}, pad, 5);
+      for (const bool one_sided : {false, true}) {
+        const std::string where = row_case(n, d, pad) + (one_sided ? " one-sided" : "");
+        compare("row_squared_distance", in, {&out}, where,
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.row_squared_distance(o[0], a.view(), b.view(), one_sided);
+                });
+        compare("row_distance_backward", in, {&da}, where,
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.row_distance_backward(o[0], a.view(), b.view(), weight.view(), one_sided);
+                });
+      }
+    });
+  }
+
+  void vectors() {
+    for (const int64_t n : {1, 7, 64, 1000, 4099, 200003}) {
+      const std::string where = fmt::format("n {}", n);
+      for (const DType in : types_) {
+        const Block x(in, {n}, 0, 1), t(DType::kF32, {n}, 0, 2);
+        for (const DType out : types_) {
+          const Block y(out, {n}, 0, 3);
+          compare("convert", in, {&y}, where, [&](const Kernels& k, const std::vector<Tensor>& o) {
+            k.convert(o[0], x.view());
+          });
+        }
+        compare("add", in, {&t}, where,
+                [&](const Kernels& k, const std::vector<Tensor>& o) { k.add(o[0], x.view()); });
+        compare("fill", in, {&x}, where,
+                [&](const Kernels& k, const std::vector<Tensor>& o) { k.fill(o[0], 0.3); });
+      }
+      state_vectors(n, where);
+    }
+  }
+
+ private:
+  using Key = std::tuple<std::string, DType, DType>;
+
+  void state_vectors(int64_t n, const std::string& where) {
+    const DType t = DType::kF32;
+    const Block y(t, {n}, 0, 1), x(t, {n}, 0, 2), sums(t, {2}, 0, 3);
+    compare("scale", t, {&y}, where,
+            [&](const Kernels& k, const std::vector<Tensor>& o) { k.scale(o[0], 0.7); });
+    compare("axpy", t, {&y}, where,
+            [&](const Kernels& k, const std::vector<Tensor>& o) { k.axpy(o[0], -0.3, x.view()); });
+    for (const double lambda : {0.0, 0.25, 0.999, 1.0}) {
+      compare("interpolate", t, {&y}, where + fmt::format(" lambda {}", lambda),
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.interpolate(o[0], x.view(), lambda);
+              });
+    }
+    compare("dot", t, {&sums}, where, [&](const Kernels& k, const std::vector<Tensor>& o) {
+      o[0].ptr<float>()[0] = static_cast<float>(k.dot(x.view(), y.view()));
+      o[0].ptr<float>()[1] = static_cast<float>(k.dot(x.view(), x.view()));
+    });
+    compare("squared_distance", t, {&sums}, where,
+            [&](const Kernels& k, const std::vector<Tensor>& o) {
+              o[0].ptr<float>()[0] = static_cast<float>(k.squared_distance(x.view(), y.view()));
+              o[0].ptr<float>()[1] = static_cast<float>(k.squared_distance(x.view(), x.view()));
+            });
+    const Block theta(t, {n}, 0, 4), m(t, {n}, 0, 5, 0.1), g(t, {n}, 0, 6);
+    Block v(t, {n}, 0, 7, 0.1);
+    for (int64_t i = 0; i < n; ++i) v.set(i, 0, std::abs(v.at(i, 0)));
+    for (const int64_t step : {1, 2, 1000}) {
+      const AdamWStep options{.learning_rate = 0.01, .weight_decay = 0.1, .step = step};
+      compare("adamw", t, {&theta, &m, &v}, where + fmt::format(" step {}", step),
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.adamw(o[0], o[1], o[2], g.view(), options);
+              });
+    }
+  }
+
+  void attention_case(const std::vector<AttentionSpan>& spans, int64_t rows, int64_t keys,
+                      const int64_t (&h)[3], DType in, int64_t pad, bool backward) {
+    const Block q(in, {rows, h[0], h[2]}, pad, 1), k(in, {keys, h[1], h[2]}, pad, 2),
+        v(in, {keys, h[1], h[2]}, pad, 3);
+    const std::string where = fmt::format("N {} Nk {} H {} K {} Dh {} pad {} spans {}", rows, keys,
+                                          h[0], h[1], h[2], pad, spans.size());
+    for (const DType out : types_) {
+      const Block o(out, {rows, h[0], h[2]}, pad, 4), lse(DType::kF32, {rows, h[0]}, pad, 5);
+      compare("attention", in, {&o, &lse}, where,
+              [&](const Kernels& table, const std::vector<Tensor>& outputs) {
+                table.attention(outputs[0], outputs[1], q.view(), k.view(), v.view(), spans);
+              });
+      if (!backward) continue;
+      b_.attention(o.view(), lse.view(), q.view(), k.view(), v.view(), spans);
+      const DType t = DType::kF32;
+      const Block d(t, {rows, h[0], h[2]}, pad, 6), dq(t, {rows, h[0], h[2]}, pad, 7);
+      const Block dk(t, {keys, h[1], h[2]}, pad, 8), dv(t, {keys, h[1], h[2]}, pad, 9);
+      compare("attention_backward", in, {&dq, &dk, &dv}, where,
+              [&](const Kernels& table, const std::vector<Tensor>& outputs) {
+                table.attention_backward(outputs[0], outputs[1], outputs[2], d.view(), q.view(),
+                                         k.view(), v.view(), o.view(), lse.view(), spans);
+              });
+    }
+  }
+
+  template <class Body>
+  void for_rows(Body body) {
+    constexpr int64_t kShapes[][2] = {{1, 1}, {3, 7}, {5, 33}, {17, 100}, {64, 576}, {130, 65}};
+    for (const auto& s : kShapes) {
+      for (const int64_t pad : {0, 3}) {
+        for (const DType type : types_) body(s[0], s[1], pad, type);
+      }
+    }
+  }
+
+  static std::string row_case(int64_t n, int64_t d, int64_t pad) {
+    return fmt::format("({}, {}) pad {}", n, d, pad);
+  }
+
+  // Runs `call` with both tables on copies of `outputs` and records how far apart they come out.
+  template <class Call>
+  void compare(const std::string& op, DType input, std::initializer_list<const Block*> outputs,
+               const std::string& where, Call call) {
+    std::vector<Block> first, second;
+    std::vector<Tensor> first_views, second_views;
+    for (const Block* output : outputs) {
+      first.push_back(*output);
+      second.push_back(*output);
+    }
+    for (const Block& block : first) first_views.push_back(block.view());
+    for (const Block& block : second) second_views.push_back(block.view());
+    call(a_, first_views);
+    call(b_, second_views);
+    for (size_t i = 0; i < first.size(); ++i) {
+      record(op, input, first[i], second[i],
+             fmt::format("{} {} output {}", dtype_name(input), where, i));
+    }
+  }
+
+  void record(const std::string& op, DType input, const Block& a, const Block& b,
+              const std::string& where) {
+    OpError& error = errors_[Key(op, input, b.view().dtype)];
+    error.op = op;
+    error.input = input;
+    error.output = b.view().dtype;
+    double largest = std::numeric_limits<double>::min();
+    for (int64_t r = 0; r < b.rows(); ++r) {
+      for (int64_t c = 0; c < b.width(); ++c) {
+        if (std::isfinite(b.at(r, c))) largest = std::max(largest, std::abs(b.at(r, c)));
+      }
+    }
+    const auto note = [&](double value, const std::string& text) {
+      if (value > error.max_error) {
+        error.max_error = value;
+        error.worst = where + text;
+      }
+    };
+    for (int64_t r = 0; r < b.rows(); ++r) {
+      for (int64_t c = 0; c < b.width(); ++c, ++error.elements) {
+        const double x = a.at(r, c), y = b.at(r, c);
+        if (x == y || (std::isnan(x) && std::isnan(y))) continue;
+        const double distance = std::abs(x - y) / largest;
+        note(std::isfinite(distance) ? distance : std::numeric_limits<double>::infinity(),
+             fmt::format(" at ({}, {}): {} against {}", r, c, x, y));
+      }
+    }
+    if (!a.padding_intact())
+      note(std::numeric_limits<double>::infinity(), ": wrote outside its rows");
+  }
+
+  const Kernels& a_;
+  const Kernels& b_;
+  std::vector<DType> types_;
+  std::map<Key, OpError> errors_;
+};
+
+inline std::vector<OpError> compare_tables(const Kernels& a, const Kernels& b, DType g) {
+  OpCases cases(a, b, g);
+  cases.all();
+  return cases.results();
+}
+
+}  // namespace ilora::test
