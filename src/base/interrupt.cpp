@@ -1,0 +1,43 @@
+#include "base/interrupt.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include <atomic>
+
+namespace ilora {
+namespace {
+
+std::atomic<bool> flag{false};
+static_assert(std::atomic<bool>::is_always_lock_free,
+              "only lock-free atomics may be touched in a signal handler");
+
+extern "C" void on_signal(int signal) {
+  // The user insists: the step under way will not be waited for. Nothing but _exit is safe here.
+  if (flag.exchange(true)) ::_exit(128 + signal);
+}
+
+}  // namespace
+
+void install_interrupt_handler() {
+  struct sigaction action {};
+  action.sa_handler = on_signal;
+  sigemptyset(&action.sa_mask);
+  action.sa_flags =
+      SA_RESTART;  // reads and writes under way go on; the flag is looked at between steps
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  signal(SIGXFSZ, SIG_IGN);
+}
+
+bool interrupted() {
+  return flag.load();
+}
+void request_interrupt() {
+  flag.store(true);
+}
+void clear_interrupt() {
+  flag.store(false);
+}
+
+}  // namespace ilora

@@ -1,0 +1,277 @@
+#include "base/options.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "base/error.h"
+#include "base/options_text.h"
+
+namespace ilora {
+namespace {
+
+std::string_view leaf_of(std::string_view key) {
+  const size_t dot = key.rfind('.');
+  return dot == std::string_view::npos ? key : key.substr(dot + 1);
+}
+
+std::string_view section_of(std::string_view key) {
+  const size_t dot = key.rfind('.');
+  return dot == std::string_view::npos ? std::string_view{} : key.substr(0, dot);
+}
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const size_t first = text.find_first_not_of(kBlank);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+// A number written in full: nothing before or after it, finite.
+template <class T>
+bool parse_number(std::string_view text, T* value) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const char* end = text.data() + text.size();
+  const auto [last, code] = std::from_chars(text.data(), end, *value);
+  return code == std::errc{} && last == end && !text.empty() &&
+         std::isfinite(static_cast<double>(*value));
+}
+
+bool parse(std::string_view text, bool* value) {
+  *value = text == "true";
+  return text == "true" || text == "false";
+}
+bool parse(std::string_view text, int64_t* value) {
+  return parse_number(text, value);
+}
+bool parse(std::string_view text, double* value) {
+  return parse_number(text, value);
+}
+bool parse(std::string_view text, std::string* value) {
+  *value = text;
+  return true;
+}
+
+bool allowed(const OptionRules&, bool) {
+  return true;
+}
+bool allowed(const OptionRules& rules, double value) {
+  return value <= rules.max && (rules.above_min ? value > rules.min : value >= rules.min);
+}
+bool allowed(const OptionRules& rules, int64_t value) {
+  return allowed(rules, static_cast<double>(value));
+}
+bool allowed(const OptionRules& rules, const std::string& value) {
+  return rules.choices.empty() || std::ranges::find(rules.choices, value) != rules.choices.end();
+}
+template <class T>
+bool allowed(const OptionRules& rules, const std::vector<T>& values) {
+  return std::ranges::all_of(values, [&](const T& v) { return allowed(rules, v); });
+}
+
+// True where the value reads as the target's type and obeys the rules; nothing is stored otherwise.
+template <class T>
+bool store(const OptionRules& rules, const OptionList::Written& written, T* target) {
+  T value{};
+  if (written.list || !parse(written.items.at(0), &value) || !allowed(rules, value)) return false;
+  *target = std::move(value);
+  return true;
+}
+template <class T>
+bool store(const OptionRules& rules, const OptionList::Written& written, std::vector<T>* target) {
+  if (!written.list) return false;
+  std::vector<T> values;
+  for (const std::string& item : written.items) {
+    T value{};
+    if (!parse(item, &value) || !allowed(rules, value)) return false;
+    values.push_back(std::move(value));
+  }
+  *target = std::move(values);
+  return true;
+}
+
+std::string shown(const OptionList::Written& written) {
+  if (!written.list) return yaml_scalar(written.items.at(0));
+  std::string text = "[";
+  for (const std::string& item : written.items)
+    text += (text.size() > 1 ? ", " : "") + yaml_scalar(item);
+  return text + "]";
+}
+
+// The closest choice to a misspelt one, or nothing.
+std::string nearest_choice(const OptionRules& rules, const OptionList::Written& written) {
+  for (const std::string& item : written.items) {
+    if (allowed(rules, item)) continue;
+    const auto best = std::ranges::min_element(
+        rules.choices, {}, [&](const std::string& choice) { return edit_distance(choice, item); });
+    if (best != rules.choices.end() && edit_distance(*best, item) <= 2) {
+      return fmt::format("Did you mean {}?", *best);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+int edit_distance(std::string_view a, std::string_view b) {
+  std::vector<int> before(b.size() + 1), row(b.size() + 1), next(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0);
+  for (size_t i = 1; i <= a.size(); ++i) {
+    next[0] = static_cast<int>(i);
+    for (size_t j = 1; j <= b.size(); ++j) {
+      next[j] =
+          std::min({row[j] + 1, next[j - 1] + 1, row[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) next[j] = std::min(next[j], before[j - 2] + 1);
+    }
+    before = std::exchange(row, std::exchange(next, before));
+  }
+  return row[b.size()];
+}
+
+void OptionList::add(std::string key, Target target, std::string help, OptionRules rules) {
+  ILORA_CHECK(!key.empty() && find(key) == nullptr && !is_section(key), "option {}", key);
+  for (std::string_view s = section_of(key); !s.empty(); s = section_of(s)) {
+    ILORA_CHECK(find(s) == nullptr, "section {} of option {} is an option", s, key);
+  }
+  std::visit(
+      [&](auto* value) {
+        ILORA_CHECK(value != nullptr && allowed(rules, *value), "default of {}", key);
+      },
+      target);
+  options_.push_back(
+      {std::move(key), std::move(help), target, std::move(rules), value_as_yaml(target), false});
+}
+
+const OptionList::Option* OptionList::find(std::string_view key) const {
+  const auto it = std::ranges::find(options_, key, &Option::key);
+  return it == options_.end() ? nullptr : &*it;
+}
+
+const OptionList::Option& OptionList::at(std::string_view key) const {
+  const Option* option = find(key);
+  ILORA_CHECK(option != nullptr, "no option {}", key);
+  return *option;
+}
+
+bool OptionList::has(std::string_view key) const {
+  return find(key) != nullptr;
+}
+bool OptionList::given(std::string_view key) const {
+  return at(key).given;
+}
+std::string OptionList::value_text(std::string_view key) const {
+  return value_as_yaml(at(key).target);
+}
+
+std::vector<std::string> OptionList::keys() const {
+  std::vector<std::string> keys;
+  for (const Option& option : options_) keys.push_back(option.key);
+  return keys;
+}
+
+bool OptionList::is_section(std::string_view key) const {
+  return std::ranges::any_of(options_, [&](const Option& option) {
+    return option.key.size() > key.size() && option.key.starts_with(key) &&
+           option.key[key.size()] == '.';
+  });
+}
+
+void OptionList::assign(std::string_view key, const Written& value, const std::string& where) {
+  const auto it = std::ranges::find(options_, key, &Option::key);
+  if (it == options_.end() && is_section(key)) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[config] {}: expected keys below this section, got {} ({})", key,
+                            shown(value), where),
+                suggest(std::string(key) + "."));
+  }
+  if (it == options_.end()) {
+    throw Error(ErrorKind::kUsage, fmt::format("[config] unknown key {} ({})", key, where),
+                suggest(key));
+  }
+  const bool stored =
+      std::visit([&](auto* target) { return store(it->rules, value, target); }, it->target);
+  if (!stored) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[config] {}: expected {}, got {} ({})", key,
+                            expectation(it->target, it->rules), shown(value), where),
+                nearest_choice(it->rules, value));
+  }
+  it->given = true;
+}
+
+void OptionList::set(std::string_view assignment, const std::string& where) {
+  const size_t equals = assignment.find('=');
+  if (equals == std::string_view::npos) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[config] expected key=value, got {} ({})", assignment, where),
+                "Write for example train.epochs=3.");
+  }
+  const std::string_view key = trimmed(assignment.substr(0, equals));
+  std::string_view text = trimmed(assignment.substr(equals + 1));
+  const Option* option = find(key);
+  const bool list =
+      option != nullptr && (std::holds_alternative<std::vector<std::string>*>(option->target) ||
+                            std::holds_alternative<std::vector<int64_t>*>(option->target));
+  Written value{list, {}};
+  if (!list) {
+    value.items.emplace_back(text);
+  } else {
+    if (text.starts_with('[') && text.ends_with(']'))
+      text = trimmed(text.substr(1, text.size() - 2));
+    while (!text.empty()) {
+      const size_t comma = std::min(text.find(','), text.size());
+      value.items.emplace_back(trimmed(text.substr(0, comma)));
+      text.remove_prefix(std::min(comma + 1, text.size()));
+    }
+  }
+  assign(key, value, fmt::format("{} {}", where, assignment));
+}
+
+std::string OptionList::suggest(std::string_view key) const {
+  // A right name in the wrong place, or a name other programs use, is surer than any spelling
+  // distance.
+  std::string elsewhere;
+  for (const Option& option : options_) {
+    const bool alias =
+        std::ranges::find(option.rules.also_called, leaf_of(key)) != option.rules.also_called.end();
+    if (leaf_of(option.key) == leaf_of(key) || alias)
+      elsewhere += (elsewhere.empty() ? "" : " or ") + option.key;
+  }
+  if (!elsewhere.empty()) return fmt::format("Did you mean {}?", elsewhere);
+
+  const Option* best = nullptr;
+  int best_distance = 0;
+  for (const Option& option : options_) {
+    const int misplaced = section_of(option.key) == section_of(key) ? 0 : 1;
+    const int distance = std::min(edit_distance(option.key, key),
+                                  edit_distance(leaf_of(option.key), leaf_of(key)) + misplaced);
+    if (best == nullptr || distance < best_distance) {
+      best = &option;
+      best_distance = distance;
+    }
+  }
+  const int tolerance = std::max(2, static_cast<int>(leaf_of(key).size()) / 3);
+  if (best != nullptr && best_distance <= tolerance)
+    return fmt::format("Did you mean {}?", best->key);
+
+  // Nothing is near: say what there is, in that section if it exists, else at the top.
+  std::string known;
+  const std::string_view section =
+      is_section(section_of(key)) ? section_of(key) : std::string_view{};
+  for (const Option& option : options_) {
+    if (!option.key.starts_with(section)) continue;
+    std::string_view rest = option.key;
+    rest.remove_prefix(section.empty() ? 0 : section.size() + 1);
+    const std::string name(rest.substr(0, rest.find('.')));
+    if ((", " + known + ",").find(", " + name + ",") == std::string::npos) {
+      known += (known.empty() ? "" : ", ") + name;
+    }
+  }
+  if (section.empty()) return fmt::format("Known at the top: {}.", known);
+  return fmt::format("Known in {}: {}.", section, known);
+}
+
+}  // namespace ilora

@@ -1,0 +1,103 @@
+// The one list of options: what a configuration may hold, written once. Reading YAML, `--set
+// key=value`, checks, the resolved configuration, help and documentation all come from it.
+//
+// Callers: every part that has options adds them (`list.add("train.epochs", &epochs, "passes over a
+// task", {.min = 1})`); the command line loads a file, applies overrides and writes the result into
+// the run folder.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace ilora {
+
+// What a value must satisfy, and what documentation says beside it.
+struct OptionRules {
+  double min =
+      -std::numeric_limits<double>::infinity();  // numbers, and each element of a list of numbers
+  double max = std::numeric_limits<double>::infinity();
+  bool above_min = false;  // true: min itself is not allowed
+  std::vector<std::string> choices =
+      {};                   // strings, and each element of a list of strings; empty: anything
+  std::string source = {};  // where the default comes from ("PEFT's default", "paper, section 5")
+  std::vector<std::string> also_called =
+      {};  // names other programs use ("lr"): never accepted, but recognised in hints
+};
+
+class OptionList {
+ public:
+  using Target = std::variant<bool*, int64_t*, double*, std::string*, std::vector<std::string>*,
+                              std::vector<int64_t>*>;
+
+  // Registers a variable under a dotted key; its present value is the default. The variable must
+  // outlive the list. A key is unique, and no key is a section of another; a default obeys its own
+  // rules (programmer errors otherwise).
+  void add(std::string key, Target target, std::string help, OptionRules rules = {});
+
+  // Reads YAML: nested maps give dotted keys. Strict: an unknown or misplaced key, a key given
+  // twice, a value of the wrong type or out of range throws Error(kUsage) naming `where`:line and
+  // the key, with what would be right.
+  void load_yaml(const std::filesystem::path& path);
+  void load_yaml_text(std::string_view text, const std::string& where);
+
+  // One override, "train.epochs=3"; lists as "a,b" or "[a, b]". The same checks; `where` names the
+  // source in errors.
+  void set(std::string_view assignment, const std::string& where = "--set");
+
+  bool has(std::string_view key) const;
+  bool given(std::string_view key) const;  // set by a file or an override, not left at its default
+  std::string value_text(std::string_view key) const;  // the present value as YAML
+  std::vector<std::string> keys() const;               // in the order of add()
+
+  std::string to_yaml()
+      const;  // every option with its present value, by section, the help as end-of-line comment
+  std::string help_text() const;  // for a terminal
+  std::string markdown() const;   // one table per section, for docs/
+
+  // A value as written: one scalar or a list of scalars. The readers of YAML and of overrides
+  // produce it.
+  struct Written {
+    bool list = false;
+    std::vector<std::string> items;  // exactly one where `list` is false
+  };
+  // Checks and stores one value; `where` is "file:line" or "--set". The common end of every way in.
+  void assign(std::string_view key, const Written& value, const std::string& where);
+  // True for "train" where "train.epochs" is an option.
+  bool is_section(std::string_view key) const;
+
+ private:
+  struct Option {
+    std::string key, help;
+    Target target;
+    OptionRules rules;
+    std::string default_text;
+    bool given = false;
+  };
+
+  struct Line {
+    const Option* option;  // null: a section opens here
+    std::string name;      // the option's name in its section, or the section's whole path
+    std::ptrdiff_t depth;
+  };
+
+  const Option* find(std::string_view key) const;
+  const Option& at(std::string_view key) const;
+  std::string suggest(std::string_view key) const;  // the hint for an unknown key
+
+  // The options below a section in the order they are written: its own first, then section by
+  // section.
+  std::vector<Line> lines(const std::string& section = {}) const;
+
+  std::vector<Option> options_;
+};
+
+// Optimal-string-alignment distance: insertions, deletions, replacements, swaps of neighbours.
+int edit_distance(std::string_view a, std::string_view b);
+
+}  // namespace ilora
