@@ -46,15 +46,14 @@ struct Kernels {
   const char* name = "";
   DType state = DType::kF32;  // T
 
-  // ---- matrix products
-  // ------------------------------------------------------------------------------------------- c
-  // (M,N) = alpha * a (M,K) * b (K,N) + beta * c. a and b have one type, T or G; c is T, or G where
-  // a and b are. a and b may be transposed views (one of the two strides is 1); c's last stride
-  // is 1. beta is 0 or 1; with 0, c's old values are not read. A sum is rounded to c's type once.
+  // ---- matrix products -----------------------------------------------------------------
+  // c (M,N) = alpha * a (M,K) * b (K,N) + beta * c. a and b have one type, T or G; c is T, or G
+  // where a and b are. a and b may be transposed views (one of the two strides is 1); c's last
+  // stride is 1. beta is 0 or 1; with 0, c's old values are not read. A sum is rounded to c's type
+  // once.
   void (*gemm)(Tensor c, Tensor a, Tensor b, float alpha, float beta) = nullptr;
 
-  // ---- rows
-  // ------------------------------------------------------------------------------------------------------
+  // ---- rows ----------------------------------------------------------------------------
   // y (N,D) T = table (V,D) T|G at ids (N); a negative id gives a row of zeros (padding).
   void (*embed)(Tensor y, Tensor table, std::span<const int32_t> ids) = nullptr;
   // y (N,D) T|G = x * rstd * w, rstd (N) T = 1/sqrt(mean(x^2) + eps); x (N,D) T, w (D) T. (Zhang
@@ -77,8 +76,7 @@ struct Kernels {
   // p in [0,1). Its gradient is itself. y may be x.
   void (*dropout)(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) = nullptr;
 
-  // ---- attention
-  // -------------------------------------------------------------------------------------------------
+  // ---- attention -----------------------------------------------------------------------
   // o (N,H,Dh) T|G = softmax(q k^T / sqrt(Dh)) v, causal within each span, never across; query head
   // h reads key/value head h / (H/K). lse (N,H) T = log-sum-exp of the scaled scores, kept for the
   // backward. q (N,H,Dh), k and v (Nk,K,Dh): one type, T or G. Rows of o that no span covers are
@@ -92,8 +90,7 @@ struct Kernels {
                              Tensor v, Tensor o, Tensor lse,
                              std::span<const AttentionSpan> spans) = nullptr;
 
-  // ---- losses
-  // ----------------------------------------------------------------------------------------------------
+  // ---- losses --------------------------------------------------------------------------
   // loss (N) T = log-sum-exp(logits row) - logits[target]; logits (N,V) T.
   void (*cross_entropy)(Tensor loss, Tensor logits, std::span<const int32_t> targets) = nullptr;
   // The same, and then logits are overwritten by their gradient: scale[n] * (softmax -
@@ -108,8 +105,7 @@ struct Kernels {
   void (*row_distance_backward)(Tensor da, Tensor a, Tensor b, Tensor scale,
                                 bool one_sided) = nullptr;
 
-  // ---- vectors (any shape, contiguous; both operands alike)
-  // ------------------------------------------------------
+  // ---- vectors (any shape, contiguous; both operands alike) ----------------------------
   void (*convert)(Tensor y, Tensor x) = nullptr;     // y = x, rounding to nearest even; T|G to T|G
   void (*add)(Tensor y, Tensor x) = nullptr;         // y T += x T|G
   void (*fill)(Tensor y, double value) = nullptr;    // y T|G = value
