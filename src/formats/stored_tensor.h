@@ -1,4 +1,5 @@
-// What every model file comes down to: names, types, shapes and bytes. No idea here of what a model is.
+// What every model file comes down to: names, types, shapes and bytes. No idea here of what a model
+// is.
 #pragma once
 
 #include <cstddef>
@@ -14,16 +15,17 @@ namespace ilora {
 struct StoredTensor {
   std::string name;
   DType dtype = DType::kF32;
-  std::vector<int64_t> shape;          // row-major, outermost dimension first: a linear layer is {out, in}
-  std::span<const std::byte> bytes;    // points into the mapped file, checked to lie inside it
+  std::vector<int64_t> shape;  // row-major, outermost dimension first: a linear layer is {out, in}
+  std::span<const std::byte> bytes;  // points into the mapped file, checked to lie inside it
 
-  int64_t size() const;                // number of elements
-  int64_t row_length() const;          // elements of the innermost dimension
-  std::string describe() const;        // "blk.0.attn_q.weight Q4_1 (576, 576)"
+  int64_t size() const;          // number of elements
+  int64_t row_length() const;    // elements of the innermost dimension
+  std::string describe() const;  // "blk.0.attn_q.weight Q4_1 (576, 576)"
 };
 
-// Expands rows [begin, end) (the tensor seen as (size/row_length, row_length)) to float32. Handles F32, F16, BF16,
-// Q8_0, Q4_0 and Q4_1; any other type throws Error(kUnsupported) that names the tensor.
+// Expands rows [begin, end) (the tensor seen as (size/row_length, row_length)) to float32. Handles
+// F32, F16, BF16, Q8_0, Q4_0 and Q4_1; any other type throws Error(kUnsupported) that names the
+// tensor.
 void expand_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t end);
 
 }  // namespace ilora

@@ -1,0 +1,492 @@
+#include "formats/gguf.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "base/error.h"
+#include "formats/check.h"
+
+namespace ilora {
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "GGUF numbers are read in place");
+
+constexpr const char* kDamaged = "The file is damaged or was cut short; obtain it again.";
+constexpr const char* kSupported =
+    "Supported types: F32, F16, BF16, Q8_0, Q4_0, Q4_1. Use a file of one of these, or convert it "
+    "with "
+    "llama-quantize.";
+
+[[noreturn]] void fail(const std::string& message, const std::string& hint = kDamaged) {
+  throw Error(ErrorKind::kFormat, "[gguf] " + message, hint);
+}
+
+// A position in the file; every read is checked against the end and names what was to be read.
+class Cursor {
+ public:
+  Cursor(std::span<const std::byte> bytes, const std::string& file) : bytes_(bytes), file_(file) {}
+
+  uint64_t position() const { return position_; }
+  uint64_t left() const { return bytes_.size() - position_; }
+  const std::string& file() const { return file_; }
+
+  // `part` of `what`: "the length of " "metadata ...". Two pieces, so that nothing is composed
+  // unless it fails.
+  std::span<const std::byte> take(uint64_t size, std::string_view part, std::string_view what) {
+    if (size > left()) {
+      fail(fmt::format(
+          "expected {}{} of {} bytes at offset {}, got the end of the file after {} ({})", part,
+          what, size, position_, bytes_.size(), file_));
+    }
+    const auto taken = bytes_.subspan(position_, size);
+    position_ += size;
+    return taken;
+  }
+  template <class T>
+  T read(std::string_view part, std::string_view what) {
+    T value;
+    std::memcpy(&value, take(sizeof value, part, what).data(), sizeof value);
+    return value;
+  }
+  std::string_view string(std::string_view what) {
+    const auto length = read<uint64_t>("the length of ", what);
+    const auto taken = take(length, "", what);
+    return {reinterpret_cast<const char*>(taken.data()), taken.size()};
+  }
+  // A count of items that take at least `smallest` bytes each: no more than the file can hold.
+  uint64_t count(uint64_t smallest, std::string_view part, std::string_view what) {
+    const auto value = read<uint64_t>("the number of ", what);
+    if (value > left() / smallest) {
+      fail(fmt::format("expected at most {} {}{}, which the file has room for, got {} ({})",
+                       left() / smallest, part, what, value, file_));
+    }
+    return value;
+  }
+
+ private:
+  std::span<const std::byte> bytes_;
+  const std::string& file_;
+  uint64_t position_ = 0;
+};
+
+uint64_t type_bytes(GgufType type) {  // 0: of no fixed size
+  switch (type) {
+    case GgufType::kU8:
+    case GgufType::kI8:
+    case GgufType::kBool:
+      return 1;
+    case GgufType::kU16:
+    case GgufType::kI16:
+      return 2;
+    case GgufType::kU32:
+    case GgufType::kI32:
+    case GgufType::kF32:
+      return 4;
+    case GgufType::kU64:
+    case GgufType::kI64:
+    case GgufType::kF64:
+      return 8;
+    case GgufType::kString:
+    case GgufType::kArray:
+      break;
+  }
+  return 0;
+}
+
+GgufType read_type(Cursor& in, const std::string& what) {
+  const auto number = in.read<uint32_t>("the type of ", what);
+  if (number > static_cast<uint32_t>(GgufType::kF64)) {
+    fail(fmt::format("expected a value type from 0 to 12, got {} ({}, {})", number, what,
+                     in.file()));
+  }
+  return static_cast<GgufType>(number);
+}
+
+GgufValue read_value(Cursor& in, const std::string& what) {
+  GgufValue value;
+  value.type = value.element = read_type(in, what);
+  uint64_t count = 1;
+  if (value.type == GgufType::kArray) {
+    value.element = read_type(in, "the elements of " + what);
+    if (value.element == GgufType::kArray) {
+      throw Error(ErrorKind::kUnsupported,
+                  fmt::format("[gguf] arrays of arrays are not read ({}, {})", what, in.file()));
+    }
+    const bool strings = value.element == GgufType::kString;
+    count = in.count(strings ? sizeof(uint64_t) : type_bytes(value.element), "elements of ", what);
+  }
+  value.count = static_cast<int64_t>(count);
+  if (value.element == GgufType::kString) {
+    value.strings.reserve(count);
+    for (uint64_t i = 0; i < count; ++i) value.strings.push_back(in.string(what));
+  } else {
+    value.bytes = in.take(count * type_bytes(value.element), "", what);
+  }
+  if (value.element == GgufType::kBool) {
+    const auto bad =
+        std::ranges::find_if(value.bytes, [](std::byte b) { return b > std::byte{1}; });
+    if (bad != value.bytes.end()) {
+      fail(fmt::format("expected a BOOL of 0 or 1, got {} ({}, {})", static_cast<int>(*bad), what,
+                       in.file()));
+    }
+  }
+  return value;
+}
+
+std::optional<int64_t> integer_at(const GgufValue& value, int64_t i) {
+  const std::byte* at = value.bytes.data() + static_cast<uint64_t>(i) * type_bytes(value.element);
+  const auto load = [at]<class T>(T x) {
+    std::memcpy(&x, at, sizeof x);
+    return x;
+  };
+  switch (value.element) {
+    case GgufType::kU8:
+      return load(uint8_t{});
+    case GgufType::kI8:
+      return load(int8_t{});
+    case GgufType::kU16:
+      return load(uint16_t{});
+    case GgufType::kI16:
+      return load(int16_t{});
+    case GgufType::kU32:
+      return load(uint32_t{});
+    case GgufType::kI32:
+      return load(int32_t{});
+    case GgufType::kI64:
+      return load(int64_t{});
+    case GgufType::kU64: {
+      const auto x = load(uint64_t{});
+      if (x > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
+      return static_cast<int64_t>(x);
+    }
+    default:
+      return std::nullopt;
+  }
+}
+
+std::optional<double> number_at(const GgufValue& value, int64_t i) {
+  const std::byte* at = value.bytes.data() + static_cast<uint64_t>(i) * type_bytes(value.element);
+  if (value.element == GgufType::kF32) {
+    float x;
+    std::memcpy(&x, at, sizeof x);
+    return x;
+  }
+  if (value.element == GgufType::kF64) {
+    double x;
+    std::memcpy(&x, at, sizeof x);
+    return x;
+  }
+  if (const auto x = integer_at(value, i)) return static_cast<double>(*x);
+  return std::nullopt;
+}
+
+// ggml's tensor types by number. An empty name: no such type (or one that was removed).
+struct TensorType {
+  const char* name;
+  std::optional<DType> dtype;
+};
+
+TensorType tensor_type(uint32_t number) {
+  switch (number) {
+    case 0:
+      return {"F32", DType::kF32};
+    case 1:
+      return {"F16", DType::kF16};
+    case 2:
+      return {"Q4_0", DType::kQ4_0};
+    case 3:
+      return {"Q4_1", DType::kQ4_1};
+    case 8:
+      return {"Q8_0", DType::kQ8_0};
+    case 26:
+      return {"I32", DType::kI32};
+    case 28:
+      return {"F64", DType::kF64};
+    case 30:
+      return {"BF16", DType::kBF16};
+    default:
+      break;
+  }
+  static constexpr const char* kOthers[] = {
+      "",        "",      "",       "",      "",      "",       "Q5_0", "Q5_1",    "",
+      "Q8_1",    "Q2_K",  "Q3_K",   "Q4_K",  "Q5_K",  "Q6_K",   "Q8_K", "IQ2_XXS", "IQ2_XS",
+      "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",   "I16",     "",
+      "I64",     "",      "IQ1_M",  "",      "",      "",       "",     "TQ1_0",   "TQ2_0",
+      "",        "",      "",       "MXFP4", "NVFP4", "Q1_0"};
+  return {number < std::size(kOthers) ? kOthers[number] : "", std::nullopt};
+}
+
+DType read_dtype(Cursor& in, const std::string& what) {
+  const auto number = in.read<uint32_t>("the type of ", what);
+  const TensorType type = tensor_type(number);
+  if (type.dtype) return *type.dtype;
+  if (*type.name == '\0') {
+    fail(fmt::format("expected a known tensor type, got type number {} ({}, {})", number, what,
+                     in.file()),
+         kSupported);
+  }
+  throw Error(ErrorKind::kUnsupported,
+              fmt::format("[gguf] tensor type {} (number {}) is not supported ({}, {})", type.name,
+                          number, what, in.file()),
+              kSupported);
+}
+
+struct Placed {
+  StoredTensor tensor;    // without its bytes
+  std::string_view name;  // in the file
+  uint64_t offset = 0;    // from the start of the data
+  uint64_t size = 0;
+};
+
+Placed read_tensor_info(Cursor& in) {
+  constexpr uint32_t kMostDimensions = 4;
+  Placed placed;
+  placed.name = in.string("a tensor's name");
+  const std::string what = "tensor " + printable(placed.name);
+  const auto dimensions = in.read<uint32_t>("the number of dimensions of ", what);
+  if (dimensions > kMostDimensions) {
+    fail(fmt::format("expected at most {} dimensions, got {} ({}, {})", kMostDimensions, dimensions,
+                     what, in.file()));
+  }
+  StoredTensor& tensor = placed.tensor;
+  tensor.name = placed.name;
+  for (uint32_t i = 0; i < dimensions; ++i) {
+    const auto size = in.read<uint64_t>("the shape of ", what);
+    if (size == 0 || size > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) {
+      fail(fmt::format("expected a dimension of at least 1 and below 2^63, got {} ({}, {})", size,
+                       what, in.file()));
+    }
+    tensor.shape.insert(tensor.shape.begin(), static_cast<int64_t>(size));
+  }
+  tensor.dtype = read_dtype(in, what);
+  placed.offset = in.read<uint64_t>("the offset of ", what);
+  const auto size = checked_bytes(tensor.dtype, tensor.shape);
+  if (!size) {
+    fail(fmt::format("expected a shape that fits the type and the memory, got {} ({}, {})",
+                     tensor.describe(), what, in.file()));
+  }
+  placed.size = static_cast<uint64_t>(*size);
+  return placed;
+}
+
+// Each tensor aligned, inside the file, and on bytes of its own.
+void check_places(const std::vector<Placed>& all, uint64_t data_size, uint64_t alignment,
+                  const std::string& file) {
+  std::vector<const Placed*> by_offset;
+  for (const Placed& p : all) {
+    const std::string what = "tensor " + printable(p.name);
+    if (p.offset % alignment != 0) {
+      fail(fmt::format("expected an offset that is a multiple of {}, got {} ({}, {})", alignment,
+                       p.offset, what, file));
+    }
+    if (p.offset > data_size || p.size > data_size - p.offset) {
+      fail(fmt::format("expected {} bytes at offset {} of the data, got data of {} bytes ({}, {})",
+                       p.size, p.offset, data_size, what, file));
+    }
+    by_offset.push_back(&p);
+  }
+  std::ranges::sort(by_offset, {}, &Placed::offset);
+  for (size_t i = 1; i < by_offset.size(); ++i) {
+    const Placed &a = *by_offset[i - 1], &b = *by_offset[i];
+    if (a.offset + a.size > b.offset) {
+      fail(fmt::format("expected tensors that do not overlap, got {} and {} ({})",
+                       printable(a.name), printable(b.name), file));
+    }
+  }
+}
+
+uint32_t read_header(Cursor& in) {
+  constexpr uint32_t kMagic = 0x46554747;  // "GGUF"
+  if (in.left() < sizeof kMagic)
+    fail(fmt::format("expected a GGUF file, got {} bytes ({})", in.left(), in.file()));
+  const auto magic = in.take(4, "", "the magic");
+  if (std::memcmp(magic.data(), &kMagic, 4) != 0) {
+    fail(fmt::format("expected the magic \"GGUF\", got {} ({})",
+                     printable({reinterpret_cast<const char*>(magic.data()), 4}), in.file()),
+         "This is not a GGUF file.");
+  }
+  const auto version = in.read<uint32_t>("", "the version");
+  if (version == 2 || version == 3) return version;
+  const bool swapped = version == 0x02000000 || version == 0x03000000;
+  throw Error(ErrorKind::kUnsupported,
+              swapped
+                  ? fmt::format("[gguf] expected a little-endian file, got a big-endian one ({})",
+                                in.file())
+                  : fmt::format("[gguf] expected version 2 or 3, got {} ({})", version, in.file()),
+              "Convert the model again with a current llama.cpp.");
+}
+
+}  // namespace
+
+const char* gguf_type_name(GgufType type) {
+  static constexpr const char* kNames[] = {"U8",   "I8",     "U16",   "I16", "U32", "I32", "F32",
+                                           "BOOL", "STRING", "ARRAY", "U64", "I64", "F64"};
+  return kNames[static_cast<uint32_t>(type)];
+}
+
+std::string GgufValue::describe() const {
+  if (type != GgufType::kArray) return gguf_type_name(type);
+  return fmt::format("an array of {} {}", count, gguf_type_name(element));
+}
+
+GgufFile::GgufFile(const std::filesystem::path& path) : file_(path), name_(path.string()) {
+  parse(file_.bytes());
+}
+
+GgufFile GgufFile::from_bytes(std::span<const std::byte> bytes, const std::string& name) {
+  GgufFile file;
+  file.name_ = name;
+  file.parse(bytes);
+  return file;
+}
+
+void GgufFile::parse(std::span<const std::byte> bytes) {
+  constexpr uint64_t kSmallestTensorInfo = 8 + 4 + 4 + 8, kSmallestEntry = 8 + 4 + 1;
+  Cursor in(bytes, name_);
+  version_ = read_header(in);
+  const uint64_t tensors = in.count(kSmallestTensorInfo, "", "tensors");
+  const uint64_t entries = in.count(kSmallestEntry, "", "metadata entries");
+  for (uint64_t i = 0; i < entries; ++i) {
+    const std::string_view key = in.string("a metadata key");
+    GgufValue value = read_value(in, "metadata " + printable(key));
+    if (!metadata_.emplace(key, std::move(value)).second) {
+      fail(fmt::format("expected one value for each key, got two for {} ({})", printable(key),
+                       name_));
+    }
+  }
+  constexpr int64_t kDefaultAlignment = 32;
+  const int64_t alignment = integer("general.alignment", kDefaultAlignment);
+  if (alignment <= 0 || !std::has_single_bit(static_cast<uint64_t>(alignment)) ||
+      alignment > (1 << 30)) {
+    fail(fmt::format("expected a power of two, got {} (metadata \"general.alignment\", {})",
+                     alignment, name_));
+  }
+  std::vector<Placed> placed;
+  for (uint64_t i = 0; i < tensors; ++i) {
+    placed.push_back(read_tensor_info(in));
+    if (!index_.emplace(placed.back().name, i).second) {
+      fail(fmt::format("expected one tensor for each name, got two called {} ({})",
+                       printable(placed.back().name), name_));
+    }
+  }
+  const auto step = static_cast<uint64_t>(alignment);
+  const uint64_t begin = (in.position() + step - 1) / step * step;
+  const auto data = begin <= bytes.size() ? bytes.subspan(begin) : std::span<const std::byte>();
+  check_places(placed, data.size(), step, name_);
+  tensors_.reserve(placed.size());
+  for (Placed& p : placed) {
+    p.tensor.bytes = data.subspan(p.offset, p.size);
+    tensors_.push_back(std::move(p.tensor));
+  }
+}
+
+const GgufValue* GgufFile::find(std::string_view key) const {
+  const auto it = metadata_.find(key);
+  return it == metadata_.end() ? nullptr : &it->second;
+}
+
+const GgufValue& GgufFile::require(std::string_view key, const char* expected) const {
+  const GgufValue* value = find(key);
+  if (value != nullptr) return *value;
+  fail(fmt::format("expected metadata {} ({}), got none ({})", printable(key), expected, name_),
+       "The file does not describe what is needed; use another conversion of the model.");
+}
+
+void GgufFile::wrong_type(std::string_view key, const char* expected, const GgufValue& got) const {
+  fail(fmt::format("expected {}, got {} (metadata {}, {})", expected, got.describe(),
+                   printable(key), name_),
+       "Use another conversion of the model.");
+}
+
+std::string GgufFile::text(std::string_view key) const {
+  const GgufValue& value = require(key, "a string");
+  if (value.type != GgufType::kString) wrong_type(key, "a string", value);
+  return std::string(value.strings[0]);
+}
+
+int64_t GgufFile::integer(std::string_view key) const {
+  const GgufValue& value = require(key, "an integer");
+  const auto x = value.type == value.element ? integer_at(value, 0) : std::nullopt;
+  if (!x) wrong_type(key, "an integer below 2^63", value);
+  return *x;
+}
+
+double GgufFile::number(std::string_view key) const {
+  const GgufValue& value = require(key, "a number");
+  const auto x = value.type == value.element ? number_at(value, 0) : std::nullopt;
+  if (!x) wrong_type(key, "a number", value);
+  return *x;
+}
+
+bool GgufFile::boolean(std::string_view key) const {
+  const GgufValue& value = require(key, "a boolean");
+  if (value.type != GgufType::kBool) wrong_type(key, "a boolean", value);
+  return value.bytes[0] != std::byte{0};
+}
+
+std::string GgufFile::text(std::string_view key, std::string_view fallback) const {
+  return find(key) == nullptr ? std::string(fallback) : text(key);
+}
+int64_t GgufFile::integer(std::string_view key, int64_t fallback) const {
+  return find(key) == nullptr ? fallback : integer(key);
+}
+double GgufFile::number(std::string_view key, double fallback) const {
+  return find(key) == nullptr ? fallback : number(key);
+}
+bool GgufFile::boolean(std::string_view key, bool fallback) const {
+  return find(key) == nullptr ? fallback : boolean(key);
+}
+
+const std::vector<std::string_view>& GgufFile::texts(std::string_view key) const {
+  const GgufValue& value = require(key, "an array of strings");
+  if (value.type != GgufType::kArray || value.element != GgufType::kString)
+    wrong_type(key, "an array of strings", value);
+  return value.strings;
+}
+
+std::vector<int64_t> GgufFile::integers(std::string_view key) const {
+  const GgufValue& value = require(key, "an array of integers");
+  if (value.type != GgufType::kArray) wrong_type(key, "an array of integers", value);
+  std::vector<int64_t> out;
+  out.reserve(static_cast<size_t>(value.count));
+  for (int64_t i = 0; i < value.count; ++i) {
+    const auto x = integer_at(value, i);
+    if (!x) wrong_type(key, "an array of integers below 2^63", value);
+    out.push_back(*x);
+  }
+  return out;
+}
+
+std::vector<double> GgufFile::numbers(std::string_view key) const {
+  const GgufValue& value = require(key, "an array of numbers");
+  if (value.type != GgufType::kArray) wrong_type(key, "an array of numbers", value);
+  std::vector<double> out;
+  out.reserve(static_cast<size_t>(value.count));
+  for (int64_t i = 0; i < value.count; ++i) {
+    const auto x = number_at(value, i);
+    if (!x) wrong_type(key, "an array of numbers", value);
+    out.push_back(*x);
+  }
+  return out;
+}
+
+const StoredTensor* GgufFile::find_tensor(std::string_view name) const {
+  const auto it = index_.find(name);
+  return it == index_.end() ? nullptr : &tensors_[it->second];
+}
+
+const StoredTensor& GgufFile::tensor(std::string_view name) const {
+  const StoredTensor* found = find_tensor(name);
+  if (found == nullptr) {
+    fail(fmt::format("expected tensor {}, got none of that name ({})", printable(name), name_),
+         "The file lacks a weight that its architecture needs; use another conversion of the "
+         "model.");
+  }
+  return *found;
+}
+
+}  // namespace ilora

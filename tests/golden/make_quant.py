@@ -1,0 +1,72 @@
+"""Writes tests/golden/quant/: a small GGUF file with every tensor type that is read, by the `gguf` package, and the
+values that package expands it to, in safetensors by the `safetensors` package.
+
+Needs: pip install gguf numpy safetensors.  Run: python tests/golden/make_quant.py
+"""
+import pathlib
+
+import gguf
+import numpy as np
+from gguf import GGMLQuantizationType as Type
+from safetensors.numpy import save_file
+
+FOLDER = pathlib.Path(__file__).parent / "quant"
+ROWS, COLUMNS = 6, 96
+
+
+def half_bytes(rng, count):
+    """Scales of every kind: ordinary, negative, zero, subnormal, the largest."""
+    values = rng.normal(0, 0.02, count).astype(np.float16)
+    values[:6] = [0, -0.0, 6e-8, -3e-6, 65504, -1.5]
+    return values.view(np.uint8).reshape(count, 2)
+
+
+def raw_blocks(rng, kind):
+    """Random bytes as quants: every nibble and byte value occurs, which quantising real values does not promise."""
+    block, size = gguf.GGML_QUANT_SIZES[kind]
+    blocks = ROWS * COLUMNS // block
+    data = rng.integers(0, 256, (blocks, size), dtype=np.uint8)
+    data[:, :2] = half_bytes(rng, blocks)
+    if kind == Type.Q4_1:
+        data[:, 2:4] = half_bytes(rng, blocks)[::-1]
+    return data.reshape(ROWS, -1)
+
+
+def main():
+    rng = np.random.default_rng(20240601)
+    values = rng.normal(0, 1, (ROWS, COLUMNS)).astype(np.float32)
+    FOLDER.mkdir(exist_ok=True)
+    writer = gguf.GGUFWriter(FOLDER / "types.gguf", "golden")
+    writer.add_uint8("u8", 200)
+    writer.add_int8("i8", -100)
+    writer.add_uint16("u16", 60000)
+    writer.add_int16("i16", -30000)
+    writer.add_uint32("u32", 4000000000)
+    writer.add_int32("i32", -2000000000)
+    writer.add_uint64("u64", 2**63)
+    writer.add_int64("i64", -(2**62))
+    writer.add_float32("f32", 0.1)
+    writer.add_float64("f64", 0.1)
+    writer.add_bool("yes", True)
+    writer.add_bool("no", False)
+    writer.add_string("text", "Grüße")
+    writer.add_array("texts", ["a", "", "文字"])
+    writer.add_array("integers", [3, -4, 5])
+    writer.add_array("numbers", [0.5, -1.25])
+    expected = {}
+    for kind in (Type.F32, Type.F16, Type.BF16, Type.Q8_0, Type.Q4_0, Type.Q4_1):
+        stored = {f"{kind.name}.values": gguf.quants.quantize(values, kind)}
+        if kind in (Type.Q8_0, Type.Q4_0, Type.Q4_1):
+            stored[f"{kind.name}.raw"] = raw_blocks(rng, kind)
+        for name, data in stored.items():
+            writer.add_tensor(name, data, raw_dtype=kind)
+            expected[name] = gguf.quants.dequantize(data, kind).reshape(ROWS, COLUMNS).astype(np.float32)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    save_file(expected, FOLDER / "expected.safetensors", metadata={"made_by": "make_quant.py"})
+
+
+if __name__ == "__main__":
+    main()
