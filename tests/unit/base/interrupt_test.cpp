@@ -1,0 +1,57 @@
+#include "base/interrupt.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+
+namespace ilora {
+namespace {
+
+// Each runs in a child process of its own, so that handlers and flag do not leak into other tests.
+
+TEST(InterruptDeathTest, TheFirstSignalSetsTheFlag) {
+  for (const int signal : {SIGINT, SIGTERM}) {
+    EXPECT_EXIT(
+        {
+          install_interrupt_handler();
+          if (interrupted()) ::_exit(1);
+          raise(signal);
+          if (!interrupted()) ::_exit(2);
+          clear_interrupt();
+          if (interrupted()) ::_exit(3);
+          ::_exit(0);
+        },
+        testing::ExitedWithCode(0), "");
+  }
+}
+
+TEST(InterruptDeathTest, TheSecondEndsTheProgramAtOnce) {
+  EXPECT_EXIT(
+      {
+        install_interrupt_handler();
+        raise(SIGINT);
+        raise(SIGINT);
+        ::_exit(0);
+      },
+      testing::ExitedWithCode(128 + SIGINT), "");
+}
+
+TEST(InterruptDeathTest, AFileSizeLimitDoesNotKill) {
+  EXPECT_EXIT(
+      {
+        install_interrupt_handler();
+        raise(SIGXFSZ);
+        ::_exit(0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(Interrupt, CanBeRequested) {
+  request_interrupt();
+  EXPECT_TRUE(interrupted());
+  clear_interrupt();
+  EXPECT_FALSE(interrupted());
+}
+
+}  // namespace
+}  // namespace ilora
