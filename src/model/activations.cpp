@@ -1,0 +1,92 @@
+#include "model/activations.h"
+
+#include <algorithm>
+
+namespace ilora {
+namespace {
+
+void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c, const ActivationShape& s) {
+  a.x_mid = arena.take("layer.x_mid", s.state, {s.rows, c.width});
+  a.rstd_attention = arena.take("layer.rstd_attention", s.state, {s.rows});
+  a.rstd_ffn = arena.take("layer.rstd_ffn", s.state, {s.rows});
+  a.q = arena.take("layer.q", s.gemm, {s.rows, c.query_width()});
+  a.k = arena.take("layer.k", s.gemm, {s.rows, c.kv_width()});
+  a.v = arena.take("layer.v", s.gemm, {s.rows, c.kv_width()});
+  a.o = arena.take("layer.o", s.gemm, {s.rows, c.query_width()});
+  a.lse = arena.take("layer.lse", s.state, {s.rows, c.heads});
+  a.gate = arena.take("layer.gate", s.gemm, {s.rows, c.feed_forward});
+  a.up = arena.take("layer.up", s.gemm, {s.rows, c.feed_forward});
+}
+
+}  // namespace
+
+void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShape& s) {
+  const bool mixed = s.state != s.gemm;
+  const bool backward = s.gradient_rows > 0;
+  layers.resize(static_cast<size_t>(c.layers));
+
+  Tensor shared_x;
+  LayerActivations shared;
+  if (s.lowest_saved > 0) {
+    shared_x = arena.take("shared.x", s.state, {s.rows, c.width});
+    place_layer(shared, arena, c, s);
+  }
+  int64_t max_rank = 0;
+  for (int64_t l = 0; l < c.layers; ++l) {
+    LayerActivations& a = layers[static_cast<size_t>(l)];
+    if (l < s.lowest_saved) {
+      a = shared;
+      a.x = shared_x;
+    } else {
+      a.x = arena.take("layer.x", s.state, {s.rows, c.width});
+      place_layer(a, arena, c, s);
+    }
+    for (size_t m = 0; m < kModules; ++m) {
+      const int64_t rank = s.lora_rank[static_cast<size_t>(l)][m];
+      a.lora_h[m] = rank > 0 ? arena.take("layer.lora_h", s.gemm, {s.rows, rank}) : Tensor();
+      max_rank = std::max(max_rank, rank);
+    }
+  }
+  x_last = s.lowest_saved == c.layers ? shared_x : arena.take("x_last", s.state, {s.rows, c.width});
+  rstd_last = arena.take("rstd_last", s.state, {s.rows});
+  last = arena.take("last", s.state, {s.rows, c.width});
+
+  const int64_t widest_out = std::max(c.query_width(), c.feed_forward);
+  const int64_t widest_in = std::max({c.width, c.query_width(), c.feed_forward});
+  normed = arena.take("normed", s.gemm, {s.rows, c.width});
+  wide = mixed ? arena.take("wide", s.state, {s.rows * widest_out}) : Tensor();
+  act = arena.take("act", s.gemm, {s.rows, c.feed_forward});
+  if (max_rank > 0) {
+    dropped = arena.take("dropped", s.gemm, {s.gradient_rows * widest_in});
+    lora_dh = arena.take("lora_dh", s.gemm, {s.gradient_rows * max_rank});
+    lora_dx = arena.take("lora_dx", s.state, {s.gradient_rows * widest_in});
+  }
+
+  const int64_t chunk = std::min(s.label_chunk, (s.labels + 15) / 16 * 16);
+  label_hidden = arena.take("label_hidden", s.state, {chunk, c.width});
+  label_hidden_g = mixed ? arena.take("label_hidden_g", s.gemm, {chunk, c.width}) : label_hidden;
+  logits = arena.take("logits", s.state, {chunk, c.vocabulary});
+  dlogits_g = mixed && backward ? arena.take("dlogits_g", s.gemm, {chunk, c.vocabulary}) : logits;
+  label_loss = arena.take("label_loss", s.state, {s.labels});
+  pair_a = arena.take("pair_a", s.state, {s.consistency_rows, c.width});
+  pair_b = arena.take("pair_b", s.state, {s.consistency_rows, c.width});
+  pair_top = arena.take("pair_top", s.state, {backward ? s.consistency_rows : 0, c.width});
+  pair_sum = arena.take("pair_sum", s.state, {s.consistency_rows});
+  pair_scale = arena.take("pair_scale", s.state, {s.consistency_rows});
+
+  pair_seeds.clear();
+  for (int64_t i = 0; i < s.consistency_layers; ++i) {
+    pair_seeds.push_back(arena.take("pair_seed", s.state, {s.consistency_rows, c.width}));
+  }
+
+  if (!backward) return;
+  dx = arena.take("dx", s.state, {s.gradient_rows, c.width});
+  dnormed = arena.take("dnormed", s.state, {s.gradient_rows, c.width});
+  dwide = arena.take("dwide", s.state, {s.gradient_rows * widest_out});
+  dwide_g = mixed ? arena.take("dwide_g", s.gemm, {s.gradient_rows * widest_in}) : Tensor();
+  dq = arena.take("dq", s.state, {s.gradient_rows, c.query_width()});
+  dk = arena.take("dk", s.state, {s.gradient_rows, c.kv_width()});
+  dv = arena.take("dv", s.state, {s.gradient_rows, c.kv_width()});
+}
+
+}  // namespace ilora

@@ -1,0 +1,99 @@
+#include "model/adapter.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace ilora {
+namespace {
+
+struct ModuleNames {
+  std::string_view name, parent;
+};
+constexpr std::array<ModuleNames, kModules> kNames = {{{"q_proj", "self_attn"},
+                                                       {"k_proj", "self_attn"},
+                                                       {"v_proj", "self_attn"},
+                                                       {"o_proj", "self_attn"},
+                                                       {"gate_proj", "mlp"},
+                                                       {"up_proj", "mlp"},
+                                                       {"down_proj", "mlp"}}};
+
+}  // namespace
+
+std::string_view module_name(Module module) { return kNames[static_cast<size_t>(module)].name; }
+std::string_view module_parent(Module module) { return kNames[static_cast<size_t>(module)].parent; }
+
+Module parse_module(std::string_view name) {
+  for (const Module module : kAllModules) {
+    if (module_name(module) == name) return module;
+  }
+  std::string allowed;
+  for (const auto& names : kNames) allowed += (allowed.empty() ? "" : ", ") + std::string(names.name);
+  throw Error(ErrorKind::kUsage, fmt::format("[lora] unknown target module '{}'", name), "Use some of: " + allowed + ".");
+}
+
+std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module) {
+  switch (module) {
+    case Module::kQuery: return {config.width, config.query_width()};
+    case Module::kKey:
+    case Module::kValue: return {config.width, config.kv_width()};
+    case Module::kOutput: return {config.query_width(), config.width};
+    case Module::kGate:
+    case Module::kUp: return {config.width, config.feed_forward};
+    case Module::kDown: return {config.feed_forward, config.width};
+  }
+  return {0, 0};
+}
+
+double LoraOptions::scaling() const {
+  const auto r = static_cast<double>(rank);
+  return rslora ? alpha / std::sqrt(r) : alpha / r;
+}
+
+std::string LoraBlock::name() const {
+  return fmt::format("layers.{}.{}.{}", layer, module_parent(module), module_name(module));
+}
+
+AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& options) {
+  std::array<bool, kModules> wanted{};
+  for (const std::string& target : options.targets) wanted[static_cast<size_t>(parse_module(target))] = true;
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    auto& index = index_.emplace_back();
+    index.fill(-1);
+    for (const Module module : kAllModules) {
+      if (!wanted[static_cast<size_t>(module)]) continue;
+      const auto [in, out] = module_shape(config, module);
+      index[static_cast<size_t>(module)] = static_cast<int32_t>(blocks_.size());
+      blocks_.push_back({layer, module, in, out, options.rank, size_, size_ + options.rank * in});
+      size_ += options.rank * (in + out);
+    }
+  }
+}
+
+const LoraBlock* AdapterLayout::find(int64_t layer, Module module) const {
+  const int32_t i = index_[static_cast<size_t>(layer)][static_cast<size_t>(module)];
+  return i < 0 ? nullptr : &blocks_[static_cast<size_t>(i)];
+}
+
+int64_t AdapterLayout::lowest_layer() const {
+  return blocks_.empty() ? static_cast<int64_t>(index_.size()) : blocks_.front().layer;
+}
+
+Adapter::Adapter(const ModelConfig& config, const LoraOptions& options, DType state)
+    : options_(options), layout_(config, options), values_(state, {layout_.size()}) {}
+
+void Adapter::initialise(uint64_t seed, uint64_t substream) {
+  const Random random(seed, Stream::kAdapterInit, substream);
+  auto* values = values_.ptr<float>();
+  std::fill_n(values, layout_.size(), 0.0f);
+  for (const LoraBlock& block : layout_.blocks()) {
+    const double bound = 1.0 / std::sqrt(static_cast<double>(block.in));
+    for (int64_t i = block.offset_a; i < block.offset_a + block.rank * block.in; ++i) {
+      values[i] = static_cast<float>(bound * (2.0 * random.uniform(static_cast<uint64_t>(i)) - 1.0));
+    }
+  }
+}
+
+}  // namespace ilora

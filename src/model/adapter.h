@@ -1,0 +1,95 @@
+// LoRA adapters (Hu et al. 2021, with PEFT's semantics): one flat float32 vector plus a layout of named views.
+//
+// Optimiser, clipping, interpolation, distances and checkpoints see the vector; the model sees the views.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/config.h"
+#include "tensor/tensor.h"
+
+namespace ilora {
+
+// The linear maps of a block that can carry LoRA, in the order in which forward meets them.
+enum class Module : uint8_t { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
+inline constexpr int kModules = 7;
+inline constexpr std::array<Module, kModules> kAllModules = {
+    Module::kQuery, Module::kKey, Module::kValue, Module::kOutput, Module::kGate, Module::kUp, Module::kDown};
+
+std::string_view module_name(Module module);         // "q_proj"
+std::string_view module_parent(Module module);       // "self_attn" or "mlp"
+Module parse_module(std::string_view name);          // throws Error(kUsage) naming what is allowed
+// {in, out} of a module in a model.
+std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
+
+struct LoraOptions {
+  int64_t rank = 8;
+  double alpha = 16;
+  double dropout = 0;
+  bool rslora = false;  // scale alpha/sqrt(r) in place of alpha/r (Kalajdzievski 2023)
+  std::vector<std::string> targets = {"q_proj", "v_proj"};
+
+  double scaling() const;
+};
+
+// Where the two factors of one module lie in the flat vector. B is kept transposed, (R,out), so that both products
+// of forward and backward read rows; PEFT's files hold (out,R).
+struct LoraBlock {
+  int64_t layer = 0;
+  Module module = Module::kQuery;
+  int64_t in = 0, out = 0, rank = 0;
+  int64_t offset_a = 0;   // A (R,in)
+  int64_t offset_bt = 0;  // B^T (R,out)
+
+  std::string name() const;  // "layers.3.self_attn.q_proj"
+};
+
+class AdapterLayout {
+ public:
+  AdapterLayout() = default;
+  AdapterLayout(const ModelConfig& config, const LoraOptions& options);
+
+  const std::vector<LoraBlock>& blocks() const { return blocks_; }
+  const LoraBlock* find(int64_t layer, Module module) const;  // null where the module carries no LoRA
+  int64_t size() const { return size_; }                      // length of the flat vector
+  int64_t lowest_layer() const;                               // lowest layer with a block; L where there is none
+
+ private:
+  std::vector<LoraBlock> blocks_;
+  std::vector<std::array<int32_t, kModules>> index_;  // per layer; -1: none
+  int64_t size_ = 0;
+};
+
+// The views of one block inside a flat vector (values, gradient, a bf16 copy).
+inline Tensor lora_a(Tensor flat, const LoraBlock& b) {
+  return flat.rows(b.offset_a, b.offset_a + b.rank * b.in).reshaped({b.rank, b.in});
+}
+inline Tensor lora_bt(Tensor flat, const LoraBlock& b) {
+  return flat.rows(b.offset_bt, b.offset_bt + b.rank * b.out).reshaped({b.rank, b.out});
+}
+
+class Adapter {
+ public:
+  Adapter() = default;
+  // Values zero. `state` is F32; F64 and C128 serve the gradient tests.
+  Adapter(const ModelConfig& config, const LoraOptions& options, DType state = DType::kF32);
+
+  // PEFT's initial distribution: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B zero.
+  void initialise(uint64_t seed, uint64_t substream);
+
+  const LoraOptions& options() const { return options_; }
+  const AdapterLayout& layout() const { return layout_; }
+  Tensor values() const { return values_.view(); }  // (size) flat
+  double scaling() const { return options_.scaling(); }
+
+ private:
+  LoraOptions options_;
+  AdapterLayout layout_;
+  Buffer values_;
+};
+
+}  // namespace ilora

@@ -1,0 +1,36 @@
+// One transformer block of the Llama family: forward, and right below it, backward. Written once against the table
+// of operations (kernels/kernels.h); hand-derived gradients for adapters only.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "model/activations.h"
+#include "model/packed.h"
+#include "model/weights.h"
+
+namespace ilora {
+
+class KeyValueCache;
+
+// What every function of a pass sees.
+struct PassContext {
+  const Kernels& kernels;
+  const ModelConfig& config;
+  const Weights& weights;
+  const Packed& packed;
+  Activations& act;
+  Tensor rope_cos, rope_sin;          // (context, Dh/2) T
+  KeyValueCache* cache = nullptr;     // null: keys and values of this pass alone
+  std::vector<uint64_t>& input_keys;  // scratch for dropout: one key per row
+};
+
+// x (N,D) of layers[l] becomes `out` (N,D), the input of layer l+1; keeps in layers[l] what backward needs.
+void block_forward(PassContext& ctx, int64_t l, Tensor out);
+
+// act.dx (N',D), the gradient of the block's output, becomes that of its input; adapters' gradients are added to
+// their flat vectors. With `need_dx` false (the lowest trained layer) nothing is computed beyond the adapters.
+void block_backward(PassContext& ctx, int64_t l, bool need_dx);
+
+}  // namespace ilora

@@ -1,0 +1,35 @@
+#include "model/cache.h"
+
+#include <cstring>
+
+namespace ilora {
+
+KeyValueCache::KeyValueCache(const ModelConfig& config, DType gemm, int64_t slots, int64_t capacity)
+    : slots_(slots), capacity_(capacity) {
+  for (int64_t l = 0; l < config.layers; ++l) {
+    keys_.emplace_back(gemm, std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
+    values_.emplace_back(gemm, std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
+  }
+}
+
+void KeyValueCache::store(const Kernels& kernels, int64_t l, Tensor k, Tensor v, const Packed& packed) {
+  for (const AttentionSpan& span : packed.spans) {
+    const int64_t from = span.query_begin;
+    const int64_t to = span.key_begin + span.key_len - span.query_len;
+    kernels.convert(keys(l).rows(to, to + span.query_len), k.rows(from, from + span.query_len));
+    kernels.convert(values(l).rows(to, to + span.query_len), v.rows(from, from + span.query_len));
+  }
+}
+
+void KeyValueCache::copy(int64_t from, int64_t to, int64_t length) {
+  ILORA_CHECK(length <= capacity_ && from < slots_ && to < slots_);
+  for (auto* side : {&keys_, &values_}) {
+    for (const Buffer& buffer : *side) {
+      const Tensor target = buffer.view().rows(to * capacity_, to * capacity_ + length);
+      const Tensor source = buffer.view().rows(from * capacity_, from * capacity_ + length);
+      std::memcpy(target.data, source.data, static_cast<size_t>(target.bytes()));
+    }
+  }
+}
+
+}  // namespace ilora

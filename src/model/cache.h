@@ -1,0 +1,33 @@
+// Keys and values of tokens already fed, per layer and slot: what makes decoding and shared prompts cheap.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "model/config.h"
+#include "model/packed.h"
+
+namespace ilora {
+
+class KeyValueCache {
+ public:
+  // `slots` sequences of at most `capacity` tokens each, stored as G = `gemm`.
+  KeyValueCache(const ModelConfig& config, DType gemm, int64_t slots, int64_t capacity);
+
+  Tensor keys(int64_t l) const { return keys_[static_cast<size_t>(l)].view(); }      // (slots*capacity, K*Dh) G
+  Tensor values(int64_t l) const { return values_[static_cast<size_t>(l)].view(); }  // (slots*capacity, K*Dh) G
+  int64_t slots() const { return slots_; }
+  int64_t capacity() const { return capacity_; }
+
+  // Puts the new tokens' keys and values behind those that their slots hold.
+  void store(const Kernels& kernels, int64_t l, Tensor k, Tensor v, const Packed& packed);
+  // Copies the first `length` tokens of a slot to another one, in every layer.
+  void copy(int64_t from, int64_t to, int64_t length);
+
+ private:
+  std::vector<Buffer> keys_, values_;
+  int64_t slots_ = 0, capacity_ = 0;
+};
+
+}  // namespace ilora

@@ -1,0 +1,216 @@
+#include "model/engine.h"
+
+#include <algorithm>
+#include <cmath>
+#include <complex>
+
+#include "base/error.h"
+
+namespace ilora {
+namespace {
+
+// cos and sin of position * theta^(-2i/Dh), divided by the file's factors where it has some (Su et al. 2021).
+void fill_rope(const ModelConfig& c, DType state, Buffer& cos_table, Buffer& sin_table) {
+  const int64_t half = c.head_dim / 2;
+  cos_table = Buffer(state, {c.context, half});
+  sin_table = Buffer(state, {c.context, half});
+  for (int64_t i = 0; i < half; ++i) {
+    double frequency = std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
+    if (!c.rope_factors.empty()) frequency /= static_cast<double>(c.rope_factors[static_cast<size_t>(i)]);
+    for (int64_t p = 0; p < c.context; ++p) {
+      const double angle = static_cast<double>(p) * frequency;
+      write_scalar(cos_table.view().reshaped({c.context * half}), p * half + i, std::cos(angle));
+      write_scalar(sin_table.view().reshaped({c.context * half}), p * half + i, std::sin(angle));
+    }
+  }
+}
+
+}  // namespace
+
+Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels, EngineOptions options)
+    : config_(config), weights_(weights), kernels_(kernels), options_(options) {
+  fill_rope(config, kernels.state, rope_cos_, rope_sin_);
+  shape_.state = kernels.state;
+  shape_.gemm = gemm_type();
+  shape_.lora_rank.resize(static_cast<size_t>(config.layers));
+}
+
+void Engine::run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key, PassReport& report) {
+  report = PassReport{};
+  for (const Segment& segment : pass.segments) {
+    PassReport::SegmentRows& rows = report.segments.emplace_back();
+    if (segment.cross_entropy != 0) rows.negative_log_likelihood.assign(segment.rows.size(), 0.0);
+    if (segment.consistency.weight != 0) rows.consistency.assign(segment.rows.size(), 0.0);
+  }
+  for (const MicroPass& part : cut_pass(pass, options_.max_tokens)) {
+    run_part(pass, part, denominators, dropout_key, report);
+  }
+}
+
+void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators, uint64_t dropout_key,
+                      PassReport& report) {
+  packed_.pack(pass, part, denominators, options_.loss, dropout_key);
+  if (packed_.rows == 0) return;
+  for (size_t s = 0; s < pass.segments.size(); ++s) resolve(pass.segments[s].uses, packed_.segments[s]);
+  consistency_.plan(pass, packed_, denominators, config_.layers);
+  place(static_cast<int64_t>(packed_.label_rows.size()));
+
+  PassContext ctx = context(nullptr);
+  const bool backward_too = packed_.gradient_rows > 0;
+  embed();
+  for (int64_t l = 0; l < config_.layers; ++l) {
+    consistency_.at(ctx, l, act_.layers[static_cast<size_t>(l)].x, {}, backward_too, report);
+    const bool top = l + 1 == config_.layers;
+    block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
+  }
+  final_norm();
+  const Tensor dlast = backward_too ? act_.dnormed : Tensor();
+  if (backward_too) kernels_.fill(dlast, 0.0);
+  cross_entropy_.run(ctx, dlast, options_.label_chunk);
+  consistency_.at(ctx, config_.layers, act_.last, dlast, backward_too, report);
+  for (size_t i = 0; i < packed_.label_rows.size(); ++i) {
+    const Scalar loss = read_scalar(act_.label_loss, static_cast<int64_t>(i));
+    const PackedSequence& sequence = packed_.sequences[static_cast<size_t>(packed_.label_sequence[i])];
+    const auto scale = static_cast<double>(packed_.label_scale[i]);
+    report.cross_entropy += scale * loss.real;
+    report.imaginary += scale * loss.imaginary;
+    report.segments[static_cast<size_t>(sequence.segment)]
+        .negative_log_likelihood[static_cast<size_t>(sequence.row)] += loss.real;
+  }
+  if (backward_too) backward(ctx);
+}
+
+void Engine::backward(PassContext& ctx) {
+  const int64_t n = packed_.gradient_rows;
+  kernels_.fill(act_.dx, 0.0);
+  kernels_.rmsnorm_backward(act_.dx, act_.dnormed, act_.x_last.rows(0, n), weights_.final_norm(),
+                            act_.rstd_last.rows(0, n));
+  for (int64_t l = config_.layers - 1; l >= lowest_trained_; --l) {
+    consistency_.add_seed(ctx, l + 1, act_.dx);
+    block_backward(ctx, l, l > lowest_trained_);
+  }
+}
+
+void Engine::resolve(const Uses& uses, PackedSegment& segment) {
+  segment.uses.resize(uses.size());
+  int64_t column = 0;
+  for (size_t i = 0; i < uses.size(); ++i) {
+    const Adapter& adapter = *uses[i].adapter;
+    Tensor values = adapter.values();
+    if (values.dtype != shape_.gemm) {
+      auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const AdapterCopy& c) {
+        return c.adapter == &adapter && c.values.view().shape[0] == values.shape[0];
+      });
+      if (copy == copies_.end()) {
+        constexpr size_t kMostCopies = 64;
+        if (copies_.size() >= kMostCopies) copies_.clear();
+        copies_.push_back({&adapter, Buffer(shape_.gemm, {values.shape[0]})});
+        copy = copies_.end() - 1;
+      }
+      kernels_.convert(copy->values.view(), values);
+      values = copy->values.view();
+    }
+    segment.uses[i] = {&adapter, values, uses[i].gradient, uses[i].scale * adapter.scaling(), column};
+    column += adapter.options().rank;
+  }
+}
+
+void Engine::place(int64_t labels) {
+  lowest_trained_ = config_.layers;
+  for (auto& layer : shape_.lora_rank) layer.fill(0);
+  for (const PackedSegment& segment : packed_.segments) {
+    for (const ActiveUse& use : segment.uses) {
+      for (const LoraBlock& block : use.adapter->layout().blocks()) {
+        int64_t& rank = shape_.lora_rank[static_cast<size_t>(block.layer)][static_cast<size_t>(block.module)];
+        rank = std::max(rank, use.column + block.rank);
+      }
+      if (use.gradient) lowest_trained_ = std::min(lowest_trained_, use.adapter->layout().lowest_layer());
+    }
+  }
+  shape_.rows = packed_.rows;
+  shape_.gradient_rows = packed_.gradient_rows;
+  shape_.labels = labels;
+  shape_.label_chunk = options_.label_chunk;
+  shape_.lowest_saved = lowest_trained_;
+  shape_.consistency_rows = consistency_.active() ? consistency_.rows() : 0;
+  shape_.consistency_layers = consistency_.layers_below_top();
+  arena_.begin();
+  act_.place(arena_, config_, shape_);
+  arena_.commit();
+  act_.place(arena_, config_, shape_);
+}
+
+PassContext Engine::context(KeyValueCache* cache) {
+  return {kernels_, config_, weights_, packed_, act_, rope_cos_.view(), rope_sin_.view(), cache, input_keys_};
+}
+
+void Engine::embed() {
+  const Tensor first = config_.layers > 0 ? act_.layers.front().x : act_.x_last;
+  kernels_.embed(first, weights_.embedding(), packed_.tokens);
+}
+
+void Engine::final_norm() {
+  kernels_.rmsnorm(act_.last, act_.rstd_last, act_.x_last, weights_.final_norm(), config_.norm_epsilon);
+}
+
+void Engine::feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache, int64_t labels) {
+  int64_t longest = 0;
+  for (const Feed& f : feeds) longest = std::max(longest, static_cast<int64_t>(f.tokens.size()));
+  packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : longest);
+  resolve(uses, packed_.segments[0]);
+  consistency_.plan({}, {}, {}, config_.layers);
+  place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())));
+  PassContext ctx = context(cache);
+  embed();
+  for (int64_t l = 0; l < config_.layers; ++l) {
+    const bool top = l + 1 == config_.layers;
+    block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
+  }
+  final_norm();
+}
+
+void Engine::score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache, std::span<double> sums) {
+  feed(feeds, uses, &cache, 0);
+  PassContext ctx = context(&cache);
+  cross_entropy_.run(ctx, {}, options_.label_chunk);
+  std::fill(sums.begin(), sums.end(), 0.0);
+  for (size_t i = 0; i < packed_.label_rows.size(); ++i) {
+    sums[static_cast<size_t>(packed_.label_sequence[i])] +=
+        read_scalar(act_.label_loss, static_cast<int64_t>(i)).real;
+  }
+}
+
+void Engine::next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+                         const LogitsVisitor& visit) {
+  feed(feeds, uses, &cache, static_cast<int64_t>(feeds.size()));
+  std::vector<int32_t> rows;
+  for (const PackedSequence& s : packed_.sequences) rows.push_back(static_cast<int32_t>(s.begin + s.length - 1));
+  visit_logits(rows, visit);
+}
+
+void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit) {
+  const Feed whole{tokens, {}, 0, 0};
+  feed({&whole, 1}, uses, nullptr, static_cast<int64_t>(tokens.size()));
+  std::vector<int32_t> rows(tokens.size());
+  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
+  visit_logits(rows, visit);
+}
+
+void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit) {
+  const int64_t chunk = act_.logits.shape[0];
+  std::vector<int32_t> ids;
+  for (size_t first = 0; first < rows.size(); first += static_cast<size_t>(chunk)) {
+    const size_t n = std::min(rows.size() - first, static_cast<size_t>(chunk));
+    ids.assign(std::min((n + 15) / 16 * 16, static_cast<size_t>(chunk)), -1);
+    std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(first), n, ids.begin());
+    const auto padded = static_cast<int64_t>(ids.size());
+    const Tensor hidden = act_.label_hidden.rows(0, padded), hidden_g = act_.label_hidden_g.rows(0, padded);
+    kernels_.embed(hidden, act_.last, ids);
+    if (hidden_g.dtype != hidden.dtype) kernels_.convert(hidden_g, hidden);
+    kernels_.gemm(act_.logits.rows(0, padded), hidden_g, weights_.head().transposed(), 1.0f, 0.0f);
+    const auto vocabulary = static_cast<size_t>(config_.vocabulary);
+    for (size_t i = 0; i < n; ++i) visit(first + i, {act_.logits.ptr<float>() + i * vocabulary, vocabulary});
+  }
+}
+
+}  // namespace ilora

@@ -1,0 +1,83 @@
+// Runs passes through the model: embedding, blocks, losses, and back. One forward serves training, prefill and
+// decoding.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "model/block.h"
+#include "model/cache.h"
+#include "model/losses.h"
+#include "model/pass.h"
+#include "model/report.h"
+#include "tensor/arena.h"
+
+namespace ilora {
+
+struct EngineOptions {
+  int64_t max_tokens = 2048;   // fed tokens of one micro-pass
+  int64_t label_chunk = 256;   // labelled positions whose logits exist at a time
+  LossOptions loss;
+};
+
+class Engine {
+ public:
+  // `config`, `weights` and `kernels` outlive the engine.
+  Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels, EngineOptions options);
+
+  const EngineOptions& options() const { return options_; }
+  const ModelConfig& config() const { return config_; }
+  const Kernels& kernels() const { return kernels_; }
+  DType gemm_type() const { return weights_.embedding().dtype; }
+
+  // Runs a pass in micro-passes: adds gradients to the flat vectors of trained uses, reports the losses. What it
+  // computes does not depend on how it is cut. `dropout_key` names the step (and seed) for dropout masks.
+  // `denominators`: count_denominators of the pass, summed over ranks.
+  void run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key, PassReport& report);
+
+  // Feeds tokens behind the cache's and gives each feed the summed negative log-likelihood of its targets.
+  void score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache, std::span<double> sums);
+  // Feeds tokens behind the cache's; the visitor sees each feed's logits (V) at its last token.
+  using LogitsVisitor = std::function<void(size_t feed, std::span<const float> logits)>;
+  void next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache, const LogitsVisitor& visit);
+  // Logits (V) at every token of one sequence, without a cache: for tests and comparisons.
+  void all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit);
+
+  // Bytes of activations placed so far, at their largest.
+  const Arena& arena() const { return arena_; }
+
+ private:
+  void run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators, uint64_t dropout_key,
+                PassReport& report);
+  void feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache, int64_t labels);
+  void resolve(const Uses& uses, PackedSegment& segment);
+  void place(int64_t labels);
+  void embed();
+  void final_norm();
+  void visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit);
+  void backward(PassContext& ctx);
+  PassContext context(KeyValueCache* cache);
+
+  const ModelConfig& config_;
+  const Weights& weights_;
+  const Kernels& kernels_;
+  EngineOptions options_;
+  Buffer rope_cos_, rope_sin_;
+  Arena arena_;
+  Packed packed_;
+  ActivationShape shape_;
+  Activations act_;
+  CrossEntropy cross_entropy_;
+  ConsistencyTerm consistency_;
+  std::vector<uint64_t> input_keys_;
+  struct AdapterCopy {
+    const Adapter* adapter;
+    Buffer values;  // the flat vector in G
+  };
+  std::vector<AdapterCopy> copies_;
+  int64_t lowest_trained_ = 0;
+};
+
+}  // namespace ilora

@@ -1,0 +1,165 @@
+#include "model/losses.h"
+
+#include <algorithm>
+#include <complex>
+
+namespace ilora {
+namespace {
+
+// target rows[i] += source row i.
+void scatter_add(const Kernels& k, Tensor target, std::span<const int32_t> rows, Tensor source) {
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const auto to = static_cast<int64_t>(rows[i]), from = static_cast<int64_t>(i);
+    k.add(target.rows(to, to + 1), source.rows(from, from + 1));
+  }
+}
+
+}  // namespace
+
+Scalar read_scalar(Tensor x, int64_t i) {
+  switch (x.dtype) {
+    case DType::kF32: return {static_cast<double>(x.ptr<float>()[i]), 0};
+    case DType::kF64: return {x.ptr<double>()[i], 0};
+    case DType::kC128: {
+      const std::complex<double> z = x.ptr<std::complex<double>>()[i];
+      return {z.real(), z.imag()};
+    }
+    default: break;
+  }
+  ILORA_CHECK(false, "read_scalar of {}", x.describe());
+  return {};
+}
+
+void write_scalar(Tensor x, int64_t i, double value) {
+  switch (x.dtype) {
+    case DType::kF32: x.ptr<float>()[i] = static_cast<float>(value); return;
+    case DType::kF64: x.ptr<double>()[i] = value; return;
+    case DType::kC128: x.ptr<std::complex<double>>()[i] = value; return;
+    default: break;
+  }
+  ILORA_CHECK(false, "write_scalar of {}", x.describe());
+}
+
+void CrossEntropy::run(PassContext& ctx, Tensor dlast, int64_t chunk) {
+  const Kernels& k = ctx.kernels;
+  const Packed& p = ctx.packed;
+  const Activations& act = ctx.act;
+  const Tensor head = ctx.weights.head();  // (V,D)
+  const auto labels = static_cast<int64_t>(p.label_rows.size());
+  for (int64_t first = 0; first < labels;) {
+    // A chunk never mixes labels with and without gradient.
+    const int64_t limit = first < p.gradient_labels ? p.gradient_labels : labels;
+    const int64_t n = std::min(chunk, limit - first);
+    const int64_t padded = std::min((n + 15) / 16 * 16, act.logits.shape[0]);
+    const auto at = static_cast<size_t>(first), count = static_cast<size_t>(n);
+    rows_.assign(static_cast<size_t>(padded), -1);
+    std::copy_n(p.label_rows.begin() + first, n, rows_.begin());
+
+    const Tensor hidden = act.label_hidden.rows(0, padded), hidden_g = act.label_hidden_g.rows(0, padded);
+    const Tensor logits = act.logits.rows(0, padded);
+    k.embed(hidden, act.last, rows_);
+    if (hidden_g.dtype != hidden.dtype) k.convert(hidden_g, hidden);
+    k.gemm(logits, hidden_g, head.transposed(), 1.0f, 0.0f);
+    const Tensor loss = act.label_loss.rows(first, first + n);
+    const auto targets = std::span(p.label_targets).subspan(at, count);
+    if (!dlast || first >= p.gradient_labels) {
+      k.cross_entropy(loss, logits.rows(0, n), targets);
+    } else {
+      k.cross_entropy_backward(loss, logits.rows(0, n), targets, std::span(p.label_scale).subspan(at, count));
+      const Tensor dlogits = act.dlogits_g.rows(0, padded);
+      if (dlogits.dtype != logits.dtype) k.convert(dlogits, logits);
+      k.gemm(hidden, dlogits, head, 1.0f, 0.0f);
+      scatter_add(k, dlast, std::span(p.label_rows).subspan(at, count), hidden);
+    }
+    first += n;
+  }
+}
+
+void ConsistencyTerm::plan(const Pass& pass, const Packed& packed, const Denominators& denominators,
+                           int64_t top_layer) {
+  spec_ = nullptr;
+  denominator_ = denominators.consistency;
+  top_ = top_layer;
+  student_.clear();
+  teacher_.clear();
+  pairs_.clear();
+  for (const PackedSequence& student : packed.sequences) {
+    const Consistency& spec = pass.segments[static_cast<size_t>(student.segment)].consistency;
+    if (spec.weight == 0) continue;
+    ILORA_CHECK(spec_ == nullptr || (spec_->layers == spec.layers && spec_->weight == spec.weight),
+                "one consistency term per pass");
+    spec_ = &spec;
+    const auto teacher = std::find_if(packed.sequences.begin(), packed.sequences.end(), [&](const PackedSequence& t) {
+      return t.segment == spec.teacher && t.row == student.row;
+    });
+    ILORA_CHECK(teacher != packed.sequences.end() && teacher->length == student.length);
+    const auto begin = static_cast<int64_t>(student_.size());
+    const int64_t from = spec.positions == Positions::kAll ? 0 : student.first_label;
+    for (int64_t i = from; i < student.length; ++i) {
+      student_.push_back(static_cast<int32_t>(student.begin + i));
+      teacher_.push_back(static_cast<int32_t>(teacher->begin + i));
+    }
+    pairs_.push_back({student.segment, student.row, begin, static_cast<int64_t>(student_.size())});
+  }
+}
+
+bool ConsistencyTerm::compares(int64_t layer) const {
+  return active() && std::find(spec_->layers.begin(), spec_->layers.end(), layer) != spec_->layers.end();
+}
+
+int64_t ConsistencyTerm::layers_below_top() const {
+  if (!active()) return 0;
+  return std::count_if(spec_->layers.begin(), spec_->layers.end(), [&](int64_t l) { return l < top_; });
+}
+
+int64_t ConsistencyTerm::seed_index(int64_t layer) const {
+  int64_t index = 0;
+  for (const int64_t l : spec_->layers) {
+    if (l == layer) return index;
+    if (l < top_) ++index;
+  }
+  return -1;
+}
+
+void ConsistencyTerm::at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor dlast, bool backward,
+                         PassReport& report) {
+  if (!compares(layer)) return;
+  const Kernels& k = ctx.kernels;
+  const Activations& act = ctx.act;
+  const int64_t width = hidden.shape[1];
+  const auto layers = static_cast<double>(spec_->layers.size());
+  k.embed(act.pair_a, hidden, student_);
+  k.embed(act.pair_b, hidden, teacher_);
+  k.row_squared_distance(act.pair_sum, act.pair_a, act.pair_b, spec_->one_sided);
+  for (const Pair& pair : pairs_) {
+    Scalar distance;
+    double norm = 0;
+    for (int64_t i = pair.begin; i < pair.end; ++i) {
+      const Scalar d = read_scalar(act.pair_sum, i);
+      distance.real += d.real;
+      distance.imaginary += d.imaginary;
+      const Tensor b = act.pair_b.rows(i, i + 1);
+      norm += k.dot(b, b);
+    }
+    if (!spec_->normalise) norm = static_cast<double>((pair.end - pair.begin) * width);
+    const double share = norm > 0 ? 1.0 / (norm * layers) : 0.0;
+    const double weight = spec_->weight / denominator_;
+    report.consistency += weight * share * distance.real;
+    report.imaginary += weight * share * distance.imaginary;
+    auto& rows = report.segments[static_cast<size_t>(pair.segment)].consistency;
+    rows[static_cast<size_t>(pair.row)] += share * distance.real;
+    for (int64_t i = pair.begin; i < pair.end; ++i) write_scalar(act.pair_scale, i, 2.0 * weight * share);
+  }
+  if (!backward) return;
+  const Tensor seed = layer == top_ ? act.pair_top : act.pair_seeds[static_cast<size_t>(seed_index(layer))];
+  k.fill(seed, 0.0);
+  k.row_distance_backward(seed, act.pair_a, act.pair_b, act.pair_scale, spec_->one_sided);
+  if (layer == top_) scatter_add(k, dlast, student_, seed);
+}
+
+void ConsistencyTerm::add_seed(const PassContext& ctx, int64_t layer, Tensor dx) const {
+  if (!compares(layer) || layer == top_) return;
+  scatter_add(ctx.kernels, dx, student_, ctx.act.pair_seeds[static_cast<size_t>(seed_index(layer))]);
+}
+
+}  // namespace ilora

@@ -1,0 +1,112 @@
+#include "model/packed.h"
+
+#include "base/random.h"
+
+namespace ilora {
+namespace {
+
+// Row counts that GEMMs see: multiples of 16, and of 64 beyond 128.
+int64_t padded(int64_t rows) {
+  const int64_t step = rows <= 128 ? 16 : 64;
+  return (rows + step - 1) / step * step;
+}
+
+}  // namespace
+
+void Packed::clear() {
+  rows = gradient_rows = gradient_spans = gradient_labels = 0;
+  sequences.clear();
+  spans.clear();
+  tokens.clear();
+  positions.clear();
+  row_keys.clear();
+  label_rows.clear();
+  label_targets.clear();
+  label_sequence.clear();
+  label_scale.clear();
+}
+
+void Packed::append(std::span<const int32_t> ids, int64_t first_position, uint64_t key) {
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const auto position = first_position + static_cast<int64_t>(i);
+    tokens.push_back(ids[i]);
+    positions.push_back(static_cast<int32_t>(position));
+    row_keys.push_back(hash_combine(key, static_cast<uint64_t>(position)));
+  }
+}
+
+void Packed::close_segment(PackedSegment& segment, bool last) {
+  const auto filled = static_cast<int64_t>(tokens.size());
+  segment.end = segment.begin + padded(filled - segment.begin);
+  if (last) segment.end = padded(segment.end);
+  tokens.resize(static_cast<size_t>(segment.end), -1);
+  positions.resize(static_cast<size_t>(segment.end), 0);
+  row_keys.resize(static_cast<size_t>(segment.end), 0);
+  rows = segment.end;
+}
+
+void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& denominators,
+                  const LossOptions& options, uint64_t dropout_key) {
+  clear();
+  segments.resize(pass.segments.size());
+  for (size_t s = 0; s < pass.segments.size(); ++s) {
+    const Segment& segment = pass.segments[s];
+    PackedSegment& packed = segments[s];
+    packed.begin = rows;
+    packed.gradient = segment.has_gradient();
+    packed.dropout = packed.gradient && !segment.uses.empty() ? segment.uses.front().adapter->options().dropout : 0.0;
+    ILORA_CHECK(!packed.gradient || gradient_rows == rows, "segments with gradient come first");
+    for (int64_t r = part.ranges[s].begin; r < part.ranges[s].end; ++r) {
+      const Row& row = *segment.rows[static_cast<size_t>(r)];
+      const auto begin = static_cast<int64_t>(tokens.size());
+      const int64_t first_label = row.first_label(options.train_on_prompt);
+      const auto sequence = static_cast<int32_t>(sequences.size());
+      sequences.push_back({static_cast<int32_t>(s), r, begin, row.length(), first_label});
+      spans.push_back({begin, row.length(), begin, row.length()});
+      append({row.tokens.data(), static_cast<size_t>(row.length())}, 0, hash_combine(dropout_key, row.id));
+      if (segment.cross_entropy == 0) continue;
+      const auto labels = static_cast<double>(row.labels(options.train_on_prompt));
+      const double share = options.reduction == LossReduction::kSequence ? 1.0 / labels : 1.0;
+      for (int64_t i = first_label; i < row.length(); ++i) {
+        label_rows.push_back(static_cast<int32_t>(begin + i));
+        label_targets.push_back(row.tokens[static_cast<size_t>(i + 1)]);
+        label_sequence.push_back(sequence);
+        label_scale.push_back(static_cast<float>(segment.cross_entropy * share / denominators.cross_entropy));
+      }
+    }
+    close_segment(packed, s + 1 == pass.segments.size());
+    if (packed.gradient) {
+      gradient_rows = rows;
+      gradient_spans = static_cast<int64_t>(spans.size());
+      gradient_labels = static_cast<int64_t>(label_rows.size());
+    }
+  }
+}
+
+void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
+  clear();
+  segments.resize(1);
+  segments[0].begin = 0;
+  segments[0].gradient = false;
+  segments[0].dropout = 0;
+  for (const Feed& feed : feeds) {
+    const auto begin = static_cast<int64_t>(tokens.size());
+    const auto length = static_cast<int64_t>(feed.tokens.size());
+    ILORA_CHECK(feed.past + length <= slot_capacity, "{} tokens in a cache slot of {}", feed.past + length,
+                slot_capacity);
+    const auto sequence = static_cast<int32_t>(sequences.size());
+    sequences.push_back({0, sequence, begin, length, 0});
+    spans.push_back({begin, length, feed.slot * slot_capacity, feed.past + length});
+    append(feed.tokens, feed.past, 0);
+    for (size_t i = 0; i < feed.targets.size(); ++i) {
+      if (feed.targets[i] < 0) continue;
+      label_rows.push_back(static_cast<int32_t>(begin + static_cast<int64_t>(i)));
+      label_targets.push_back(feed.targets[i]);
+      label_sequence.push_back(sequence);
+      label_scale.push_back(0.0f);
+    }
+  }
+  close_segment(segments[0], true);
+}
+
+}  // namespace ilora

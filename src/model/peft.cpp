@@ -1,0 +1,146 @@
+#include "model/peft.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "formats/safetensors.h"
+
+namespace ilora {
+namespace {
+
+std::string tensor_name(const LoraBlock& block, const char* factor) {
+  return fmt::format("base_model.model.model.{}.{}.weight", block.name(), factor);
+}
+
+void transpose(float* out, const float* in, int64_t rows, int64_t columns) {
+  for (int64_t r = 0; r < rows; ++r) {
+    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = in[r * columns + c];
+  }
+}
+
+// Options of PEFT that change what an adapter computes and that ilora does not have.
+void refuse_unsupported(const Json& json, const std::string& where) {
+  const auto refuse = [&](const std::string& what) {
+    throw Error(ErrorKind::kUnsupported, fmt::format("[peft] {} is not supported ({})", what, where),
+                "ilora reads plain LoRA adapters: one rank and alpha, no biases, no extra trained modules.");
+  };
+  if (json.value("peft_type", std::string("LORA")) != "LORA") refuse("peft_type " + json["peft_type"].dump());
+  if (json.value("use_dora", false)) refuse("DoRA (use_dora)");
+  if (json.value("bias", std::string("none")) != "none") refuse("a trained bias");
+  if (json.value("lora_bias", false)) refuse("lora_bias");
+  if (json.value("fan_in_fan_out", false)) refuse("fan_in_fan_out");
+  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "target_parameters",
+                          "trainable_token_indices"}) {
+    const Json value = json.value(key, Json());
+    if (!value.is_null() && !value.empty()) refuse(key);
+  }
+}
+
+}  // namespace
+
+void save_peft(const std::filesystem::path& folder, const Adapter& adapter, const std::string& base_model) {
+  make_folder(folder);
+  const LoraOptions& o = adapter.options();
+  const Json config = {{"peft_type", "LORA"},
+                       {"task_type", "CAUSAL_LM"},
+                       {"base_model_name_or_path", base_model},
+                       {"r", o.rank},
+                       {"lora_alpha", o.alpha},
+                       {"lora_dropout", o.dropout},
+                       {"use_rslora", o.rslora},
+                       {"target_modules", o.targets},
+                       {"bias", "none"},
+                       {"fan_in_fan_out", false},
+                       {"init_lora_weights", true},
+                       {"inference_mode", true},
+                       {"layers_to_transform", nullptr},
+                       {"modules_to_save", nullptr},
+                       {"rank_pattern", Json::object()},
+                       {"alpha_pattern", Json::object()},
+                       {"use_dora", false},
+                       {"lora_bias", false}};
+
+  const float* values = adapter.values().ptr<float>();
+  std::vector<std::vector<float>> transposed;  // B (out,R) of each block
+  std::vector<StoredTensor> tensors;
+  transposed.reserve(adapter.layout().blocks().size());
+  for (const LoraBlock& b : adapter.layout().blocks()) {
+    std::vector<float>& out = transposed.emplace_back(static_cast<size_t>(b.out * b.rank));
+    transpose(out.data(), values + b.offset_bt, b.rank, b.out);
+    tensors.push_back(stored_view<float>(tensor_name(b, "lora_A"), {b.rank, b.in},
+                                         {values + b.offset_a, static_cast<size_t>(b.rank * b.in)}));
+    tensors.push_back(stored_view<float>(tensor_name(b, "lora_B"), {b.out, b.rank}, std::span<const float>(out)));
+  }
+  write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
+  write_json(folder / "adapter_config.json", config);
+}
+
+LoraOptions load_peft_options(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / "adapter_config.json";
+  const Json json = read_json(path);
+  refuse_unsupported(json, path.string());
+  LoraOptions options;
+  try {
+    options.rank = json.at("r");
+    options.alpha = json.at("lora_alpha");
+    options.dropout = json.value("lora_dropout", 0.0);
+    options.rslora = json.value("use_rslora", false);
+    options.targets.clear();
+    const Json& targets = json.at("target_modules");
+    if (!targets.is_array()) {
+      throw Error(ErrorKind::kUnsupported,
+                  fmt::format("[peft] target_modules {} is not a list of module names ({})", targets.dump(), path.string()));
+    }
+    // PEFT writes a set: bring it into the order of the block, so that layouts do not depend on it.
+    const std::set<std::string> names = targets.get<std::set<std::string>>();
+    for (const std::string& name : names) parse_module(name);
+    for (const Module m : kAllModules) {
+      if (names.contains(std::string(module_name(m)))) options.targets.emplace_back(module_name(m));
+    }
+  } catch (const Json::exception& e) {
+    throw Error(ErrorKind::kFormat, fmt::format("[peft] a key is missing or has a wrong type in {}: {}", path.string(), e.what()));
+  }
+  if (options.rank <= 0 || options.targets.empty()) {
+    throw Error(ErrorKind::kFormat, fmt::format("[peft] expected a positive r and target modules ({})", path.string()));
+  }
+  return options;
+}
+
+Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config) {
+  Adapter adapter(config, load_peft_options(folder));
+  const std::filesystem::path path = folder / "adapter_model.safetensors";
+  const SafetensorsFile file(path);
+  auto* values = adapter.values().ptr<float>();
+  size_t used = 0;
+  for (const LoraBlock& b : adapter.layout().blocks()) {
+    const auto read = [&](const char* factor, std::vector<int64_t> shape) {
+      const StoredTensor& stored = file.tensor(tensor_name(b, factor));
+      if (stored.shape != shape) {
+        throw Error(ErrorKind::kFormat,
+                    fmt::format("[peft] expected shape ({}, {}) for {}, got {} ({})", shape[0], shape[1], stored.name,
+                                stored.describe(), path.string()),
+                    "The adapter was made for another base model or rank.");
+      }
+      std::vector<float> out(static_cast<size_t>(stored.size()));
+      expand_rows(out.data(), stored, 0, shape[0]);
+      ++used;
+      return out;
+    };
+    const std::vector<float> a = read("lora_A", {b.rank, b.in});
+    std::copy(a.begin(), a.end(), values + b.offset_a);
+    const std::vector<float> out_by_rank = read("lora_B", {b.out, b.rank});
+    transpose(values + b.offset_bt, out_by_rank.data(), b.out, b.rank);
+  }
+  if (used != file.tensors().size()) {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("[peft] {} of {} tensors belong to no target module of this model ({})",
+                            file.tensors().size() - used, file.tensors().size(), path.string()),
+                "The adapter was made for another base model.");
+  }
+  return adapter;
+}
+
+}  // namespace ilora
