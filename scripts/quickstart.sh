@@ -20,8 +20,9 @@ build() {
   scripts/setup.sh build || exit 1
   scripts/plotly.sh >/dev/null || say "warning: without Plotly.js the report has tables but no pictures"
   # A folder of its own: the tests' build keeps its options.
-  cmake -S . -B build/quickstart -G Ninja -DCMAKE_BUILD_TYPE=Release -DILORA_TESTS=OFF >/dev/null ||
-    fail "the build could not be configured; see above"
+  # A warning of a newer compiler is no reason to stop here.
+  cmake -S . -B build/quickstart -G Ninja -DCMAKE_BUILD_TYPE=Release -DILORA_TESTS=OFF -DILORA_WERROR=OFF \
+    >/dev/null || fail "the build could not be configured; see above"
   cmake --build build/quickstart || fail "the build failed; see above"
 }
 

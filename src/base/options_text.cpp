@@ -60,7 +60,7 @@ std::string bounds(const OptionRules& rules) {
   return {};
 }
 
-std::string with_bounds(std::string what, const OptionRules& rules, const char* separator) {
+std::string with_bounds(const std::string& what, const OptionRules& rules, const char* separator) {
   const std::string range = bounds(rules);
   return range.empty() ? what : what + separator + range;
 }
