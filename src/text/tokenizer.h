@@ -1,4 +1,9 @@
-// Byte-level BPE tokenizers (Sennrich et al. 2016; Radford et al. 2019), as Hugging Face's `tokenizers` defines them.
+// Byte-level BPE tokenizers (Sennrich et al. 2016; Radford et al. 2019), as Hugging Face's
+// `tokenizers` defines them.
+//
+// Where a vocabulary has no token for some byte (SmolLM2 has none for six control characters and
+// for bytes that no assigned character uses), that byte is dropped by encode(), as there; every
+// other text comes back from decode().
 #pragma once
 
 #include <cstdint>
@@ -12,11 +17,13 @@
 namespace ilora {
 
 class GgufFile;
+struct TokenizerSpec;
 
 class Tokenizer {
  public:
-  // From the metadata of a GGUF file (tokenizer.ggml.*), or from a folder that holds tokenizer.json and, where
-  // present, tokenizer_config.json (special tokens, chat template). Errors name the file and the key.
+  // From the metadata of a GGUF file (tokenizer.ggml.*), or from a folder that holds tokenizer.json
+  // and, where present, tokenizer_config.json (special tokens, chat template). Errors name the file
+  // and the key.
   static Tokenizer from_gguf(const GgufFile& file);
   static Tokenizer from_folder(const std::filesystem::path& folder);
 
@@ -24,39 +31,49 @@ class Tokenizer {
   Tokenizer& operator=(Tokenizer&&) noexcept;
   ~Tokenizer();
 
-  // Token ids of a text, without BOS or EOS. Added and special tokens written in the text are recognised when
-  // `parse_special` is set; otherwise they are ordinary text. Invalid UTF-8 is replaced by U+FFFD.
+  // Token ids of a text, without BOS or EOS. Special tokens written in the text are recognised when
+  // `parse_special` is set; otherwise they are ordinary text. Added tokens that are not special are
+  // always recognised. Invalid UTF-8 is replaced by U+FFFD, exactly as Python's
+  // bytes.decode(errors="replace") does (text/utf8.h). May be called from many threads at once.
   std::vector<int32_t> encode(std::string_view text, bool parse_special = false) const;
-  // The bytes of the ids; an incomplete UTF-8 character at the end is dropped, invalid bytes become U+FFFD.
+  // The text of the ids: their bytes, in which invalid UTF-8, an unfinished character at the end
+  // too, is replaced by U+FFFD as above. Throws Error(kData) for an id outside the vocabulary.
   std::string decode(std::span<const int32_t> ids, bool skip_special = true) const;
-  // The raw bytes of one token (may be a part of a UTF-8 character). Special tokens give their text.
+  // The raw bytes of one token (may be a part of a UTF-8 character). Special tokens give their
+  // text. Throws Error(kData) for an id outside the vocabulary, as is_special does.
   std::string_view token_bytes(int32_t id) const;
   bool is_special(int32_t id) const;
 
   int32_t vocabulary_size() const;
-  int32_t bos() const;          // -1 where there is none
-  int32_t eos() const;          // -1 where there is none
-  bool adds_bos() const;        // whether the file asks for BOS before a text
+  int32_t bos() const;                       // -1 where there is none
+  int32_t eos() const;                       // -1 where there is none
+  bool adds_bos() const;                     // whether the file asks for BOS before a text
   const std::string& chat_template() const;  // Jinja source as stored, possibly empty
-  // The id of a token written exactly so, -1 where there is none.
+  const std::string& source() const;         // the file it was read from, for messages
+  // The id of a token written exactly so in the file (special tokens as text, others in the
+  // byte-level alphabet: a space is U+0120), -1 where there is none.
   int32_t find(std::string_view token) const;
 
  private:
   struct Impl;
   explicit Tokenizer(std::unique_ptr<Impl> impl);
+  static Tokenizer from_spec(const TokenizerSpec& spec);
   std::unique_ptr<Impl> impl_;
 };
 
-// Decodes a growing sequence: push() returns the text that became certain, holding back the bytes of an unfinished
-// UTF-8 character; finish() returns what is left (as U+FFFD where it is incomplete).
+// Decodes a growing sequence: push() returns the text that became certain, holding back the bytes
+// of an unfinished UTF-8 character; finish() returns what is left (as U+FFFD where it is
+// incomplete) and starts anew. All that is returned, joined, equals Tokenizer::decode of all ids.
 class StreamDecoder {
  public:
-  explicit StreamDecoder(const Tokenizer& tokenizer) : tokenizer_(tokenizer) {}
+  explicit StreamDecoder(const Tokenizer& tokenizer, bool skip_special = true)
+      : tokenizer_(tokenizer), skip_special_(skip_special) {}
   std::string push(int32_t id);
   std::string finish();
 
  private:
   const Tokenizer& tokenizer_;
+  bool skip_special_;
   std::string pending_;
 };
 

@@ -1,0 +1,101 @@
+#include "text/bpe.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "base/random.h"
+
+namespace ilora {
+namespace {
+
+constexpr uint64_t kEmpty = ~uint64_t{0};  // no pair of ids: ids are not negative
+
+uint64_t key_of(int32_t left, int32_t right) {
+  return (static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32) | static_cast<uint32_t>(right);
+}
+
+// Orders a heap so that its front is the candidate to take next.
+bool later(const BytePairEncoder::Scratch::Candidate& a,
+           const BytePairEncoder::Scratch::Candidate& b) {
+  return a.rank != b.rank ? a.rank > b.rank : a.position > b.position;
+}
+
+}  // namespace
+
+BytePairEncoder::BytePairEncoder(const std::array<int32_t, 256>& byte_ids,
+                                 std::span<const Merge> merges, int32_t unknown, bool fuse_unknown)
+    : byte_ids_(byte_ids), unknown_(unknown), fuse_unknown_(fuse_unknown) {
+  table_.assign(std::bit_ceil(merges.size() * 2 + 1), Slot{kEmpty, 0, 0});
+  mask_ = table_.size() - 1;
+  for (size_t rank = 0; rank < merges.size(); ++rank) {
+    const uint64_t key = key_of(merges[rank].left, merges[rank].right);
+    size_t slot = mix64(key) & mask_;
+    while (table_[slot].key != kEmpty && table_[slot].key != key) slot = (slot + 1) & mask_;
+    table_[slot] = {key, static_cast<int32_t>(rank),
+                    merges[rank].result};  // of equal pairs the last counts
+  }
+}
+
+const BytePairEncoder::Slot* BytePairEncoder::find(int32_t left, int32_t right) const {
+  const uint64_t key = key_of(left, right);
+  for (size_t slot = mix64(key) & mask_; table_[slot].key != kEmpty; slot = (slot + 1) & mask_) {
+    if (table_[slot].key == key) return &table_[slot];
+  }
+  return nullptr;
+}
+
+// Offers the pair that begins at `position`, where it has a rank.
+void BytePairEncoder::push(Scratch& scratch, int32_t position) const {
+  const Scratch::Symbol& left = scratch.symbols[static_cast<size_t>(position)];
+  if (left.next < 0) return;
+  const int32_t right = scratch.symbols[static_cast<size_t>(left.next)].id;
+  if (const Slot* slot = find(left.id, right)) {
+    scratch.heap.push_back({slot->rank, position, left.id, right, slot->result});
+    std::push_heap(scratch.heap.begin(), scratch.heap.end(), later);
+  }
+}
+
+void BytePairEncoder::encode(std::string_view word, Scratch& scratch,
+                             std::vector<int32_t>& ids) const {
+  auto& symbols = scratch.symbols;
+  auto& heap = scratch.heap;
+  symbols.clear();
+  heap.clear();
+  bool after_unknown = false;
+  for (const char c : word) {
+    int32_t id = byte_ids_[static_cast<unsigned char>(c)];
+    const bool is_unknown = id < 0;
+    if (is_unknown) id = fuse_unknown_ && after_unknown ? -1 : unknown_;
+    after_unknown = is_unknown;
+    if (id < 0) continue;
+    const auto index = static_cast<int32_t>(symbols.size());
+    symbols.push_back({id, index - 1, index + 1});
+  }
+  if (symbols.empty()) return;
+  symbols.back().next = -1;
+  for (int32_t i = 0; i + 1 < static_cast<int32_t>(symbols.size()); ++i) push(scratch, i);
+
+  while (!heap.empty()) {
+    std::pop_heap(heap.begin(), heap.end(), later);
+    const Scratch::Candidate best = heap.back();
+    heap.pop_back();
+    Scratch::Symbol& left = symbols[static_cast<size_t>(best.position)];
+    // Merges since then may have taken either symbol (a symbol that was taken has id -1).
+    if (left.id != best.left || left.next < 0) continue;
+    Scratch::Symbol& right = symbols[static_cast<size_t>(left.next)];
+    if (right.id != best.right) continue;
+    left.id = best.result;
+    left.next = right.next;
+    right.id = -1;
+    if (left.next >= 0) {
+      symbols[static_cast<size_t>(left.next)].previous = best.position;
+      push(scratch, best.position);
+    }
+    if (left.previous >= 0) push(scratch, left.previous);
+  }
+  for (int32_t i = 0; i >= 0; i = symbols[static_cast<size_t>(i)].next) {
+    ids.push_back(symbols[static_cast<size_t>(i)].id);
+  }
+}
+
+}  // namespace ilora
