@@ -1,0 +1,84 @@
+// Inside the fast CPU table: what its files share. Nothing outside src/kernels/cpu/ and its tests
+// includes this.
+//
+// gemm_onednn.cpp holds the matrix products, the other files Highway code that is compiled once per
+// instruction set and chosen at run time, once per call of an operation. cpu_table.cpp puts the
+// table together.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "kernels/kernels.h"
+#include "tensor/tensor.h"
+
+namespace ilora::cpu {
+
+// Applies the environment variable ILORA_TARGET (AVX3, AVX2, ... : at most that instruction set) to
+// Highway and oneDNN, once, before either is used. Throws Error(kUsage) for a name that is not
+// known.
+void limit_targets();
+
+// Memory of the calling thread that only grows, 64-byte aligned; a slot is overwritten by the next
+// call that asks for the same one. Bounded by the longest sequence (attention) or by constants
+// (gemm).
+enum class Slot { kGemmA, kGemmB, kGemmC, kOneDnn, kAttention, kPartials, kCount };
+void* scratch(Slot slot, size_t bytes);
+inline float* scratch_floats(Slot slot, size_t count) {
+  return static_cast<float*>(scratch(slot, count * sizeof(float)));
+}
+
+// Elements per chunk of a parallel loop over rows or over a vector. Constants: no result depends on
+// the thread count.
+constexpr int64_t kChunkElements = 16384;
+constexpr int64_t kVectorChunk = 65536;
+inline int64_t rows_per_chunk(int64_t width) {
+  return width >= kChunkElements ? 1 : kChunkElements / (width > 0 ? width : 1);
+}
+
+// How a product of bf16 operands is computed: by oneDNN's bf16 code (native or emulated), or by
+// expanding blocks to f32 first. Both accumulate in f32. kAuto expands where the CPU has no bf16
+// instructions: oneDNN's emulation is about three times slower than its f32 code, and on AVX2 it
+// has none.
+enum class Bf16Route { kAuto, kOneDnn, kExpand };
+void gemm_with(Bf16Route route, Tensor c, Tensor a, Tensor b, float alpha, float beta);
+// oneDNN's name of the code that a product runs, such as "brg:avx512_core", and primitives kept now
+// (for tests).
+std::string gemm_implementation(Tensor c, Tensor a, Tensor b, float alpha, float beta);
+size_t gemm_primitives();
+
+// The operations of kernels.h; their contracts stand there.
+void gemm(Tensor c, Tensor a, Tensor b, float alpha, float beta);
+void embed(Tensor y, Tensor table, std::span<const int32_t> ids);
+void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps);
+void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd);
+void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
+          bool inverse);
+void swiglu(Tensor y, Tensor gate, Tensor up);
+void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up);
+void dropout(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p);
+void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+               std::span<const AttentionSpan> spans);
+void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v,
+                        Tensor o, Tensor lse, std::span<const AttentionSpan> spans);
+void cross_entropy(Tensor loss, Tensor logits, std::span<const int32_t> targets);
+void cross_entropy_backward(Tensor loss, Tensor logits, std::span<const int32_t> targets,
+                            std::span<const float> scale);
+void row_squared_distance(Tensor out, Tensor a, Tensor b, bool one_sided);
+void row_distance_backward(Tensor da, Tensor a, Tensor b, Tensor scale, bool one_sided);
+void convert(Tensor y, Tensor x);
+void add(Tensor y, Tensor x);
+void fill(Tensor y, double value);
+void scale(Tensor y, double factor);
+void axpy(Tensor y, double factor, Tensor x);
+void interpolate(Tensor slow, Tensor fast, double lambda);
+double dot(Tensor x, Tensor y);
+double squared_distance(Tensor x, Tensor y);
+void adamw(Tensor theta, Tensor m, Tensor v, Tensor g, const AdamWStep& step);
+
+// Rows of `columns` elements with row strides in elements; either type to either type.
+void convert_rows(void* y, DType y_type, int64_t y_stride, const void* x, DType x_type,
+                  int64_t x_stride, int64_t rows, int64_t columns);
+
+}  // namespace ilora::cpu

@@ -1,0 +1,147 @@
+// What this CPU offers, the cap that ILORA_TARGET puts on it, the scratch memory of a thread, and
+// the table itself.
+#include <hwy/highway.h>
+
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string_view>
+
+#include "kernels/cpu/cpu.h"
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace ilora {
+namespace cpu {
+namespace {
+
+// From the best to the plainest, with what oneDNN may use beside it.
+struct Target {
+  const char* name;
+  int64_t bit;
+  dnnl::cpu_isa isa;
+};
+constexpr Target kTargets[] = {
+    {"AVX3", HWY_AVX3, dnnl::cpu_isa::all},  // oneDNN chooses among the AVX-512 and AMX codes
+    {"AVX2", HWY_AVX2, dnnl::cpu_isa::avx2},
+    {"SSE4", HWY_SSE4, dnnl::cpu_isa::sse41},
+    {"EMU128", HWY_EMU128, dnnl::cpu_isa::sse41},
+};
+
+void apply_cap() {
+  const char* wanted = std::getenv("ILORA_TARGET");
+  if (wanted == nullptr || *wanted == '\0') return;
+  int64_t better = 0;
+  std::string names;
+  for (const Target& target : kTargets) {
+    if (target.name == std::string_view(wanted)) {
+      // Everything with a lower bit is a better target of the same architecture.
+      if (better != 0) hwy::DisableTargets(target.bit - 1);
+      if (target.isa != dnnl::cpu_isa::all &&
+          dnnl::set_max_cpu_isa(target.isa) != dnnl::status::success) {
+        throw Error(ErrorKind::kInternal,
+                    "[ILORA_TARGET] oneDNN was in use before its instruction set was capped");
+      }
+      return;
+    }
+    better |= target.bit;
+    names += std::string(names.empty() ? "" : ", ") + target.name;
+  }
+  throw Error(ErrorKind::kUsage,
+              fmt::format("[ILORA_TARGET] expected one of {}, got {}", names, wanted),
+              "unset it to use the best instruction set of this CPU");
+}
+
+struct Free {
+  void operator()(void* p) const { std::free(p); }
+};
+struct Scratch {
+  std::unique_ptr<void, Free> memory;
+  size_t bytes = 0;
+};
+
+}  // namespace
+
+void limit_targets() {
+  static std::once_flag once;
+  std::call_once(once, apply_cap);
+}
+
+void* scratch(Slot slot, size_t bytes) {
+  thread_local Scratch slots[static_cast<size_t>(Slot::kCount)];
+  Scratch& s = slots[static_cast<size_t>(slot)];
+  if (bytes > s.bytes) {
+    constexpr size_t kAlign = 64;
+    s.memory.reset();
+    s.bytes = (bytes + kAlign - 1) / kAlign * kAlign;
+    s.memory.reset(std::aligned_alloc(kAlign, s.bytes));
+    if (!s.memory) {
+      s.bytes = 0;
+      throw std::bad_alloc();
+    }
+  }
+  return s.memory.get();
+}
+
+}  // namespace cpu
+
+CpuFeatures cpu_features() {
+  cpu::limit_targets();
+  CpuFeatures features;
+  const int64_t targets = hwy::SupportedTargets() & HWY_TARGETS;
+  features.target = hwy::TargetName(targets & -targets);
+#if defined(__x86_64__)
+  // oneDNN knows what the operating system saves and what the cap allows: all AVX-512 steps contain
+  // avx512_core.
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto core = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  features.bf16_possible = (isa & core) == core;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (features.bf16_possible && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0)
+    features.bf16_native = (a >> 5) & 1u;
+  if (features.bf16_possible && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0) {
+    const auto amx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
+    features.bf16_native = features.bf16_native || (((d >> 22) & 1u) != 0 && (isa & amx) == amx);
+  }
+#endif
+  return features;
+}
+
+const Kernels& cpu_kernels() {
+  static const Kernels kernels = [] {
+    cpu::limit_targets();
+    Kernels k;
+    k.name = "cpu";
+    k.state = DType::kF32;
+    k.gemm = cpu::gemm;
+    k.embed = cpu::embed;
+    k.rmsnorm = cpu::rmsnorm;
+    k.rmsnorm_backward = cpu::rmsnorm_backward;
+    k.rope = cpu::rope;
+    k.swiglu = cpu::swiglu;
+    k.swiglu_backward = cpu::swiglu_backward;
+    k.dropout = cpu::dropout;
+    k.attention = cpu::attention;
+    k.attention_backward = cpu::attention_backward;
+    k.cross_entropy = cpu::cross_entropy;
+    k.cross_entropy_backward = cpu::cross_entropy_backward;
+    k.row_squared_distance = cpu::row_squared_distance;
+    k.row_distance_backward = cpu::row_distance_backward;
+    k.convert = cpu::convert;
+    k.add = cpu::add;
+    k.fill = cpu::fill;
+    k.scale = cpu::scale;
+    k.axpy = cpu::axpy;
+    k.interpolate = cpu::interpolate;
+    k.dot = cpu::dot;
+    k.squared_distance = cpu::squared_distance;
+    k.adamw = cpu::adamw;
+    return k;
+  }();
+  return kernels;
+}
+
+}  // namespace ilora
