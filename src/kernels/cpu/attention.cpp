@@ -22,6 +22,11 @@ HWY_BEFORE_NAMESPACE();
 namespace ilora::cpu::HWY_NAMESPACE {
 
 constexpr int64_t kTile = 64;  // queries, and keys, of a tile: a multiple of every vector
+constexpr int64_t kBand = 16;  // rows of a tile on the diagonal that are computed to the same width
+
+HWY_INLINE int64_t whole_vectors(int64_t n) {
+  return (n + lanes() - 1) / lanes() * lanes();
+}
 
 // ---- the micro-kernel
 // ----------------------------------------------------------------------------------------------
@@ -32,8 +37,8 @@ struct Broadcast {
   int64_t row, column;
 };
 
-// C (kRows, kVectors vectors) += A B.
-template <int kRows, int kVectors>  // at most 8: GCC wants literal unroll counts
+// C (kRows, kVectors vectors) = A B, or += with kAdd.
+template <bool kAdd, int kRows, int kVectors>  // at most 8: GCC wants literal unroll counts
 HWY_INLINE void micro(float* c, int64_t ldc, Broadcast a, const float* b, int64_t ldb,
                       int64_t depth) {
   const DF d;
@@ -42,7 +47,8 @@ HWY_INLINE void micro(float* c, int64_t ldc, Broadcast a, const float* b, int64_
   HWY_UNROLL(8)
   for (int i = 0; i < kRows; ++i) {
     HWY_UNROLL(8)
-    for (int j = 0; j < kVectors; ++j) total[i][j] = hn::LoadU(d, c + i * ldc + j * step);
+    for (int j = 0; j < kVectors; ++j)
+      total[i][j] = kAdd ? hn::LoadU(d, c + i * ldc + j * step) : hn::Zero(d);
   }
   for (int64_t l = 0; l < depth; ++l) {
     VF row[kVectors];
@@ -62,18 +68,21 @@ HWY_INLINE void micro(float* c, int64_t ldc, Broadcast a, const float* b, int64_
   }
 }
 
-template <int kRows>
+template <bool kAdd, int kRows>
 HWY_INLINE void micro_rows(float* c, int64_t ldc, int64_t columns, Broadcast a, const float* b,
                            int64_t ldb, int64_t depth) {
   const int64_t step = lanes();
   int64_t j = 0;
-  for (; j + 2 * step <= columns; j += 2 * step) micro<kRows, 2>(c + j, ldc, a, b + j, ldb, depth);
-  for (; j < columns; j += step) micro<kRows, 1>(c + j, ldc, a, b + j, ldb, depth);
+  for (; j + 2 * step <= columns; j += 2 * step)
+    micro<kAdd, kRows, 2>(c + j, ldc, a, b + j, ldb, depth);
+  for (; j < columns; j += step) micro<kAdd, kRows, 1>(c + j, ldc, a, b + j, ldb, depth);
 }
 
-// C (rows, columns) += A (rows, depth) B (depth, columns); columns is a multiple of the vector.
-void multiply_add(float* c, int64_t ldc, int64_t rows, int64_t columns, Broadcast a, const float* b,
-                  int64_t ldb, int64_t depth) {
+// C (rows, columns) = A (rows, depth) B (depth, columns), or += with kAdd; columns is a multiple of
+// the vector.
+template <bool kAdd>
+void multiply(float* c, int64_t ldc, int64_t rows, int64_t columns, Broadcast a, const float* b,
+              int64_t ldb, int64_t depth) {
   constexpr int kRows = hn::MaxLanes(DF()) >= 16 ? 8 : 4;  // 32 or 16 registers
   int64_t i = 0;
   const auto next = [&](int64_t count) HWY_ATTR {
@@ -82,15 +91,15 @@ void multiply_add(float* c, int64_t ldc, int64_t rows, int64_t columns, Broadcas
     i += count;
   };
   while (i + kRows <= rows) {
-    micro_rows<kRows>(c, ldc, columns, a, b, ldb, depth);
+    micro_rows<kAdd, kRows>(c, ldc, columns, a, b, ldb, depth);
     next(kRows);
   }
   while (i + 4 <= rows) {
-    micro_rows<4>(c, ldc, columns, a, b, ldb, depth);
+    micro_rows<kAdd, 4>(c, ldc, columns, a, b, ldb, depth);
     next(4);
   }
   while (i < rows) {
-    micro_rows<1>(c, ldc, columns, a, b, ldb, depth);
+    micro_rows<kAdd, 1>(c, ldc, columns, a, b, ldb, depth);
     next(1);
   }
 }
@@ -141,7 +150,7 @@ struct Shape {
 
   Shape(const Tensor& q, const Tensor& k)
       : heads(q.shape[1]), kv_heads(k.shape[1]), group(heads / kv_heads), width(q.shape[2]) {
-    padded = (width + lanes() - 1) / lanes() * lanes();
+    padded = whole_vectors(width);
     scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(width)));
   }
 };
@@ -220,14 +229,22 @@ void forward_block(const Tensor& o, const Tensor& lse, const Tensor& q, const Te
     pack_rows(packed_k, s.padded, k, span.key_begin + key, count, kv);
     pack_rows(packed_v, s.padded, v, span.key_begin + key, count, kv);
     transpose(k_transposed, packed_k, s.padded, count, s.width);
-    const int64_t columns = HWY_MIN(kTile, (count + lanes() - 1) / lanes() * lanes());
+    // Keys of this tile that the first `rows` queries see; where they see all, the tile is one
+    // band.
+    const auto most_seen = [&](int64_t rows) HWY_ATTR {
+      return HWY_MAX(int64_t{0}, HWY_MIN(count, offset + first + rows - key));
+    };
+    const int64_t band = most_seen(1) == count ? kTile : kBand;
     for (int64_t g = 0; g < s.group; ++g) {
       float* out = packed_o + g * kTile * s.padded;
-      zero(scores, kTile * kTile);
-      multiply_add(scores, kTile, queries, columns, {packed_q + g * kTile * s.padded, s.padded, 1},
-                   k_transposed, kTile, s.width);
+      for (int64_t i = 0; i < queries; i += band) {
+        const int64_t rows = HWY_MIN(band, queries - i), seen = most_seen(i + rows);
+        multiply<false>(scores + i * kTile, kTile, rows, whole_vectors(seen),
+                        {packed_q + (g * kTile + i) * s.padded, s.padded, 1}, k_transposed, kTile,
+                        s.width);
+      }
       for (int64_t i = 0; i < queries; ++i) {
-        const int64_t seen = HWY_MAX(int64_t{0}, HWY_MIN(count, offset + first + i + 1 - key));
+        const int64_t seen = most_seen(i + 1);
         if (seen == 0) {
           zero(scores + i * kTile, kTile);
           continue;
@@ -236,7 +253,11 @@ void forward_block(const Tensor& o, const Tensor& lse, const Tensor& q, const Te
                                                 top + g * kTile + i, total + g * kTile + i);
         if (key > 0 && correction != 1.0f) scale_row(out + i * s.padded, s.padded, correction);
       }
-      multiply_add(out, s.padded, queries, s.padded, {scores, kTile, 1}, packed_v, s.padded, count);
+      for (int64_t i = 0; i < queries; i += band) {
+        const int64_t rows = HWY_MIN(band, queries - i);
+        multiply<true>(out + i * s.padded, s.padded, rows, s.padded, {scores + i * kTile, kTile, 1},
+                       packed_v, s.padded, most_seen(i + rows));
+      }
     }
   }
 
@@ -319,23 +340,32 @@ HWY_INLINE void softmax_backward(float* p, float* ds, int64_t seen, float scale,
 // One tile: `queries` rows from `first` on, `keys` keys from `key` on.
 void backward_tile(const Shape& s, const QueryBlock& b, const PackedKeys& all, int64_t first,
                    int64_t queries, int64_t key, int64_t keys) {
-  const int64_t columns = HWY_MIN(kTile, (keys + lanes() - 1) / lanes() * lanes());
-  zero(b.p, kTile * kTile);
-  zero(b.ds, kTile * kTile);
-  multiply_add(b.p, kTile, queries, columns, {b.q, s.padded, 1}, all.k_transposed + key * s.width,
-               kTile, s.width);
-  multiply_add(b.ds, kTile, queries, columns, {b.do_, s.padded, 1},
-               all.v_transposed + key * s.width, kTile, s.width);
+  const bool diagonal = key == first;
+  const int64_t band = diagonal ? kBand : kTile;
+  for (int64_t i = 0; i < queries; i += band) {
+    const int64_t rows = HWY_MIN(band, queries - i);
+    const int64_t columns = whole_vectors(HWY_MIN(keys, first + i + rows - key));
+    multiply<false>(b.p + i * kTile, kTile, rows, columns, {b.q + i * s.padded, s.padded, 1},
+                    all.k_transposed + key * s.width, kTile, s.width);
+    multiply<false>(b.ds + i * kTile, kTile, rows, columns, {b.do_ + i * s.padded, s.padded, 1},
+                    all.v_transposed + key * s.width, kTile, s.width);
+  }
   for (int64_t i = 0; i < queries; ++i) {
     const int64_t seen = HWY_MIN(keys, first + i + 1 - key);  // at least 1: key <= first
     softmax_backward(b.p + i * kTile, b.ds + i * kTile, seen, s.scale, b.lse[i], b.delta[i]);
   }
-  multiply_add(all.dv + key * s.padded, s.padded, keys, s.padded, {b.p, 1, kTile}, b.do_, s.padded,
-               queries);
-  multiply_add(all.dk + key * s.padded, s.padded, keys, s.padded, {b.ds, 1, kTile}, b.q, s.padded,
-               queries);
-  multiply_add(b.dq, s.padded, queries, s.padded, {b.ds, kTile, 1}, all.k + key * s.padded,
-               s.padded, keys);
+  for (int64_t j = 0; j < keys; j += band) {  // keys j.. are seen by queries j.. on the diagonal
+    const int64_t rows = HWY_MIN(band, keys - j), from = diagonal ? j : 0, at = from * kTile + j;
+    multiply<true>(all.dv + (key + j) * s.padded, s.padded, rows, s.padded, {b.p + at, 1, kTile},
+                   b.do_ + from * s.padded, s.padded, queries - from);
+    multiply<true>(all.dk + (key + j) * s.padded, s.padded, rows, s.padded, {b.ds + at, 1, kTile},
+                   b.q + from * s.padded, s.padded, queries - from);
+  }
+  for (int64_t i = 0; i < queries; i += band) {
+    const int64_t rows = HWY_MIN(band, queries - i);
+    multiply<true>(b.dq + i * s.padded, s.padded, rows, s.padded, {b.ds + i * kTile, kTile, 1},
+                   all.k + key * s.padded, s.padded, HWY_MIN(keys, first + i + rows - key));
+  }
 }
 
 // The gradients' inputs of one block of queries of one head.

@@ -38,6 +38,11 @@ void apply_cap() {
   std::string names;
   for (const Target& target : kTargets) {
     if (target.name == std::string_view(wanted)) {
+      if ((target.bit & HWY_TARGETS) == 0) {
+        throw Error(ErrorKind::kUnsupported,
+                    fmt::format("[ILORA_TARGET] this build has no code for {}", wanted),
+                    "a build with -DILORA_NATIVE=ON holds the building machine's code alone");
+      }
       // Everything with a lower bit is a better target of the same architecture.
       if (better != 0) hwy::DisableTargets(target.bit - 1);
       if (target.isa != dnnl::cpu_isa::all &&
