@@ -25,9 +25,14 @@
   // Whether every text fits a width in pixels at the size of tick labels. Wide scripts count double.
   const fits = (texts, room) =>
     texts.every((text) => [...text].reduce((sum, c) => sum + (c.codePointAt(0) > 0x2e7f ? 12 : 6.6), 8) <= room);
+  // The sum of the terms is drawn broad and pale: where there is one term, it equals the sum and lies on it.
+  const isTotal = (name) => name === 'loss' || name === 'total';
   const readable = (name) => (name === 'loss' ? 'total loss' : name.replace(/_/g, ' '));
 
   // ---- What all pictures share ----
+
+  // A phone: no zooming under a finger that scrolls, and one value at a time instead of a box of all.
+  const small = () => window.innerWidth < 720;
 
   function layout(width) {
     const axis = {
@@ -35,7 +40,7 @@
       linecolor: style('--line'),
       zeroline: false,
       automargin: true,
-      fixedrange: width < 600,
+      fixedrange: small(),
       tickfont: { size: 11 },
       title: { font: { size: 12 }, standoff: 8 },
     };
@@ -52,8 +57,8 @@
         font: { color: style('--text'), size: 12 },
         namelength: 24,
       },
-      hovermode: width < 600 ? 'closest' : 'x unified',
-      dragmode: width < 600 ? false : 'zoom',
+      hovermode: small() ? 'closest' : 'x unified',
+      dragmode: small() ? false : 'zoom',
       showlegend: false,
       xaxis: Object.assign({}, axis, { title: Object.assign({}, axis.title) }),
       yaxis: Object.assign({}, axis, { title: Object.assign({}, axis.title) }),
@@ -98,7 +103,8 @@
       button.setAttribute('aria-pressed', String(!state.hidden.has(name)));
       const dash = dashArrays[dashOf(index)];
       button.innerHTML =
-        '<svg viewBox="0 0 18 8" aria-hidden="true"><line x1="0" y1="4" x2="18" y2="4" stroke-width="3" ' +
+        '<svg viewBox="0 0 18 8" aria-hidden="true"><line x1="0" y1="4" x2="18" y2="4" ' +
+        (options.scale && isTotal(name) ? 'stroke-width="6" stroke-opacity="0.4" ' : 'stroke-width="3" ') +
         `stroke="${colourOf(index)}" stroke-dasharray="${dash}"/></svg>`;
       button.append(options.show ? options.show(name, index) : name);
       button.onclick = () => {
@@ -172,7 +178,7 @@
     if (made.hovermode === 'closest')
       traces.forEach((trace) => {
         trace.text = trace.x.map((k) => plain(names[k]));
-        trace.hovertemplate = '%{text}: %{y:.3f}';
+        trace.hovertemplate = trace.name + '<br>%{text}: %{y:.3f}<extra></extra>';
       });
     made.xaxis.title.text = named ? 'after task' : 'tasks learned';
     Object.assign(made.yaxis, { range: [-0.03, 1.04], tickformat: '.1f' });
@@ -204,29 +210,32 @@
       for (const s of run.curves.series) {
         if (s.group !== group || state.hidden.has(s.name)) continue;
         const colour = colourOf(names.indexOf(s.name));
-        const total = s.name === 'loss' || s.name === 'total'; // broad and pale: a term may equal it
+        const total = isTotal(s.name) && names.length > 1;
         const smooth = smoothed(s.values, run.curves.task_index);
+        const shown = (values) => (state.log ? values.map((v) => (v > 0 ? v : null)) : values);
         const line = { x: run.curves.step, mode: 'lines', connectgaps: false };
         if (smooth)
           traces.push(Object.assign({}, line, {
-            y: s.values, opacity: 0.28, hoverinfo: 'skip', line: { color: colour, width: 1 },
+            y: shown(s.values), opacity: 0.28, hoverinfo: 'skip', line: { color: colour, width: 1 },
           }));
         traces.push(Object.assign({}, line, {
           name: plain(readable(s.name)),
-          y: smooth || s.values,
-          opacity: total && names.length > 1 ? 0.4 : 1,
-          line: { color: colour, width: total && names.length > 1 ? 6 : 2, dash: dashOf(names.indexOf(s.name)) },
+          y: shown(smooth || s.values),
+          opacity: total ? 0.4 : 1,
+          line: { color: colour, width: total ? 6 : 2, dash: dashOf(names.indexOf(s.name)) },
           hovertemplate: '%{y:.4~g}',
         }));
       }
       if (made.hovermode === 'closest')
-        traces.forEach((trace) => { trace.hovertemplate = 'step %{x}: %{y:.4~g}'; });
+        traces.forEach((trace) => {
+          trace.hovertemplate = trace.name + '<br>step %{x}: %{y:.4~g}<extra></extra>';
+        });
       boundaries(made, run, width);
       made.xaxis.title.text = 'step';
       made.yaxis.title.text = axisTitle;
       made.yaxis.type = state.log ? 'log' : 'linear';
       made.yaxis.range = state.log ? range.log : range.linear;
-      if (state.log) Object.assign(made.yaxis, { dtick: range.log[1] - range.log[0] > 1 ? 1 : undefined, exponentformat: 'power' });
+      if (state.log && range.log[1] - range.log[0] > 1) made.yaxis.dtick = 1;
       return { traces: traces, layout: made };
     }, { scale: true, show: readable });
   }
@@ -323,7 +332,7 @@
   // Paper is white, and narrower than most windows: two panels to a row.
   window.addEventListener('beforeprint', () => {
     document.documentElement.dataset.theme = 'light';
-    pictures.forEach((p) => p.draw(p.panels > 1 ? 310 : 640));
+    pictures.forEach((p) => p.draw(p.panels > 1 ? 300 : 640));
   });
   window.addEventListener('afterprint', () => {
     delete document.documentElement.dataset.theme;

@@ -21,6 +21,7 @@ using namespace report;
 // Numbers in all curves of a page together: about 1.6 MB as text, so the page stays below 8 MiB
 // with Plotly.js.
 constexpr size_t kNumbersPerPage = 200'000;
+constexpr double kDarkCell = 0.65;       // above this score the other text colour is easier to read
 constexpr size_t kPointsPerRun = 1'500;  // more cannot be told apart on a screen
 
 // Text for HTML content and double-quoted attributes.
@@ -154,8 +155,8 @@ std::string matrix_table(const RunData& run, const ScoreMatrix& scores,
       const double level = std::clamp(*value, 0.0, 1.0);
       out += fmt::format(
           "<td class=\"score{}{}\" style=\"--v:{:.3f}\" title=\"{}, {}: {:.4f}\">{:.2f}</td>",
-          level > 0.5 ? " high" : "", k == j + 1 ? " learned" : "", level, escape(run.tasks[j]),
-          escape(when), *value, *value);
+          level > kDarkCell ? " high" : "", k == j + 1 ? " learned" : "", level,
+          escape(run.tasks[j]), escape(when), *value, *value);
     }
     out += "</tr>\n";
   }
