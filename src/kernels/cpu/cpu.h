@@ -20,6 +20,14 @@ namespace ilora::cpu {
 // known.
 void limit_targets();
 
+// oneDNN's instruction sets, for the file that knows Highway's: gemm_onednn.cpp alone knows oneDNN.
+enum class OneDnnIsa { kSse41, kAvx2, kAll };
+bool cap_onednn(OneDnnIsa isa);  // false: too late, oneDNN was in use already
+struct OneDnnOffer {
+  bool avx512_core = false, amx = false;  // on this CPU, under the cap
+};
+OneDnnOffer onednn_offer();
+
 // Memory of the calling thread that only grows, 64-byte aligned; a slot is overwritten by the next
 // call that asks for the same one. Bounded by the longest sequence (attention) or by constants
 // (gemm).

@@ -5,7 +5,6 @@
 #include <cstdlib>
 #include <memory>
 #include <mutex>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
 
 #include "kernels/cpu/cpu.h"
@@ -22,13 +21,13 @@ namespace {
 struct Target {
   const char* name;
   int64_t bit;
-  dnnl::cpu_isa isa;
+  OneDnnIsa isa;
 };
 constexpr Target kTargets[] = {
-    {"AVX3", HWY_AVX3, dnnl::cpu_isa::all},  // oneDNN chooses among the AVX-512 and AMX codes
-    {"AVX2", HWY_AVX2, dnnl::cpu_isa::avx2},
-    {"SSE4", HWY_SSE4, dnnl::cpu_isa::sse41},
-    {"EMU128", HWY_EMU128, dnnl::cpu_isa::sse41},
+    {"AVX3", HWY_AVX3, OneDnnIsa::kAll},  // oneDNN chooses among the AVX-512 and AMX codes
+    {"AVX2", HWY_AVX2, OneDnnIsa::kAvx2},
+    {"SSE4", HWY_SSE4, OneDnnIsa::kSse41},
+    {"EMU128", HWY_EMU128, OneDnnIsa::kSse41},
 };
 
 void apply_cap() {
@@ -45,8 +44,7 @@ void apply_cap() {
       }
       // Everything with a lower bit is a better target of the same architecture.
       if (better != 0) hwy::DisableTargets(target.bit - 1);
-      if (target.isa != dnnl::cpu_isa::all &&
-          dnnl::set_max_cpu_isa(target.isa) != dnnl::status::success) {
+      if (!cap_onednn(target.isa)) {
         throw Error(ErrorKind::kInternal,
                     "[ILORA_TARGET] oneDNN was in use before its instruction set was capped");
       }
@@ -101,16 +99,13 @@ CpuFeatures cpu_features() {
 #if defined(__x86_64__)
   // oneDNN knows what the operating system saves and what the cap allows: all AVX-512 steps contain
   // avx512_core.
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto core = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  features.bf16_possible = (isa & core) == core;
+  const cpu::OneDnnOffer offer = cpu::onednn_offer();
+  features.bf16_possible = offer.avx512_core;
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (features.bf16_possible && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0)
     features.bf16_native = (a >> 5) & 1u;
-  if (features.bf16_possible && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0) {
-    const auto amx = static_cast<unsigned>(dnnl::cpu_isa::avx512_core_amx);
-    features.bf16_native = features.bf16_native || (((d >> 22) & 1u) != 0 && (isa & amx) == amx);
-  }
+  if (features.bf16_possible && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0)
+    features.bf16_native = features.bf16_native || (((d >> 22) & 1u) != 0 && offer.amx);
 #endif
   return features;
 }

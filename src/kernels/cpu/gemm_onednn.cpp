@@ -316,6 +316,20 @@ bool native_bf16() {
 
 }  // namespace
 
+bool cap_onednn(OneDnnIsa isa) {
+  if (isa == OneDnnIsa::kAll) return true;
+  const auto cap = isa == OneDnnIsa::kAvx2 ? dnnl::cpu_isa::avx2 : dnnl::cpu_isa::sse41;
+  return dnnl::set_max_cpu_isa(cap) == dnnl::status::success;
+}
+
+OneDnnOffer onednn_offer() {
+  const auto offered = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto holds = [&](dnnl::cpu_isa isa) {
+    return (offered & static_cast<unsigned>(isa)) == static_cast<unsigned>(isa);
+  };
+  return {holds(dnnl::cpu_isa::avx512_core), holds(dnnl::cpu_isa::avx512_core_amx)};
+}
+
 void gemm_with(Bf16Route route, Tensor c, Tensor a, Tensor b, float alpha, float beta) {
   const int64_t rows = c.shape[0], columns = c.shape[1], depth = a.shape[1];
   ILORA_CHECK(c.rank == 2 && a.rank == 2 && b.rank == 2 && a.shape[0] == rows &&
