@@ -27,7 +27,7 @@ constexpr Target kTargets[] = {
     {"AVX3", HWY_AVX3, OneDnnIsa::kAll},  // oneDNN chooses among the AVX-512 and AMX codes
     {"AVX2", HWY_AVX2, OneDnnIsa::kAvx2},
     {"SSE4", HWY_SSE4, OneDnnIsa::kSse41},
-    {"EMU128", HWY_EMU128, OneDnnIsa::kSse41},
+    {"SCALAR", HWY_SCALAR, OneDnnIsa::kSse41},
 };
 
 void apply_cap() {

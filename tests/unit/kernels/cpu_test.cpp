@@ -294,7 +294,7 @@ TEST(CpuProcess, RefusesATargetItDoesNotKnow) {
     std::exit(0);
   };
   EXPECT_EXIT(ask(), testing::ExitedWithCode(3),
-              "expected one of AVX3, AVX2, SSE4, EMU128, got AVX9");
+              "expected one of AVX3, AVX2, SSE4, SCALAR, got AVX9");
 }
 
 }  // namespace
