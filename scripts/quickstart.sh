@@ -29,13 +29,13 @@ build() {
 # One run: left alone where it is finished, resumed where it was interrupted.
 train() {
   local name=$1 run=$out/$1
-  if [[ -f $run/results.json ]]; then
+  if [[ -f $run/results.json ]] && grep -q '"status": "finished"' "$run/results.json"; then
     say "$run is finished already"
-  elif [[ -d $run/checkpoints ]]; then
+  elif [[ -f $run/config.yaml ]]; then
     "$ilora" train --resume "$run" || fail "training '$name' did not finish; call this script again to go on"
   else
-    "$ilora" train "examples/quickstart-$name.yaml" --set model="$model" --set data="$out/suite" --set out="$run" ||
-      fail "training '$name' did not finish; call this script again to go on"
+    "$ilora" train "examples/quickstart-$name.yaml" --set model.path="$model" --set data.folder="$out/suite" \
+      --set output="$run" || fail "training '$name' did not finish; call this script again to go on"
   fi
 }
 
@@ -52,7 +52,7 @@ if [[ -f $out/model.txt && $(<"$out/model.txt") != "$model" ]]; then
 fi
 echo "$model" >"$out/model.txt"
 
-[[ -d $out/suite ]] || "$ilora" suite mini --out "$out/suite" || fail "the tasks could not be written to $out/suite"
+"$ilora" suite mini --out "$out/suite" || fail "the tasks could not be written to $out/suite"
 train seq
 train ilora
 "$ilora" report "$out/seq" "$out/ilora" --out "$out/report.html" || fail "the report could not be written"
