@@ -1,12 +1,62 @@
-// The command line's entry: the subcommands live one file each beside this one.
+// The command line's entry: subcommands live one file each beside this one. The only place that
+// turns errors into exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 #include <cstdio>
-#include <string_view>
+#include <exception>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "cli/command.h"
+
+namespace {
+
+int exit_code(ilora::ErrorKind kind) {
+  switch (kind) {
+    case ilora::ErrorKind::kUsage:
+      return 2;
+    case ilora::ErrorKind::kInterrupted:
+      return 130;
+    default:
+      return 1;
+  }
+}
+
+}  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::string_view(argv[1]) == "--version") {
-    std::puts("ilora " ILORA_VERSION);
+  ilora::install_interrupt_handler();
+  CLI::App app{
+      "Teaches a large language model one task after another without forgetting the earlier ones.",
+      "ilora"};
+  app.set_version_flag("--version", "ilora " ILORA_VERSION);
+  app.require_subcommand(1);
+  bool quiet = false;
+  app.add_flag("-q,--quiet", quiet, "only warnings and errors");
+  app.parse_complete_callback([&] { ilora::log().set_quiet(quiet); });
+  ilora::add_train(app);
+  ilora::add_eval(app);
+  ilora::add_generate(app);
+  ilora::add_report(app);
+  ilora::add_methods(app);
+  ilora::add_suite(app);
+  ilora::add_tokenize(app);
+  ilora::add_doctor(app);
+  ilora::add_bench(app);
+  try {
+    app.parse(argc, argv);
     return 0;
+  } catch (const CLI::ParseError& e) {
+    const int code = app.exit(e);
+    return code == 0 ? 0 : 2;
+  } catch (const ilora::Error& e) {
+    ilora::log().error("{}", e.what());
+    if (!e.hint().empty()) ilora::log().error("  {}", e.hint());
+    return exit_code(e.kind());
+  } catch (const std::bad_alloc&) {
+    ilora::log().error("not enough memory; lower engine.max_tokens");
+    return 1;
+  } catch (const std::exception& e) {
+    ilora::log().error("{}", e.what());
+    return 1;
   }
-  std::fputs("usage: ilora --version\n", stderr);
-  return 2;
 }

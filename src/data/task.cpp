@@ -24,12 +24,14 @@ std::vector<Example> read_split(const std::filesystem::path& path, int64_t limit
     const Json& row = json[i];
     for (const char* key : {"prompt", "answer"}) {
       if (row.is_object() && row.contains(key) && row[key].is_string()) continue;
-      throw Error(ErrorKind::kData, fmt::format("[data] row {} has no \"{}\" text ({})", i, key, where),
+      throw Error(ErrorKind::kData,
+                  fmt::format("[data] row {} has no \"{}\" text ({})", i, key, where),
                   R"(Each row is {"prompt": "...", "answer": "..."}; rows count from 0.)");
     }
     examples.push_back({row["prompt"].get<std::string>(), row["answer"].get<std::string>()});
   }
-  if (examples.empty()) throw Error(ErrorKind::kData, fmt::format("[data] {} holds no rows", where));
+  if (examples.empty())
+    throw Error(ErrorKind::kData, fmt::format("[data] {} holds no rows", where));
   return examples;
 }
 
@@ -46,9 +48,12 @@ void write_split(const std::filesystem::path& path, const std::vector<Example>& 
 
 const char* split_name(Split split) {
   switch (split) {
-    case Split::kTrain: return "train";
-    case Split::kEval: return "eval";
-    case Split::kTest: return "test";
+    case Split::kTrain:
+      return "train";
+    case Split::kEval:
+      return "eval";
+    case Split::kTest:
+      return "test";
   }
   return "?";
 }
@@ -59,15 +64,19 @@ const std::vector<Example>& TaskText::split(Split which) const {
 
 TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits) {
   if (!std::filesystem::is_directory(folder)) {
-    throw Error(ErrorKind::kFile, fmt::format("[data] there is no task folder {}", folder.string()),
-                "A task is a folder with train.json and test.json (and, if you have it, eval.json).");
+    throw Error(
+        ErrorKind::kFile, fmt::format("[data] there is no task folder {}", folder.string()),
+        "A task is a folder with train.json and test.json (and, if you have it, eval.json).");
   }
   TaskText task;
   task.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
-  if (task.name.empty()) task.name = std::filesystem::absolute(folder).lexically_normal().parent_path().filename().string();
+  if (task.name.empty())
+    task.name =
+        std::filesystem::absolute(folder).lexically_normal().parent_path().filename().string();
   task.train = read_split(folder / "train.json", limits.train);
   task.test = read_split(folder / "test.json", limits.test);
-  if (std::filesystem::exists(folder / "eval.json")) task.eval = read_split(folder / "eval.json", limits.eval);
+  if (std::filesystem::exists(folder / "eval.json"))
+    task.eval = read_split(folder / "eval.json", limits.eval);
   return task;
 }
 
@@ -90,12 +99,16 @@ Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t cont
 
 std::vector<int32_t> Encoder::prompt(const std::string& text) const {
   const bool chat = options_.text_template == "chat";
-  std::vector<int32_t> ids = chat ? tokenizer_.encode(render_prompt(tokenizer_, text), true) : tokenizer_.encode(text);
-  if (tokenizer_.adds_bos() && (ids.empty() || ids.front() != tokenizer_.bos())) ids.insert(ids.begin(), tokenizer_.bos());
+  std::vector<int32_t> ids =
+      chat ? tokenizer_.encode(render_prompt(tokenizer_, text), true) : tokenizer_.encode(text);
+  if (tokenizer_.adds_bos() && (ids.empty() || ids.front() != tokenizer_.bos()))
+    ids.insert(ids.begin(), tokenizer_.bos());
   return ids;
 }
 
-std::vector<int32_t> Encoder::answer(const std::string& text) const { return tokenizer_.encode(text); }
+std::vector<int32_t> Encoder::answer(const std::string& text) const {
+  return tokenizer_.encode(text);
+}
 
 void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve) const {
   const int64_t room = std::max<int64_t>(options_.max_length - reserve, 1);
@@ -105,7 +118,8 @@ void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve) const {
   tokens.erase(tokens.begin() + keep, tokens.begin() + keep + excess);
 }
 
-Row Encoder::encode(const Example& example, int32_t task, uint64_t id, const std::string& where) const {
+Row Encoder::encode(const Example& example, int32_t task, uint64_t id,
+                    const std::string& where) const {
   const std::vector<int32_t> answer_ids = answer(example.answer);
   if (answer_ids.empty()) {
     throw Error(ErrorKind::kData, fmt::format("[data] the answer of {} has no tokens", where),
@@ -114,8 +128,8 @@ Row Encoder::encode(const Example& example, int32_t task, uint64_t id, const std
   const auto reserve = static_cast<int64_t>(answer_ids.size());
   if (reserve >= options_.max_length) {
     throw Error(ErrorKind::kData,
-                fmt::format("[data] the answer of {} has {} tokens, and rows hold at most {}", where, reserve,
-                            options_.max_length),
+                fmt::format("[data] the answer of {} has {} tokens, and rows hold at most {}",
+                            where, reserve, options_.max_length),
                 "Raise data.max_length, or shorten the answer.");
   }
   std::vector<int32_t> ids = prompt(example.prompt);

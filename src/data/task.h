@@ -1,4 +1,5 @@
-// Tasks as people have them: folders in the TRACE format, <task>/{train,eval,test}.json, each a list of
+// Tasks as people have them: folders in the TRACE format, <task>/{train,eval,test}.json, each a
+// list of
 // {"prompt","answer"}; and as the engine wants them: rows of token ids.
 #pragma once
 
@@ -32,30 +33,33 @@ struct TaskLimits {
   int64_t train = 0, eval = 0, test = 0;  // most rows of each split; 0: all
 };
 
-// Reads <folder>/{train,eval,test}.json; eval may be absent. Throws Error(kFile or kData) naming file and row (from 0)
-// for a missing split, an empty one, a row that is no object or lacks "prompt" or "answer".
+// Reads <folder>/{train,eval,test}.json; eval may be absent. Throws Error(kFile or kData) naming
+// file and row (from 0) for a missing split, an empty one, a row that is no object or lacks
+// "prompt" or "answer".
 TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits = {});
 // Writes the three files, one row per line.
 void write_task(const std::filesystem::path& folder, const TaskText& task);
 
 // How text becomes rows.
 struct EncodeOptions {
-  std::string text_template = "raw";  // "raw": prompt and answer as they stand; "chat": the model's chat template
-  int64_t max_length = 1024;          // longest row in tokens; the prompt is cut from the left, the answer kept
+  std::string text_template =
+      "raw";  // "raw": prompt and answer as they stand; "chat": the model's chat template
+  int64_t max_length =
+      1024;  // longest row in tokens; the prompt is cut from the left, the answer kept
 };
 
-// Turns prompts and answers into rows: tokenized apart; BOS first where the tokenizer's file asks for it; EOS after the
-// answer, as a label.
+// Turns prompts and answers into rows: tokenized apart; BOS first where the tokenizer's file asks
+// for it; EOS after the answer, as a label.
 class Encoder {
  public:
   // `context`: the model's longest sequence; max_length is lowered to it.
   Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context);
 
-  // `where` names the row in errors. Throws Error(kData) for an answer that tokenizes to nothing or leaves no room for
-  // a prompt token.
+  // `where` names the row in errors. Throws Error(kData) for an answer that tokenizes to nothing or
+  // leaves no room for a prompt token.
   Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where) const;
-  std::vector<int32_t> prompt(const std::string& text) const;    // with BOS and template, not cut
-  std::vector<int32_t> answer(const std::string& text) const;    // without EOS
+  std::vector<int32_t> prompt(const std::string& text) const;  // with BOS and template, not cut
+  std::vector<int32_t> answer(const std::string& text) const;  // without EOS
   // The prompt's tokens cut from the left to leave room for `reserve` more.
   void cut(std::vector<int32_t>& prompt_tokens, int64_t reserve) const;
   int32_t end_token() const { return end_; }

@@ -5,7 +5,8 @@
 namespace ilora {
 namespace {
 
-void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c, const ActivationShape& s) {
+void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c,
+                 const ActivationShape& s) {
   a.x_mid = arena.take("layer.x_mid", s.state, {s.rows, c.width});
   a.rstd_attention = arena.take("layer.rstd_attention", s.state, {s.rows});
   a.rstd_ffn = arena.take("layer.rstd_ffn", s.state, {s.rows});

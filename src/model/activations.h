@@ -1,5 +1,5 @@
-// Every buffer of one micro-pass, in one list: place() names each tensor once, and the arena measures and places
-// from the same calls.
+// Every buffer of one micro-pass, in one list: place() names each tensor once, and the arena
+// measures and places from the same calls.
 #pragma once
 
 #include <array>
@@ -15,25 +15,26 @@ namespace ilora {
 
 // Kept per layer for the backward. Layers below the lowest trained one share one set.
 struct LayerActivations {
-  Tensor x;                            // (N,D) T    residual stream entering the layer: hidden[l]
-  Tensor x_mid;                        // (N,D) T    after attention
-  Tensor rstd_attention, rstd_ffn;     // (N) T
-  Tensor q;                            // (N,H*Dh) G rotated
-  Tensor k, v;                         // (N,K*Dh) G k rotated
-  Tensor o;                            // (N,H*Dh) G
-  Tensor lse;                          // (N,H) T
-  Tensor gate, up;                     // (N,F) G
-  std::array<Tensor, kModules> lora_h; // (N,R) G    x A^T of each module that carries LoRA; R summed over uses
+  Tensor x;                         // (N,D) T    residual stream entering the layer: hidden[l]
+  Tensor x_mid;                     // (N,D) T    after attention
+  Tensor rstd_attention, rstd_ffn;  // (N) T
+  Tensor q;                         // (N,H*Dh) G rotated
+  Tensor k, v;                      // (N,K*Dh) G k rotated
+  Tensor o;                         // (N,H*Dh) G
+  Tensor lse;                       // (N,H) T
+  Tensor gate, up;                  // (N,F) G
+  std::array<Tensor, kModules>
+      lora_h;  // (N,R) G    x A^T of each module that carries LoRA; R summed over uses
 };
 
 // What a pass needs, in figures.
 struct ActivationShape {
-  int64_t rows = 0;              // N
-  int64_t gradient_rows = 0;     // rows that backward covers
-  int64_t labels = 0;            // labelled positions
-  int64_t label_chunk = 0;       // of which so many have logits at a time
-  int64_t lowest_saved = 0;      // layers from here on keep their own activations; L: none
-  int64_t consistency_rows = 0;  // rows of hidden states compared, per layer
+  int64_t rows = 0;                // N
+  int64_t gradient_rows = 0;       // rows that backward covers
+  int64_t labels = 0;              // labelled positions
+  int64_t label_chunk = 0;         // of which so many have logits at a time
+  int64_t lowest_saved = 0;        // layers from here on keep their own activations; L: none
+  int64_t consistency_rows = 0;    // rows of hidden states compared, per layer
   int64_t consistency_layers = 0;  // compared layers below the top
   std::vector<std::array<int64_t, kModules>> lora_rank;  // per layer and module, 0: none
   DType state = DType::kF32, gemm = DType::kF32;
@@ -41,35 +42,35 @@ struct ActivationShape {
 
 struct Activations {
   std::vector<LayerActivations> layers;
-  Tensor x_last;                 // (N,D) T   leaving the last layer
-  Tensor rstd_last;              // (N) T
-  Tensor last;                   // (N,D) T   hidden[L], after the final norm
+  Tensor x_last;     // (N,D) T   leaving the last layer
+  Tensor rstd_last;  // (N) T
+  Tensor last;       // (N,D) T   hidden[L], after the final norm
 
   // Scratch that every layer uses again.
-  Tensor normed;                 // (N,D) G
-  Tensor wide;                   // (N * max(H*Dh, F)) T   linear outputs before they are rounded to G
-  Tensor act;                    // (N,F) G   silu(gate)*up
-  Tensor dropped;                // (N' * max in) G  inputs of LoRA after dropout
-  Tensor lora_dh;                // (N' * R) G
-  Tensor lora_dx;                // (N' * max in) T  gradient through a dropped input
+  Tensor normed;   // (N,D) G
+  Tensor wide;     // (N * max(H*Dh, F)) T   linear outputs before they are rounded to G
+  Tensor act;      // (N,F) G   silu(gate)*up
+  Tensor dropped;  // (N' * max in) G  inputs of LoRA after dropout
+  Tensor lora_dh;  // (N' * R) G
+  Tensor lora_dx;  // (N' * max in) T  gradient through a dropped input
 
   // Losses.
-  Tensor label_hidden;           // (chunk,D) T
-  Tensor label_hidden_g;         // (chunk,D) G
-  Tensor logits;                 // (chunk,V) T
-  Tensor dlogits_g;              // (chunk,V) G   only where G differs from T
-  Tensor label_loss;             // (labels) T
-  Tensor pair_a, pair_b;         // (rows,D) T    hidden states compared by the consistency term
-  Tensor pair_sum, pair_scale;   // (rows) T
-  Tensor pair_top;               // (rows,D) T    the seed of hidden[L]
+  Tensor label_hidden;             // (chunk,D) T
+  Tensor label_hidden_g;           // (chunk,D) G
+  Tensor logits;                   // (chunk,V) T
+  Tensor dlogits_g;                // (chunk,V) G   only where G differs from T
+  Tensor label_loss;               // (labels) T
+  Tensor pair_a, pair_b;           // (rows,D) T    hidden states compared by the consistency term
+  Tensor pair_sum, pair_scale;     // (rows) T
+  Tensor pair_top;                 // (rows,D) T    the seed of hidden[L]
   std::vector<Tensor> pair_seeds;  // per compared layer below the top: (rows,D) T, its gradient
 
   // Backward (rows with gradient, N' <= N).
-  Tensor dx;                     // (N',D) T      gradient of the residual stream
-  Tensor dnormed;                // (N',D) T
-  Tensor dwide;                  // (N' * max(H*Dh, F)) T
-  Tensor dwide_g;                // (N' * max(D, H*Dh, F)) G  only where G differs from T
-  Tensor dq, dk, dv;             // T
+  Tensor dx;          // (N',D) T      gradient of the residual stream
+  Tensor dnormed;     // (N',D) T
+  Tensor dwide;       // (N' * max(H*Dh, F)) T
+  Tensor dwide_g;     // (N' * max(D, H*Dh, F)) G  only where G differs from T
+  Tensor dq, dk, dv;  // T
 
   void place(Arena& arena, const ModelConfig& config, const ActivationShape& shape);
 };

@@ -22,27 +22,38 @@ constexpr std::array<ModuleNames, kModules> kNames = {{{"q_proj", "self_attn"},
 
 }  // namespace
 
-std::string_view module_name(Module module) { return kNames[static_cast<size_t>(module)].name; }
-std::string_view module_parent(Module module) { return kNames[static_cast<size_t>(module)].parent; }
+std::string_view module_name(Module module) {
+  return kNames[static_cast<size_t>(module)].name;
+}
+std::string_view module_parent(Module module) {
+  return kNames[static_cast<size_t>(module)].parent;
+}
 
 Module parse_module(std::string_view name) {
   for (const Module module : kAllModules) {
     if (module_name(module) == name) return module;
   }
   std::string allowed;
-  for (const auto& names : kNames) allowed += (allowed.empty() ? "" : ", ") + std::string(names.name);
-  throw Error(ErrorKind::kUsage, fmt::format("[lora] unknown target module '{}'", name), "Use some of: " + allowed + ".");
+  for (const auto& names : kNames)
+    allowed += (allowed.empty() ? "" : ", ") + std::string(names.name);
+  throw Error(ErrorKind::kUsage, fmt::format("[lora] unknown target module '{}'", name),
+              "Use some of: " + allowed + ".");
 }
 
 std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module) {
   switch (module) {
-    case Module::kQuery: return {config.width, config.query_width()};
+    case Module::kQuery:
+      return {config.width, config.query_width()};
     case Module::kKey:
-    case Module::kValue: return {config.width, config.kv_width()};
-    case Module::kOutput: return {config.query_width(), config.width};
+    case Module::kValue:
+      return {config.width, config.kv_width()};
+    case Module::kOutput:
+      return {config.query_width(), config.width};
     case Module::kGate:
-    case Module::kUp: return {config.width, config.feed_forward};
-    case Module::kDown: return {config.feed_forward, config.width};
+    case Module::kUp:
+      return {config.width, config.feed_forward};
+    case Module::kDown:
+      return {config.feed_forward, config.width};
   }
   return {0, 0};
 }
@@ -58,7 +69,8 @@ std::string LoraBlock::name() const {
 
 AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& options) {
   std::array<bool, kModules> wanted{};
-  for (const std::string& target : options.targets) wanted[static_cast<size_t>(parse_module(target))] = true;
+  for (const std::string& target : options.targets)
+    wanted[static_cast<size_t>(parse_module(target))] = true;
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     auto& index = index_.emplace_back();
     index.fill(-1);
@@ -91,7 +103,8 @@ void Adapter::initialise(uint64_t seed, uint64_t substream) {
   for (const LoraBlock& block : layout_.blocks()) {
     const double bound = 1.0 / std::sqrt(static_cast<double>(block.in));
     for (int64_t i = block.offset_a; i < block.offset_a + block.rank * block.in; ++i) {
-      values[i] = static_cast<float>(bound * (2.0 * random.uniform(static_cast<uint64_t>(i)) - 1.0));
+      values[i] =
+          static_cast<float>(bound * (2.0 * random.uniform(static_cast<uint64_t>(i)) - 1.0));
     }
   }
 }

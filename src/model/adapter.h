@@ -1,6 +1,8 @@
-// LoRA adapters (Hu et al. 2021, with PEFT's semantics): one flat float32 vector plus a layout of named views.
+// LoRA adapters (Hu et al. 2021, with PEFT's semantics): one flat float32 vector plus a layout of
+// named views.
 //
-// Optimiser, clipping, interpolation, distances and checkpoints see the vector; the model sees the views.
+// Optimiser, clipping, interpolation, distances and checkpoints see the vector; the model sees the
+// views.
 #pragma once
 
 #include <array>
@@ -18,11 +20,12 @@ namespace ilora {
 enum class Module : uint8_t { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
 inline constexpr int kModules = 7;
 inline constexpr std::array<Module, kModules> kAllModules = {
-    Module::kQuery, Module::kKey, Module::kValue, Module::kOutput, Module::kGate, Module::kUp, Module::kDown};
+    Module::kQuery, Module::kKey, Module::kValue, Module::kOutput,
+    Module::kGate,  Module::kUp,  Module::kDown};
 
-std::string_view module_name(Module module);         // "q_proj"
-std::string_view module_parent(Module module);       // "self_attn" or "mlp"
-Module parse_module(std::string_view name);          // throws Error(kUsage) naming what is allowed
+std::string_view module_name(Module module);    // "q_proj"
+std::string_view module_parent(Module module);  // "self_attn" or "mlp"
+Module parse_module(std::string_view name);     // throws Error(kUsage) naming what is allowed
 // {in, out} of a module in a model.
 std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
 
@@ -36,8 +39,8 @@ struct LoraOptions {
   double scaling() const;
 };
 
-// Where the two factors of one module lie in the flat vector. B is kept transposed, (R,out), so that both products
-// of forward and backward read rows; PEFT's files hold (out,R).
+// Where the two factors of one module lie in the flat vector. B is kept transposed, (R,out), so
+// that both products of forward and backward read rows; PEFT's files hold (out,R).
 struct LoraBlock {
   int64_t layer = 0;
   Module module = Module::kQuery;
@@ -54,9 +57,10 @@ class AdapterLayout {
   AdapterLayout(const ModelConfig& config, const LoraOptions& options);
 
   const std::vector<LoraBlock>& blocks() const { return blocks_; }
-  const LoraBlock* find(int64_t layer, Module module) const;  // null where the module carries no LoRA
-  int64_t size() const { return size_; }                      // length of the flat vector
-  int64_t lowest_layer() const;                               // lowest layer with a block; L where there is none
+  const LoraBlock* find(int64_t layer,
+                        Module module) const;  // null where the module carries no LoRA
+  int64_t size() const { return size_; }       // length of the flat vector
+  int64_t lowest_layer() const;                // lowest layer with a block; L where there is none
 
  private:
   std::vector<LoraBlock> blocks_;

@@ -6,9 +6,12 @@
 namespace ilora {
 namespace {
 
-Tensor heads(Tensor x, int64_t count, int64_t head_dim) { return x.reshaped({x.shape[0], count, head_dim}); }
+Tensor heads(Tensor x, int64_t count, int64_t head_dim) {
+  return x.reshaped({x.shape[0], count, head_dim});
+}
 
-// Attention leaves rows that belong to no sequence as they are: make them zero, so that no product meets garbage.
+// Attention leaves rows that belong to no sequence as they are: make them zero, so that no product
+// meets garbage.
 void zero_filler(const PassContext& ctx, Tensor x) {
   int64_t end = 0;
   const auto zero = [&](int64_t from, int64_t to) {
@@ -32,7 +35,8 @@ void project(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x, boo
   if (!rotate) return;
   const int64_t dh = ctx.config.head_dim;
   const int64_t count = y.shape[1] / dh;
-  k.rope(heads(y, count, dh), heads(sum, count, dh), ctx.rope_cos, ctx.rope_sin, ctx.packed.positions, false);
+  k.rope(heads(y, count, dh), heads(sum, count, dh), ctx.rope_cos, ctx.rope_sin,
+         ctx.packed.positions, false);
 }
 
 bool any_trained(const PassContext& ctx, int64_t l, std::initializer_list<Module> modules) {
@@ -86,7 +90,9 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const int64_t n = ctx.packed.gradient_rows;  // N'
   const int64_t dh = c.head_dim;
-  const bool below_ffn = need_dx || any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue, Module::kOutput});
+  const bool below_ffn =
+      need_dx ||
+      any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue, Module::kOutput});
   const bool inside_ffn = below_ffn || any_trained(ctx, l, {Module::kGate, Module::kUp});
   const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n);
   const Tensor normed = s.normed.rows(0, n);
@@ -94,43 +100,51 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   // Feed-forward. dgate and dup take the place of gate and up.
   const Tensor dact = s.dwide.rows(0, n * c.feed_forward).reshaped({n, c.feed_forward});
   if (is_trained(ctx, l, Module::kDown)) k.swiglu(s.act.rows(0, n), gate, up);
-  linear_backward(ctx, l, Module::kDown, inside_ffn ? dact : Tensor(), s.dx, s.act.rows(0, n), false);
+  linear_backward(ctx, l, Module::kDown, inside_ffn ? dact : Tensor(), s.dx, s.act.rows(0, n),
+                  false);
   if (!inside_ffn) return;
   k.swiglu_backward(gate, up, dact, gate, up);
   if (any_trained(ctx, l, {Module::kGate, Module::kUp})) {
-    k.rmsnorm(normed, a.rstd_ffn.rows(0, n), a.x_mid.rows(0, n), w.feed_forward_norm, c.norm_epsilon);
+    k.rmsnorm(normed, a.rstd_ffn.rows(0, n), a.x_mid.rows(0, n), w.feed_forward_norm,
+              c.norm_epsilon);
   }
   const Tensor dnormed_ffn = below_ffn ? s.dnormed : Tensor();
   linear_backward(ctx, l, Module::kUp, dnormed_ffn, up, normed, false);
   linear_backward(ctx, l, Module::kGate, dnormed_ffn, gate, normed, true);
   if (!below_ffn) return;
-  k.rmsnorm_backward(s.dx, s.dnormed, a.x_mid.rows(0, n), w.feed_forward_norm, a.rstd_ffn.rows(0, n));
+  k.rmsnorm_backward(s.dx, s.dnormed, a.x_mid.rows(0, n), w.feed_forward_norm,
+                     a.rstd_ffn.rows(0, n));
 
   // Attention.
-  const bool inside = need_dx || any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue});
+  const bool inside =
+      need_dx || any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue});
   const Tensor do_ = s.dwide.rows(0, n * c.query_width()).reshaped({n, c.query_width()});
   linear_backward(ctx, l, Module::kOutput, inside ? do_ : Tensor(), s.dx, a.o.rows(0, n), false);
   if (!inside) return;
-  const auto spans = std::span(ctx.packed.spans).first(static_cast<size_t>(ctx.packed.gradient_spans));
+  const auto spans =
+      std::span(ctx.packed.spans).first(static_cast<size_t>(ctx.packed.gradient_spans));
   const auto positions = std::span(ctx.packed.positions).first(static_cast<size_t>(n));
   const Tensor dq = heads(s.dq, c.heads, dh), dk = heads(s.dk, c.kv_heads, dh);
   k.attention_backward(dq, dk, heads(s.dv, c.kv_heads, dh), heads(do_, c.heads, dh),
                        heads(a.q.rows(0, n), c.heads, dh), heads(a.k.rows(0, n), c.kv_heads, dh),
-                       heads(a.v.rows(0, n), c.kv_heads, dh), heads(a.o.rows(0, n), c.heads, dh), a.lse.rows(0, n),
-                       spans);
+                       heads(a.v.rows(0, n), c.kv_heads, dh), heads(a.o.rows(0, n), c.heads, dh),
+                       a.lse.rows(0, n), spans);
   zero_filler(ctx, s.dq);
   zero_filler(ctx, s.dk);
   zero_filler(ctx, s.dv);
   k.rope(dq, dq, ctx.rope_cos, ctx.rope_sin, positions, true);
   k.rope(dk, dk, ctx.rope_cos, ctx.rope_sin, positions, true);
   if (any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue})) {
-    k.rmsnorm(normed, a.rstd_attention.rows(0, n), a.x.rows(0, n), w.attention_norm, c.norm_epsilon);
+    k.rmsnorm(normed, a.rstd_attention.rows(0, n), a.x.rows(0, n), w.attention_norm,
+              c.norm_epsilon);
   }
   const Tensor dnormed = need_dx ? s.dnormed : Tensor();
   linear_backward(ctx, l, Module::kValue, dnormed, s.dv, normed, false);
   linear_backward(ctx, l, Module::kKey, dnormed, s.dk, normed, true);
   linear_backward(ctx, l, Module::kQuery, dnormed, s.dq, normed, true);
-  if (need_dx) k.rmsnorm_backward(s.dx, s.dnormed, a.x.rows(0, n), w.attention_norm, a.rstd_attention.rows(0, n));
+  if (need_dx)
+    k.rmsnorm_backward(s.dx, s.dnormed, a.x.rows(0, n), w.attention_norm,
+                       a.rstd_attention.rows(0, n));
 }
 
 }  // namespace ilora

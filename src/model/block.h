@@ -1,5 +1,5 @@
-// One transformer block of the Llama family: forward, and right below it, backward. Written once against the table
-// of operations (kernels/kernels.h); hand-derived gradients for adapters only.
+// One transformer block of the Llama family: forward, and right below it, backward. Written once
+// against the table of operations (kernels/kernels.h); hand-derived gradients for adapters only.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +26,13 @@ struct PassContext {
   std::vector<uint64_t>& input_keys;  // scratch for dropout: one key per row
 };
 
-// x (N,D) of layers[l] becomes `out` (N,D), the input of layer l+1; keeps in layers[l] what backward needs.
+// x (N,D) of layers[l] becomes `out` (N,D), the input of layer l+1; keeps in layers[l] what
+// backward needs.
 void block_forward(PassContext& ctx, int64_t l, Tensor out);
 
-// act.dx (N',D), the gradient of the block's output, becomes that of its input; adapters' gradients are added to
-// their flat vectors. With `need_dx` false (the lowest trained layer) nothing is computed beyond the adapters.
+// act.dx (N',D), the gradient of the block's output, becomes that of its input; adapters' gradients
+// are added to their flat vectors. With `need_dx` false (the lowest trained layer) nothing is
+// computed beyond the adapters.
 void block_backward(PassContext& ctx, int64_t l, bool need_dx);
 
 }  // namespace ilora

@@ -12,7 +12,8 @@ KeyValueCache::KeyValueCache(const ModelConfig& config, DType gemm, int64_t slot
   }
 }
 
-void KeyValueCache::store(const Kernels& kernels, int64_t l, Tensor k, Tensor v, const Packed& packed) {
+void KeyValueCache::store(const Kernels& kernels, int64_t l, Tensor k, Tensor v,
+                          const Packed& packed) {
   for (const AttentionSpan& span : packed.spans) {
     const int64_t from = span.query_begin;
     const int64_t to = span.key_begin + span.key_len - span.query_len;

@@ -1,4 +1,5 @@
-// Keys and values of tokens already fed, per layer and slot: what makes decoding and shared prompts cheap.
+// Keys and values of tokens already fed, per layer and slot: what makes decoding and shared prompts
+// cheap.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,12 @@ class KeyValueCache {
   // `slots` sequences of at most `capacity` tokens each, stored as G = `gemm`.
   KeyValueCache(const ModelConfig& config, DType gemm, int64_t slots, int64_t capacity);
 
-  Tensor keys(int64_t l) const { return keys_[static_cast<size_t>(l)].view(); }      // (slots*capacity, K*Dh) G
-  Tensor values(int64_t l) const { return values_[static_cast<size_t>(l)].view(); }  // (slots*capacity, K*Dh) G
+  Tensor keys(int64_t l) const {
+    return keys_[static_cast<size_t>(l)].view();
+  }  // (slots*capacity, K*Dh) G
+  Tensor values(int64_t l) const {
+    return values_[static_cast<size_t>(l)].view();
+  }  // (slots*capacity, K*Dh) G
   int64_t slots() const { return slots_; }
   int64_t capacity() const { return capacity_; }
 

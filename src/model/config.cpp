@@ -11,29 +11,36 @@ namespace ilora {
 namespace {
 
 [[noreturn]] void unsupported(const std::string& where, const std::string& what) {
-  throw Error(ErrorKind::kUnsupported, fmt::format("[model] {} is not supported ({})", what, where),
-              "ilora runs models of the Llama family (SmolLM2, Llama, Mistral without sliding windows).");
+  throw Error(
+      ErrorKind::kUnsupported, fmt::format("[model] {} is not supported ({})", what, where),
+      "ilora runs models of the Llama family (SmolLM2, Llama, Mistral without sliding windows).");
 }
 
 void validate(const ModelConfig& c, const std::string& where) {
   const auto demand = [&](bool holds, const std::string& what) {
     if (!holds) throw Error(ErrorKind::kFormat, fmt::format("[model] {} ({})", what, where));
   };
-  demand(c.layers > 0 && c.width > 0 && c.heads > 0 && c.feed_forward > 0 && c.vocabulary > 0 && c.context > 0,
+  demand(c.layers > 0 && c.width > 0 && c.heads > 0 && c.feed_forward > 0 && c.vocabulary > 0 &&
+             c.context > 0,
          "expected positive sizes for layers, width, heads, feed-forward, vocabulary and context");
   demand(c.kv_heads > 0 && c.heads % c.kv_heads == 0,
-         fmt::format("expected key/value heads that divide the {} query heads, got {}", c.heads, c.kv_heads));
-  demand(c.head_dim > 0 && c.head_dim % 2 == 0, fmt::format("expected an even head width, got {}", c.head_dim));
+         fmt::format("expected key/value heads that divide the {} query heads, got {}", c.heads,
+                     c.kv_heads));
+  demand(c.head_dim > 0 && c.head_dim % 2 == 0,
+         fmt::format("expected an even head width, got {}", c.head_dim));
   demand(c.rope_theta > 0 && c.norm_epsilon > 0, "expected a positive rope base and norm epsilon");
 }
 
 // Llama 3's scaled frequencies (config.json: rope_scaling of type "llama3") as divisors.
 std::vector<float> llama3_factors(const Json& scaling, const ModelConfig& c) {
   const double factor = scaling.at("factor"), low = scaling.at("low_freq_factor");
-  const double high = scaling.at("high_freq_factor"), context = scaling.at("original_max_position_embeddings");
+  const double high = scaling.at("high_freq_factor"),
+               context = scaling.at("original_max_position_embeddings");
   std::vector<float> factors;
   for (int64_t i = 0; i < c.head_dim / 2; ++i) {
-    const double wave = 2.0 * std::numbers::pi * std::pow(c.rope_theta, 2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
+    const double wave =
+        2.0 * std::numbers::pi *
+        std::pow(c.rope_theta, 2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
     double divisor = 1.0;
     if (wave > context / low) {
       divisor = factor;
@@ -47,11 +54,14 @@ std::vector<float> llama3_factors(const Json& scaling, const ModelConfig& c) {
 }
 
 void read_rope_scaling(const Json& json, ModelConfig& c, const std::string& where) {
-  // transformers 5 writes rope_parameters {rope_theta, rope_type}; earlier ones rope_theta and rope_scaling.
-  const Json scaling = json.contains("rope_parameters") ? json["rope_parameters"] : json.value("rope_scaling", Json());
+  // transformers 5 writes rope_parameters {rope_theta, rope_type}; earlier ones rope_theta and
+  // rope_scaling.
+  const Json scaling = json.contains("rope_parameters") ? json["rope_parameters"]
+                                                        : json.value("rope_scaling", Json());
   if (!scaling.is_object()) return;
   if (scaling.contains("rope_theta")) c.rope_theta = scaling["rope_theta"];
-  const std::string type = scaling.value("rope_type", scaling.value("type", std::string("default")));
+  const std::string type =
+      scaling.value("rope_type", scaling.value("type", std::string("default")));
   if (type == "llama3") {
     c.rope_factors = llama3_factors(scaling, c);
   } else if (type != "default") {
@@ -63,7 +73,8 @@ void read_rope_scaling(const Json& json, ModelConfig& c, const std::string& wher
 
 ModelConfig config_from_gguf(const GgufFile& file) {
   const std::string architecture = file.text("general.architecture");
-  if (architecture != "llama") unsupported(file.name(), fmt::format("architecture '{}'", architecture));
+  if (architecture != "llama")
+    unsupported(file.name(), fmt::format("architecture '{}'", architecture));
   const auto key = [&](const char* name) { return architecture + "." + name; };
   ModelConfig c;
   c.name = file.text("general.name", "");
@@ -81,7 +92,8 @@ ModelConfig config_from_gguf(const GgufFile& file) {
     unsupported(file.name(), "a rotary embedding over a part of each head");
   }
   const std::string scaling = file.text(key("rope.scaling.type"), "none");
-  if (scaling != "none") unsupported(file.name(), fmt::format("rope scaling of type '{}'", scaling));
+  if (scaling != "none")
+    unsupported(file.name(), fmt::format("rope scaling of type '{}'", scaling));
   const StoredTensor& embedding = file.tensor("token_embd.weight");
   c.vocabulary = embedding.shape.empty() ? 0 : embedding.shape.front();
   c.tied_embeddings = file.find_tensor("output.weight") == nullptr;
@@ -89,8 +101,9 @@ ModelConfig config_from_gguf(const GgufFile& file) {
     c.rope_factors.resize(static_cast<size_t>(factors->size()));
     expand_rows(c.rope_factors.data(), *factors, 0, factors->size() / factors->row_length());
     if (static_cast<int64_t>(c.rope_factors.size()) * 2 != c.head_dim) {
-      throw Error(ErrorKind::kFormat, fmt::format("[model] expected {} values in rope_freqs.weight, got {} ({})",
-                                                  c.head_dim / 2, c.rope_factors.size(), file.name()));
+      throw Error(ErrorKind::kFormat,
+                  fmt::format("[model] expected {} values in rope_freqs.weight, got {} ({})",
+                              c.head_dim / 2, c.rope_factors.size(), file.name()));
     }
   }
   validate(c, file.name());
@@ -119,12 +132,15 @@ ModelConfig config_from_folder(const std::filesystem::path& folder) {
     if (c.heads <= 0) validate(c, where);
     const Json head_dim = json.value("head_dim", Json());
     c.head_dim = head_dim.is_number() ? head_dim.get<int64_t>() : c.width / c.heads;
-    if (json.value("attention_bias", false) || json.value("mlp_bias", false)) unsupported(where, "a bias");
+    if (json.value("attention_bias", false) || json.value("mlp_bias", false))
+      unsupported(where, "a bias");
     const std::string activation = json.value("hidden_act", std::string("silu"));
     if (activation != "silu") unsupported(where, fmt::format("activation '{}'", activation));
     read_rope_scaling(json, c, where);
   } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kFormat, fmt::format("[model] a key is missing or has a wrong type in {}: {}", where, e.what()));
+    throw Error(
+        ErrorKind::kFormat,
+        fmt::format("[model] a key is missing or has a wrong type in {}: {}", where, e.what()));
   }
   validate(c, where);
   return c;

@@ -12,15 +12,15 @@ class GgufFile;
 
 // The Llama family: RMSNorm, rotary positions, grouped-query attention, SwiGLU, no biases.
 struct ModelConfig {
-  std::string name;                 // as the file calls itself, for reports
-  int64_t layers = 0;               // L
-  int64_t width = 0;                // D
-  int64_t heads = 0;                // H
-  int64_t kv_heads = 0;             // K, divides H
-  int64_t head_dim = 0;             // Dh
-  int64_t feed_forward = 0;         // F
-  int64_t vocabulary = 0;           // V
-  int64_t context = 0;              // longest sequence the model was made for
+  std::string name;          // as the file calls itself, for reports
+  int64_t layers = 0;        // L
+  int64_t width = 0;         // D
+  int64_t heads = 0;         // H
+  int64_t kv_heads = 0;      // K, divides H
+  int64_t head_dim = 0;      // Dh
+  int64_t feed_forward = 0;  // F
+  int64_t vocabulary = 0;    // V
+  int64_t context = 0;       // longest sequence the model was made for
   double rope_theta = 10000.0;
   double norm_epsilon = 1e-5;
   bool tied_embeddings = false;     // the output head is the embedding table

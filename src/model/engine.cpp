@@ -9,14 +9,17 @@
 namespace ilora {
 namespace {
 
-// cos and sin of position * theta^(-2i/Dh), divided by the file's factors where it has some (Su et al. 2021).
+// cos and sin of position * theta^(-2i/Dh), divided by the file's factors where it has some (Su et
+// al. 2021).
 void fill_rope(const ModelConfig& c, DType state, Buffer& cos_table, Buffer& sin_table) {
   const int64_t half = c.head_dim / 2;
   cos_table = Buffer(state, {c.context, half});
   sin_table = Buffer(state, {c.context, half});
   for (int64_t i = 0; i < half; ++i) {
-    double frequency = std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
-    if (!c.rope_factors.empty()) frequency /= static_cast<double>(c.rope_factors[static_cast<size_t>(i)]);
+    double frequency =
+        std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
+    if (!c.rope_factors.empty())
+      frequency /= static_cast<double>(c.rope_factors[static_cast<size_t>(i)]);
     for (int64_t p = 0; p < c.context; ++p) {
       const double angle = static_cast<double>(p) * frequency;
       write_scalar(cos_table.view().reshaped({c.context * half}), p * half + i, std::cos(angle));
@@ -27,7 +30,8 @@ void fill_rope(const ModelConfig& c, DType state, Buffer& cos_table, Buffer& sin
 
 }  // namespace
 
-Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels, EngineOptions options)
+Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
+               EngineOptions options)
     : config_(config), weights_(weights), kernels_(kernels), options_(options) {
   fill_rope(config, kernels.state, rope_cos_, rope_sin_);
   shape_.state = kernels.state;
@@ -35,7 +39,8 @@ Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels&
   shape_.lora_rank.resize(static_cast<size_t>(config.layers));
 }
 
-void Engine::run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key, PassReport& report) {
+void Engine::run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key,
+                 PassReport& report) {
   report = PassReport{};
   for (const Segment& segment : pass.segments) {
     PassReport::SegmentRows& rows = report.segments.emplace_back();
@@ -47,11 +52,12 @@ void Engine::run(const Pass& pass, const Denominators& denominators, uint64_t dr
   }
 }
 
-void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators, uint64_t dropout_key,
-                      PassReport& report) {
+void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators,
+                      uint64_t dropout_key, PassReport& report) {
   packed_.pack(pass, part, denominators, options_.loss, dropout_key);
   if (packed_.rows == 0) return;
-  for (size_t s = 0; s < pass.segments.size(); ++s) resolve(pass.segments[s].uses, packed_.segments[s]);
+  for (size_t s = 0; s < pass.segments.size(); ++s)
+    resolve(pass.segments[s].uses, packed_.segments[s]);
   consistency_.plan(pass, packed_, denominators, config_.layers);
   place(static_cast<int64_t>(packed_.label_rows.size()));
 
@@ -70,7 +76,8 @@ void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominator
   consistency_.at(ctx, config_.layers, act_.last, dlast, backward_too, report);
   for (size_t i = 0; i < packed_.label_rows.size(); ++i) {
     const Scalar loss = read_scalar(act_.label_loss, static_cast<int64_t>(i));
-    const PackedSequence& sequence = packed_.sequences[static_cast<size_t>(packed_.label_sequence[i])];
+    const PackedSequence& sequence =
+        packed_.sequences[static_cast<size_t>(packed_.label_sequence[i])];
     const auto scale = static_cast<double>(packed_.label_scale[i]);
     report.cross_entropy += scale * loss.real;
     report.imaginary += scale * loss.imaginary;
@@ -110,7 +117,8 @@ void Engine::resolve(const Uses& uses, PackedSegment& segment) {
       kernels_.convert(copy->values.view(), values);
       values = copy->values.view();
     }
-    segment.uses[i] = {&adapter, values, uses[i].gradient, uses[i].scale * adapter.scaling(), column};
+    segment.uses[i] = {&adapter, values, uses[i].gradient, uses[i].scale * adapter.scaling(),
+                       column};
     column += adapter.options().rank;
   }
 }
@@ -121,10 +129,12 @@ void Engine::place(int64_t labels) {
   for (const PackedSegment& segment : packed_.segments) {
     for (const ActiveUse& use : segment.uses) {
       for (const LoraBlock& block : use.adapter->layout().blocks()) {
-        int64_t& rank = shape_.lora_rank[static_cast<size_t>(block.layer)][static_cast<size_t>(block.module)];
+        int64_t& rank =
+            shape_.lora_rank[static_cast<size_t>(block.layer)][static_cast<size_t>(block.module)];
         rank = std::max(rank, use.column + block.rank);
       }
-      if (use.gradient) lowest_trained_ = std::min(lowest_trained_, use.adapter->layout().lowest_layer());
+      if (use.gradient)
+        lowest_trained_ = std::min(lowest_trained_, use.adapter->layout().lowest_layer());
     }
   }
   shape_.rows = packed_.rows;
@@ -141,7 +151,8 @@ void Engine::place(int64_t labels) {
 }
 
 PassContext Engine::context(KeyValueCache* cache) {
-  return {kernels_, config_, weights_, packed_, act_, rope_cos_.view(), rope_sin_.view(), cache, input_keys_};
+  return {kernels_,         config_,          weights_, packed_,    act_,
+          rope_cos_.view(), rope_sin_.view(), cache,    input_keys_};
 }
 
 void Engine::embed() {
@@ -150,10 +161,12 @@ void Engine::embed() {
 }
 
 void Engine::final_norm() {
-  kernels_.rmsnorm(act_.last, act_.rstd_last, act_.x_last, weights_.final_norm(), config_.norm_epsilon);
+  kernels_.rmsnorm(act_.last, act_.rstd_last, act_.x_last, weights_.final_norm(),
+                   config_.norm_epsilon);
 }
 
-void Engine::feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache, int64_t labels) {
+void Engine::feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache,
+                  int64_t labels) {
   int64_t longest = 0;
   for (const Feed& f : feeds) longest = std::max(longest, static_cast<int64_t>(f.tokens.size()));
   packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : longest);
@@ -169,7 +182,8 @@ void Engine::feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* 
   final_norm();
 }
 
-void Engine::score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache, std::span<double> sums) {
+void Engine::score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+                   std::span<double> sums) {
   feed(feeds, uses, &cache, 0);
   PassContext ctx = context(&cache);
   cross_entropy_.run(ctx, {}, options_.label_chunk);
@@ -184,11 +198,13 @@ void Engine::next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValue
                          const LogitsVisitor& visit) {
   feed(feeds, uses, &cache, static_cast<int64_t>(feeds.size()));
   std::vector<int32_t> rows;
-  for (const PackedSequence& s : packed_.sequences) rows.push_back(static_cast<int32_t>(s.begin + s.length - 1));
+  for (const PackedSequence& s : packed_.sequences)
+    rows.push_back(static_cast<int32_t>(s.begin + s.length - 1));
   visit_logits(rows, visit);
 }
 
-void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit) {
+void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
+                        const LogitsVisitor& visit) {
   const Feed whole{tokens, {}, 0, 0};
   feed({&whole, 1}, uses, nullptr, static_cast<int64_t>(tokens.size()));
   std::vector<int32_t> rows(tokens.size());
@@ -204,12 +220,14 @@ void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& vi
     ids.assign(std::min((n + 15) / 16 * 16, static_cast<size_t>(chunk)), -1);
     std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(first), n, ids.begin());
     const auto padded = static_cast<int64_t>(ids.size());
-    const Tensor hidden = act_.label_hidden.rows(0, padded), hidden_g = act_.label_hidden_g.rows(0, padded);
+    const Tensor hidden = act_.label_hidden.rows(0, padded),
+                 hidden_g = act_.label_hidden_g.rows(0, padded);
     kernels_.embed(hidden, act_.last, ids);
     if (hidden_g.dtype != hidden.dtype) kernels_.convert(hidden_g, hidden);
     kernels_.gemm(act_.logits.rows(0, padded), hidden_g, weights_.head().transposed(), 1.0f, 0.0f);
     const auto vocabulary = static_cast<size_t>(config_.vocabulary);
-    for (size_t i = 0; i < n; ++i) visit(first + i, {act_.logits.ptr<float>() + i * vocabulary, vocabulary});
+    for (size_t i = 0; i < n; ++i)
+      visit(first + i, {act_.logits.ptr<float>() + i * vocabulary, vocabulary});
   }
 }
 

@@ -1,5 +1,5 @@
-// Runs passes through the model: embedding, blocks, losses, and back. One forward serves training, prefill and
-// decoding.
+// Runs passes through the model: embedding, blocks, losses, and back. One forward serves training,
+// prefill and decoding.
 #pragma once
 
 #include <cstdint>
@@ -17,31 +17,36 @@
 namespace ilora {
 
 struct EngineOptions {
-  int64_t max_tokens = 2048;   // fed tokens of one micro-pass
-  int64_t label_chunk = 256;   // labelled positions whose logits exist at a time
+  int64_t max_tokens = 2048;  // fed tokens of one micro-pass
+  int64_t label_chunk = 256;  // labelled positions whose logits exist at a time
   LossOptions loss;
 };
 
 class Engine {
  public:
   // `config`, `weights` and `kernels` outlive the engine.
-  Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels, EngineOptions options);
+  Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
+         EngineOptions options);
 
   const EngineOptions& options() const { return options_; }
   const ModelConfig& config() const { return config_; }
   const Kernels& kernels() const { return kernels_; }
   DType gemm_type() const { return weights_.embedding().dtype; }
 
-  // Runs a pass in micro-passes: adds gradients to the flat vectors of trained uses, reports the losses. What it
-  // computes does not depend on how it is cut. `dropout_key` names the step (and seed) for dropout masks.
-  // `denominators`: count_denominators of the pass, summed over ranks.
-  void run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key, PassReport& report);
+  // Runs a pass in micro-passes: adds gradients to the flat vectors of trained uses, reports the
+  // losses. What it computes does not depend on how it is cut. `dropout_key` names the step (and
+  // seed) for dropout masks. `denominators`: count_denominators of the pass, summed over ranks.
+  void run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key,
+           PassReport& report);
 
-  // Feeds tokens behind the cache's and gives each feed the summed negative log-likelihood of its targets.
-  void score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache, std::span<double> sums);
+  // Feeds tokens behind the cache's and gives each feed the summed negative log-likelihood of its
+  // targets.
+  void score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+             std::span<double> sums);
   // Feeds tokens behind the cache's; the visitor sees each feed's logits (V) at its last token.
   using LogitsVisitor = std::function<void(size_t feed, std::span<const float> logits)>;
-  void next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache, const LogitsVisitor& visit);
+  void next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+                   const LogitsVisitor& visit);
   // Logits (V) at every token of one sequence, without a cache: for tests and comparisons.
   void all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit);
 
@@ -49,8 +54,8 @@ class Engine {
   const Arena& arena() const { return arena_; }
 
  private:
-  void run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators, uint64_t dropout_key,
-                PassReport& report);
+  void run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators,
+                uint64_t dropout_key, PassReport& report);
   void feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache, int64_t labels);
   void resolve(const Uses& uses, PackedSegment& segment);
   void place(int64_t labels);

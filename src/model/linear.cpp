@@ -10,9 +10,10 @@ Tensor scratch(Tensor flat, int64_t rows, int64_t columns) {
   return flat.rows(0, rows * columns).reshaped({rows, columns});
 }
 
-// x as LoRA's A sees it: after dropout where the segment trains with it. A bit depends on (seed, step, row,
-// position), which row_keys hold, and on the module and column.
-Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSegment& segment, Tensor x) {
+// x as LoRA's A sees it: after dropout where the segment trains with it. A bit depends on (seed,
+// step, row, position), which row_keys hold, and on the module and column.
+Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSegment& segment,
+                     Tensor x) {
   if (segment.dropout == 0) return x;
   const auto input = static_cast<uint64_t>(l * kModules + static_cast<int64_t>(module));
   ctx.input_keys.resize(static_cast<size_t>(x.shape[0]));
@@ -27,7 +28,8 @@ Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSeg
 
 }  // namespace
 
-void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x, bool accumulate) {
+void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
+                    bool accumulate) {
   const Kernels& k = ctx.kernels;
   const Tensor w = ctx.weights.layer(l).linear[static_cast<size_t>(module)];  // (out,in)
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
@@ -44,16 +46,20 @@ void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor
     for (const ActiveUse& use : segment.uses) {
       const LoraBlock* block = use.adapter->layout().find(l, module);
       if (block == nullptr) continue;
-      if (!input) input = dropped_input(ctx, l, module, segment, x.rows(segment.begin, segment.end));
-      const Tensor h = h_all.rows(segment.begin, segment.end).columns(use.column, use.column + block->rank);
+      if (!input)
+        input = dropped_input(ctx, l, module, segment, x.rows(segment.begin, segment.end));
+      const Tensor h =
+          h_all.rows(segment.begin, segment.end).columns(use.column, use.column + block->rank);
       k.gemm(h, input, lora_a(use.values, *block).transposed(), 1.0f, 0.0f);
-      k.gemm(sum.rows(segment.begin, segment.end), h, lora_bt(use.values, *block), static_cast<float>(use.scale), 1.0f);
+      k.gemm(sum.rows(segment.begin, segment.end), h, lora_bt(use.values, *block),
+             static_cast<float>(use.scale), 1.0f);
     }
   }
   if (round) k.convert(y, sum);
 }
 
-void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tensor dy, Tensor x, bool accumulate) {
+void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tensor dy, Tensor x,
+                     bool accumulate) {
   const Kernels& k = ctx.kernels;
   const Tensor w = ctx.weights.layer(l).linear[static_cast<size_t>(module)];
   Tensor dy_g = dy;
@@ -73,13 +79,16 @@ void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tens
       if (block == nullptr || (!use.gradient && !dx)) continue;
       const int64_t rows = segment.end - segment.begin;
       const Tensor dh = scratch(ctx.act.lora_dh, rows, block->rank);  // gradient of h, scaled
-      k.gemm(dh, dy_s, lora_bt(use.values, *block).transposed(), static_cast<float>(use.scale), 0.0f);
+      k.gemm(dh, dy_s, lora_bt(use.values, *block).transposed(), static_cast<float>(use.scale),
+             0.0f);
       if (!input && (use.gradient || segment.dropout > 0)) {
         input = dropped_input(ctx, l, module, segment, x.rows(segment.begin, segment.end));
       }
       if (use.gradient) {
-        const Tensor h = h_all.rows(segment.begin, segment.end).columns(use.column, use.column + block->rank);
-        k.gemm(lora_bt(use.gradient, *block), h.transposed(), dy_s, static_cast<float>(use.scale), 1.0f);
+        const Tensor h =
+            h_all.rows(segment.begin, segment.end).columns(use.column, use.column + block->rank);
+        k.gemm(lora_bt(use.gradient, *block), h.transposed(), dy_s, static_cast<float>(use.scale),
+               1.0f);
         k.gemm(lora_a(use.gradient, *block), dh.transposed(), input, 1.0f, 1.0f);
       }
       if (!dx) continue;

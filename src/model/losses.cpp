@@ -18,13 +18,16 @@ void scatter_add(const Kernels& k, Tensor target, std::span<const int32_t> rows,
 
 Scalar read_scalar(Tensor x, int64_t i) {
   switch (x.dtype) {
-    case DType::kF32: return {static_cast<double>(x.ptr<float>()[i]), 0};
-    case DType::kF64: return {x.ptr<double>()[i], 0};
+    case DType::kF32:
+      return {static_cast<double>(x.ptr<float>()[i]), 0};
+    case DType::kF64:
+      return {x.ptr<double>()[i], 0};
     case DType::kC128: {
       const std::complex<double> z = x.ptr<std::complex<double>>()[i];
       return {z.real(), z.imag()};
     }
-    default: break;
+    default:
+      break;
   }
   ILORA_CHECK(false, "read_scalar of {}", x.describe());
   return {};
@@ -32,10 +35,17 @@ Scalar read_scalar(Tensor x, int64_t i) {
 
 void write_scalar(Tensor x, int64_t i, double value) {
   switch (x.dtype) {
-    case DType::kF32: x.ptr<float>()[i] = static_cast<float>(value); return;
-    case DType::kF64: x.ptr<double>()[i] = value; return;
-    case DType::kC128: x.ptr<std::complex<double>>()[i] = value; return;
-    default: break;
+    case DType::kF32:
+      x.ptr<float>()[i] = static_cast<float>(value);
+      return;
+    case DType::kF64:
+      x.ptr<double>()[i] = value;
+      return;
+    case DType::kC128:
+      x.ptr<std::complex<double>>()[i] = value;
+      return;
+    default:
+      break;
   }
   ILORA_CHECK(false, "write_scalar of {}", x.describe());
 }
@@ -55,7 +65,8 @@ void CrossEntropy::run(PassContext& ctx, Tensor dlast, int64_t chunk) {
     rows_.assign(static_cast<size_t>(padded), -1);
     std::copy_n(p.label_rows.begin() + first, n, rows_.begin());
 
-    const Tensor hidden = act.label_hidden.rows(0, padded), hidden_g = act.label_hidden_g.rows(0, padded);
+    const Tensor hidden = act.label_hidden.rows(0, padded),
+                 hidden_g = act.label_hidden_g.rows(0, padded);
     const Tensor logits = act.logits.rows(0, padded);
     k.embed(hidden, act.last, rows_);
     if (hidden_g.dtype != hidden.dtype) k.convert(hidden_g, hidden);
@@ -65,7 +76,8 @@ void CrossEntropy::run(PassContext& ctx, Tensor dlast, int64_t chunk) {
     if (!dlast || first >= p.gradient_labels) {
       k.cross_entropy(loss, logits.rows(0, n), targets);
     } else {
-      k.cross_entropy_backward(loss, logits.rows(0, n), targets, std::span(p.label_scale).subspan(at, count));
+      k.cross_entropy_backward(loss, logits.rows(0, n), targets,
+                               std::span(p.label_scale).subspan(at, count));
       const Tensor dlogits = act.dlogits_g.rows(0, padded);
       if (dlogits.dtype != logits.dtype) k.convert(dlogits, logits);
       k.gemm(hidden, dlogits, head, 1.0f, 0.0f);
@@ -89,9 +101,9 @@ void ConsistencyTerm::plan(const Pass& pass, const Packed& packed, const Denomin
     ILORA_CHECK(spec_ == nullptr || (spec_->layers == spec.layers && spec_->weight == spec.weight),
                 "one consistency term per pass");
     spec_ = &spec;
-    const auto teacher = std::find_if(packed.sequences.begin(), packed.sequences.end(), [&](const PackedSequence& t) {
-      return t.segment == spec.teacher && t.row == student.row;
-    });
+    const auto teacher = std::find_if(
+        packed.sequences.begin(), packed.sequences.end(),
+        [&](const PackedSequence& t) { return t.segment == spec.teacher && t.row == student.row; });
     ILORA_CHECK(teacher != packed.sequences.end() && teacher->length == student.length);
     const auto begin = static_cast<int64_t>(student_.size());
     const int64_t from = spec.positions == Positions::kAll ? 0 : student.first_label;
@@ -104,12 +116,14 @@ void ConsistencyTerm::plan(const Pass& pass, const Packed& packed, const Denomin
 }
 
 bool ConsistencyTerm::compares(int64_t layer) const {
-  return active() && std::find(spec_->layers.begin(), spec_->layers.end(), layer) != spec_->layers.end();
+  return active() &&
+         std::find(spec_->layers.begin(), spec_->layers.end(), layer) != spec_->layers.end();
 }
 
 int64_t ConsistencyTerm::layers_below_top() const {
   if (!active()) return 0;
-  return std::count_if(spec_->layers.begin(), spec_->layers.end(), [&](int64_t l) { return l < top_; });
+  return std::count_if(spec_->layers.begin(), spec_->layers.end(),
+                       [&](int64_t l) { return l < top_; });
 }
 
 int64_t ConsistencyTerm::seed_index(int64_t layer) const {
@@ -121,8 +135,8 @@ int64_t ConsistencyTerm::seed_index(int64_t layer) const {
   return -1;
 }
 
-void ConsistencyTerm::at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor dlast, bool backward,
-                         PassReport& report) {
+void ConsistencyTerm::at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor dlast,
+                         bool backward, PassReport& report) {
   if (!compares(layer)) return;
   const Kernels& k = ctx.kernels;
   const Activations& act = ctx.act;
@@ -148,10 +162,12 @@ void ConsistencyTerm::at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor 
     report.imaginary += weight * share * distance.imaginary;
     auto& rows = report.segments[static_cast<size_t>(pair.segment)].consistency;
     rows[static_cast<size_t>(pair.row)] += share * distance.real;
-    for (int64_t i = pair.begin; i < pair.end; ++i) write_scalar(act.pair_scale, i, 2.0 * weight * share);
+    for (int64_t i = pair.begin; i < pair.end; ++i)
+      write_scalar(act.pair_scale, i, 2.0 * weight * share);
   }
   if (!backward) return;
-  const Tensor seed = layer == top_ ? act.pair_top : act.pair_seeds[static_cast<size_t>(seed_index(layer))];
+  const Tensor seed =
+      layer == top_ ? act.pair_top : act.pair_seeds[static_cast<size_t>(seed_index(layer))];
   k.fill(seed, 0.0);
   k.row_distance_backward(seed, act.pair_a, act.pair_b, act.pair_scale, spec_->one_sided);
   if (layer == top_) scatter_add(k, dlast, student_, seed);
@@ -159,7 +175,8 @@ void ConsistencyTerm::at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor 
 
 void ConsistencyTerm::add_seed(const PassContext& ctx, int64_t layer, Tensor dx) const {
   if (!compares(layer) || layer == top_) return;
-  scatter_add(ctx.kernels, dx, student_, ctx.act.pair_seeds[static_cast<size_t>(seed_index(layer))]);
+  scatter_add(ctx.kernels, dx, student_,
+              ctx.act.pair_seeds[static_cast<size_t>(seed_index(layer))]);
 }
 
 }  // namespace ilora

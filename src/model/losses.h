@@ -1,4 +1,5 @@
-// Losses to seeds: the two places where gradients enter, logits at labelled positions and hidden states.
+// Losses to seeds: the two places where gradients enter, logits at labelled positions and hidden
+// states.
 #pragma once
 
 #include <cstdint>
@@ -9,8 +10,8 @@
 
 namespace ilora {
 
-// Cross-entropy at the labelled positions, in chunks of logits: writes act.label_loss, and adds the gradient with
-// respect to hidden[L] to `dlast` (N',D) T where given.
+// Cross-entropy at the labelled positions, in chunks of logits: writes act.label_loss, and adds the
+// gradient with respect to hidden[L] to `dlast` (N',D) T where given.
 class CrossEntropy {
  public:
   void run(PassContext& ctx, Tensor dlast, int64_t chunk);
@@ -19,26 +20,29 @@ class CrossEntropy {
   std::vector<int32_t> rows_;
 };
 
-// The consistency term (pass.h). plan() once per pass; at() for every compared layer during forward.
+// The consistency term (pass.h). plan() once per pass; at() for every compared layer during
+// forward.
 class ConsistencyTerm {
  public:
-  void plan(const Pass& pass, const Packed& packed, const Denominators& denominators, int64_t top_layer);
+  void plan(const Pass& pass, const Packed& packed, const Denominators& denominators,
+            int64_t top_layer);
   bool active() const { return spec_ != nullptr; }
   int64_t rows() const { return static_cast<int64_t>(student_.size()); }
   int64_t layers_below_top() const;
   bool compares(int64_t layer) const;
 
-  // hidden (N,D) is hidden[layer]. Adds to the report; with `backward` forms the seed: in act.pair_seeds for layers
-  // below the top, added to `dlast` at the top.
-  void at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor dlast, bool backward, PassReport& report);
+  // hidden (N,D) is hidden[layer]. Adds to the report; with `backward` forms the seed: in
+  // act.pair_seeds for layers below the top, added to `dlast` at the top.
+  void at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor dlast, bool backward,
+          PassReport& report);
   // Adds the seed of hidden[layer] to dx (N',D), where there is one.
   void add_seed(const PassContext& ctx, int64_t layer, Tensor dx) const;
 
  private:
   struct Pair {
     int32_t segment;
-    int64_t row;             // among the segment's rows
-    int64_t begin, end;      // its compared positions, as indices into student_ and teacher_
+    int64_t row;         // among the segment's rows
+    int64_t begin, end;  // its compared positions, as indices into student_ and teacher_
   };
   int64_t seed_index(int64_t layer) const;
 

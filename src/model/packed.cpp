@@ -54,7 +54,9 @@ void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& d
     PackedSegment& packed = segments[s];
     packed.begin = rows;
     packed.gradient = segment.has_gradient();
-    packed.dropout = packed.gradient && !segment.uses.empty() ? segment.uses.front().adapter->options().dropout : 0.0;
+    packed.dropout = packed.gradient && !segment.uses.empty()
+                         ? segment.uses.front().adapter->options().dropout
+                         : 0.0;
     ILORA_CHECK(!packed.gradient || gradient_rows == rows, "segments with gradient come first");
     for (int64_t r = part.ranges[s].begin; r < part.ranges[s].end; ++r) {
       const Row& row = *segment.rows[static_cast<size_t>(r)];
@@ -63,7 +65,8 @@ void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& d
       const auto sequence = static_cast<int32_t>(sequences.size());
       sequences.push_back({static_cast<int32_t>(s), r, begin, row.length(), first_label});
       spans.push_back({begin, row.length(), begin, row.length()});
-      append({row.tokens.data(), static_cast<size_t>(row.length())}, 0, hash_combine(dropout_key, row.id));
+      append({row.tokens.data(), static_cast<size_t>(row.length())}, 0,
+             hash_combine(dropout_key, row.id));
       if (segment.cross_entropy == 0) continue;
       const auto labels = static_cast<double>(row.labels(options.train_on_prompt));
       const double share = options.reduction == LossReduction::kSequence ? 1.0 / labels : 1.0;
@@ -71,7 +74,8 @@ void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& d
         label_rows.push_back(static_cast<int32_t>(begin + i));
         label_targets.push_back(row.tokens[static_cast<size_t>(i + 1)]);
         label_sequence.push_back(sequence);
-        label_scale.push_back(static_cast<float>(segment.cross_entropy * share / denominators.cross_entropy));
+        label_scale.push_back(
+            static_cast<float>(segment.cross_entropy * share / denominators.cross_entropy));
       }
     }
     close_segment(packed, s + 1 == pass.segments.size());
@@ -92,8 +96,8 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
   for (const Feed& feed : feeds) {
     const auto begin = static_cast<int64_t>(tokens.size());
     const auto length = static_cast<int64_t>(feed.tokens.size());
-    ILORA_CHECK(feed.past + length <= slot_capacity, "{} tokens in a cache slot of {}", feed.past + length,
-                slot_capacity);
+    ILORA_CHECK(feed.past + length <= slot_capacity, "{} tokens in a cache slot of {}",
+                feed.past + length, slot_capacity);
     const auto sequence = static_cast<int32_t>(sequences.size());
     sequences.push_back({0, sequence, begin, length, 0});
     spans.push_back({begin, length, feed.slot * slot_capacity, feed.past + length});

@@ -1,6 +1,7 @@
-// A micro-pass laid out for the kernels: token rows of all segments one after another, without padding between
-// sequences. Each segment starts at a multiple of 16 rows, and long ones end at a multiple of 64, so that GEMMs see
-// few distinct row counts; filler rows belong to no sequence, are zero and stay zero.
+// A micro-pass laid out for the kernels: token rows of all segments one after another, without
+// padding between sequences. Each segment starts at a multiple of 16 rows, and long ones end at a
+// multiple of 64, so that GEMMs see few distinct row counts; filler rows belong to no sequence, are
+// zero and stay zero.
 #pragma once
 
 #include <cstdint>
@@ -15,32 +16,33 @@ namespace ilora {
 // An adapter of a segment, resolved for the engine.
 struct ActiveUse {
   const Adapter* adapter = nullptr;
-  Tensor values;        // flat, G
-  Tensor gradient;      // flat, T; empty: not trained
-  double scale = 1.0;   // the use's scale times alpha/r
-  int64_t column = 0;   // where its rank columns start in the saved products x A^T
+  Tensor values;       // flat, G
+  Tensor gradient;     // flat, T; empty: not trained
+  double scale = 1.0;  // the use's scale times alpha/r
+  int64_t column = 0;  // where its rank columns start in the saved products x A^T
 };
 
 struct PackedSegment {
   int64_t begin = 0, end = 0;  // rows [begin, end) of the pack, filler included
   bool gradient = false;
-  double dropout = 0;          // of its adapters; 0 in segments without gradient
+  double dropout = 0;  // of its adapters; 0 in segments without gradient
   std::vector<ActiveUse> uses;
 };
 
 struct PackedSequence {
   int32_t segment = 0;
-  int64_t row = 0;             // index among the segment's rows
+  int64_t row = 0;  // index among the segment's rows
   int64_t begin = 0, length = 0;
-  int64_t first_label = 0;     // positions [first_label, length) carry labels
+  int64_t first_label = 0;  // positions [first_label, length) carry labels
 };
 
-// Tokens fed behind what a key/value cache already holds for a slot (see generate.h and the evaluator).
+// Tokens fed behind what a key/value cache already holds for a slot (see generate.h and the
+// evaluator).
 struct Feed {
   std::span<const int32_t> tokens;
   std::span<const int32_t> targets;  // per token the label, -1 for none; empty: none
   int64_t slot = 0;
-  int64_t past = 0;                  // tokens of the slot already in the cache
+  int64_t past = 0;  // tokens of the slot already in the cache
 };
 
 struct Packed {
@@ -48,7 +50,8 @@ struct Packed {
   int64_t gradient_rows = 0;  // the first rows, of segments with gradient
   std::vector<PackedSegment> segments;
   std::vector<PackedSequence> sequences;
-  std::vector<AttentionSpan> spans;  // one per sequence; keys in this pass, or in the cache for feeds
+  std::vector<AttentionSpan>
+      spans;  // one per sequence; keys in this pass, or in the cache for feeds
   int64_t gradient_spans = 0;
   std::vector<int32_t> tokens, positions;  // (N); filler: token -1
   std::vector<uint64_t> row_keys;          // (N) identity of (row, position), for dropout
@@ -58,9 +61,10 @@ struct Packed {
   std::vector<float> label_scale;  // weight of each label in the total loss
   int64_t gradient_labels = 0;
 
-  // Lay out a micro-pass, or feeds behind a cache whose slots hold `slot_capacity` tokens. Memory is reused.
-  void pack(const Pass& pass, const MicroPass& part, const Denominators& denominators, const LossOptions& options,
-            uint64_t dropout_key);
+  // Lay out a micro-pass, or feeds behind a cache whose slots hold `slot_capacity` tokens. Memory
+  // is reused.
+  void pack(const Pass& pass, const MicroPass& part, const Denominators& denominators,
+            const LossOptions& options, uint64_t dropout_key);
   void pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity);
 
  private:

@@ -7,7 +7,8 @@
 namespace ilora {
 namespace {
 
-// Segments whose rows must run together: a segment and the teachers it points to, as lists of segment indices.
+// Segments whose rows must run together: a segment and the teachers it points to, as lists of
+// segment indices.
 std::vector<std::vector<size_t>> linked_groups(const Pass& pass) {
   std::vector<size_t> group_of(pass.segments.size());
   for (size_t s = 0; s < group_of.size(); ++s) group_of[s] = s;
@@ -30,7 +31,8 @@ std::vector<std::vector<size_t>> linked_groups(const Pass& pass) {
 }  // namespace
 
 bool Segment::has_gradient() const {
-  return std::any_of(uses.begin(), uses.end(), [](const AdapterUse& use) { return static_cast<bool>(use.gradient); });
+  return std::any_of(uses.begin(), uses.end(),
+                     [](const AdapterUse& use) { return static_cast<bool>(use.gradient); });
 }
 
 Denominators count_denominators(const Pass& pass, const LossOptions& options) {
@@ -64,10 +66,11 @@ std::vector<MicroPass> cut_pass(const Pass& pass, int64_t max_tokens) {
       const Row& row = *pass.segments[group.front()].rows[static_cast<size_t>(r)];
       const int64_t cost = row.length() * static_cast<int64_t>(group.size());
       if (cost > max_tokens) {
-        throw Error(ErrorKind::kData,
-                    fmt::format("[pass] a row of {} tokens under {} adapter(s) does not fit into {} tokens",
-                                row.length(), group.size(), max_tokens),
-                    "Raise engine.max_tokens or lower data.max_length.");
+        throw Error(
+            ErrorKind::kData,
+            fmt::format("[pass] a row of {} tokens under {} adapter(s) does not fit into {} tokens",
+                        row.length(), group.size(), max_tokens),
+            "Raise engine.max_tokens or lower data.max_length.");
       }
       if (tokens > 0 && tokens + cost > max_tokens) open();
       tokens += cost;

@@ -1,6 +1,7 @@
 // A pass: segments of packed rows, the adapters they run under and the losses they carry.
 //
-// Rows of many segments share each base GEMM. Methods build passes; the engine (engine.h) runs them.
+// Rows of many segments share each base GEMM. Methods build passes; the engine (engine.h) runs
+// them.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +13,8 @@
 
 namespace ilora {
 
-// One adapter applied to a segment. Where `gradient` is set (a flat vector like the adapter's) it is trained: its
-// gradient is added there.
+// One adapter applied to a segment. Where `gradient` is set (a flat vector like the adapter's) it
+// is trained: its gradient is added there.
 struct AdapterUse {
   const Adapter* adapter = nullptr;
   double scale = 1.0;
@@ -23,22 +24,22 @@ using Uses = std::vector<AdapterUse>;
 
 enum class Positions : uint8_t { kAnswer, kAll };
 
-// Consistency of hidden states with another segment that holds the same rows (Ren et al. 2024, eq. for L_MSE;
-// normalised): per row, sum over positions of |h - h'|^2 over sum of |h'|^2 (h' detached), averaged over the chosen
-// layers, then over rows.
+// Consistency of hidden states with another segment that holds the same rows (Ren et al. 2024, eq.
+// for L_MSE; normalised): per row, sum over positions of |h - h'|^2 over sum of |h'|^2 (h'
+// detached), averaged over the chosen layers, then over rows.
 struct Consistency {
-  double weight = 0;               // gamma; 0: none
-  int teacher = -1;                // index of the other segment
-  std::vector<int64_t> layers;     // hidden[l], l = 0..L; hidden[L] is after the final norm
+  double weight = 0;            // gamma; 0: none
+  int teacher = -1;             // index of the other segment
+  std::vector<int64_t> layers;  // hidden[l], l = 0..L; hidden[L] is after the final norm
   Positions positions = Positions::kAnswer;
-  bool one_sided = false;          // only where the teacher's state is larger
-  bool normalise = true;           // false: plain mean over positions and columns of the squared difference
+  bool one_sided = false;  // only where the teacher's state is larger
+  bool normalise = true;   // false: plain mean over positions and columns of the squared difference
 };
 
 struct Segment {
-  std::vector<const Row*> rows;    // owned by the tasks or the memory; alive until the step ends
+  std::vector<const Row*> rows;  // owned by the tasks or the memory; alive until the step ends
   Uses uses;
-  double cross_entropy = 0;        // weight of the cross-entropy term; 0: no logits
+  double cross_entropy = 0;  // weight of the cross-entropy term; 0: no logits
   Consistency consistency;
 
   bool has_gradient() const;
@@ -59,7 +60,8 @@ struct LossOptions {
   bool train_on_prompt = false;
 };
 
-// What each term is divided by, counted over the whole optimiser step before it is cut into micro-passes.
+// What each term is divided by, counted over the whole optimiser step before it is cut into
+// micro-passes.
 struct Denominators {
   double cross_entropy = 0;  // rows, or labelled tokens
   double consistency = 0;    // rows
@@ -73,8 +75,9 @@ struct MicroPass {
   };
   std::vector<Range> ranges;
 };
-// Cuts a pass into micro-passes of at most `max_tokens` fed tokens (a single longer row makes one of its own). Linked
-// rows (a row and its teacher's copy) stay together. Throws Error(kData) when a row alone exceeds max_tokens.
+// Cuts a pass into micro-passes of at most `max_tokens` fed tokens (a single longer row makes one
+// of its own). Linked rows (a row and its teacher's copy) stay together. Throws Error(kData) when a
+// row alone exceeds max_tokens.
 std::vector<MicroPass> cut_pass(const Pass& pass, int64_t max_tokens);
 
 }  // namespace ilora

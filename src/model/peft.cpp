@@ -24,16 +24,19 @@ void transpose(float* out, const float* in, int64_t rows, int64_t columns) {
 // Options of PEFT that change what an adapter computes and that ilora does not have.
 void refuse_unsupported(const Json& json, const std::string& where) {
   const auto refuse = [&](const std::string& what) {
-    throw Error(ErrorKind::kUnsupported, fmt::format("[peft] {} is not supported ({})", what, where),
-                "ilora reads plain LoRA adapters: one rank and alpha, no biases, no extra trained modules.");
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("[peft] {} is not supported ({})", what, where),
+                "ilora reads plain LoRA adapters: one rank and alpha, no biases, no extra trained "
+                "modules.");
   };
-  if (json.value("peft_type", std::string("LORA")) != "LORA") refuse("peft_type " + json["peft_type"].dump());
+  if (json.value("peft_type", std::string("LORA")) != "LORA")
+    refuse("peft_type " + json["peft_type"].dump());
   if (json.value("use_dora", false)) refuse("DoRA (use_dora)");
   if (json.value("bias", std::string("none")) != "none") refuse("a trained bias");
   if (json.value("lora_bias", false)) refuse("lora_bias");
   if (json.value("fan_in_fan_out", false)) refuse("fan_in_fan_out");
-  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform", "target_parameters",
-                          "trainable_token_indices"}) {
+  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
+                          "target_parameters", "trainable_token_indices"}) {
     const Json value = json.value(key, Json());
     if (!value.is_null() && !value.empty()) refuse(key);
   }
@@ -41,7 +44,8 @@ void refuse_unsupported(const Json& json, const std::string& where) {
 
 }  // namespace
 
-void save_peft(const std::filesystem::path& folder, const Adapter& adapter, const std::string& base_model) {
+void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
+               const std::string& base_model) {
   make_folder(folder);
   const LoraOptions& o = adapter.options();
   const Json config = {{"peft_type", "LORA"},
@@ -70,9 +74,11 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter, cons
   for (const LoraBlock& b : adapter.layout().blocks()) {
     std::vector<float>& out = transposed.emplace_back(static_cast<size_t>(b.out * b.rank));
     transpose(out.data(), values + b.offset_bt, b.rank, b.out);
-    tensors.push_back(stored_view<float>(tensor_name(b, "lora_A"), {b.rank, b.in},
-                                         {values + b.offset_a, static_cast<size_t>(b.rank * b.in)}));
-    tensors.push_back(stored_view<float>(tensor_name(b, "lora_B"), {b.out, b.rank}, std::span<const float>(out)));
+    tensors.push_back(
+        stored_view<float>(tensor_name(b, "lora_A"), {b.rank, b.in},
+                           {values + b.offset_a, static_cast<size_t>(b.rank * b.in)}));
+    tensors.push_back(
+        stored_view<float>(tensor_name(b, "lora_B"), {b.out, b.rank}, std::span<const float>(out)));
   }
   write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
   write_json(folder / "adapter_config.json", config);
@@ -92,7 +98,8 @@ LoraOptions load_peft_options(const std::filesystem::path& folder) {
     const Json& targets = json.at("target_modules");
     if (!targets.is_array()) {
       throw Error(ErrorKind::kUnsupported,
-                  fmt::format("[peft] target_modules {} is not a list of module names ({})", targets.dump(), path.string()));
+                  fmt::format("[peft] target_modules {} is not a list of module names ({})",
+                              targets.dump(), path.string()));
     }
     // PEFT writes a set: bring it into the order of the block, so that layouts do not depend on it.
     const std::set<std::string> names = targets.get<std::set<std::string>>();
@@ -101,10 +108,13 @@ LoraOptions load_peft_options(const std::filesystem::path& folder) {
       if (names.contains(std::string(module_name(m)))) options.targets.emplace_back(module_name(m));
     }
   } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kFormat, fmt::format("[peft] a key is missing or has a wrong type in {}: {}", path.string(), e.what()));
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[peft] a key is missing or has a wrong type in {}: {}", path.string(),
+                            e.what()));
   }
   if (options.rank <= 0 || options.targets.empty()) {
-    throw Error(ErrorKind::kFormat, fmt::format("[peft] expected a positive r and target modules ({})", path.string()));
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[peft] expected a positive r and target modules ({})", path.string()));
   }
   return options;
 }
@@ -120,8 +130,8 @@ Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config
       const StoredTensor& stored = file.tensor(tensor_name(b, factor));
       if (stored.shape != shape) {
         throw Error(ErrorKind::kFormat,
-                    fmt::format("[peft] expected shape ({}, {}) for {}, got {} ({})", shape[0], shape[1], stored.name,
-                                stored.describe(), path.string()),
+                    fmt::format("[peft] expected shape ({}, {}) for {}, got {} ({})", shape[0],
+                                shape[1], stored.name, stored.describe(), path.string()),
                     "The adapter was made for another base model or rank.");
       }
       std::vector<float> out(static_cast<size_t>(stored.size()));

@@ -1,5 +1,5 @@
-// Adapters as PEFT folders (adapter_config.json, adapter_model.safetensors): written so that PEFT, and llama.cpp's
-// converter after it, load them; read back, from here or from PEFT.
+// Adapters as PEFT folders (adapter_config.json, adapter_model.safetensors): written so that PEFT,
+// and llama.cpp's converter after it, load them; read back, from here or from PEFT.
 #pragma once
 
 #include <filesystem>
@@ -10,11 +10,12 @@
 namespace ilora {
 
 // Writes config and weights atomically; `base_model` is recorded as base_model_name_or_path.
-void save_peft(const std::filesystem::path& folder, const Adapter& adapter, const std::string& base_model);
+void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
+               const std::string& base_model);
 
-// Reads a folder's options alone, or the whole adapter for a model. Throws Error(kFormat) naming file and tensor where
-// one is missing or does not fit the model, Error(kUnsupported) for what PEFT can express and ilora cannot (DoRA,
-// rank patterns, biases, modules_to_save).
+// Reads a folder's options alone, or the whole adapter for a model. Throws Error(kFormat) naming
+// file and tensor where one is missing or does not fit the model, Error(kUnsupported) for what PEFT
+// can express and ilora cannot (DoRA, rank patterns, biases, modules_to_save).
 LoraOptions load_peft_options(const std::filesystem::path& folder);
 Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config);
 

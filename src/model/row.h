@@ -1,4 +1,5 @@
-// A row: one training or test example as token ids. What tasks are made of and what passes are packed from.
+// A row: one training or test example as token ids. What tasks are made of and what passes are
+// packed from.
 #pragma once
 
 #include <cstdint>
@@ -7,15 +8,18 @@
 namespace ilora {
 
 struct Row {
-  std::vector<int32_t> tokens;   // prompt, then answer, then EOS (as a label only: it is never fed)
-  int64_t prompt_length = 0;     // tokens[prompt_length ..] are the answer and EOS; at least 1 and < tokens.size()
-  int32_t task = 0;              // index of the task in the run
-  uint64_t id = 0;               // identity within the run: names dropout masks, memory entries, errors
+  std::vector<int32_t> tokens;  // prompt, then answer, then EOS (as a label only: it is never fed)
+  int64_t prompt_length =
+      0;  // tokens[prompt_length ..] are the answer and EOS; at least 1 and < tokens.size()
+  int32_t task = 0;  // index of the task in the run
+  uint64_t id = 0;   // identity within the run: names dropout masks, memory entries, errors
 
   // Tokens that are fed to the model: all but the last, which is only predicted.
   int64_t length() const { return static_cast<int64_t>(tokens.size()) - 1; }
   // Positions that carry a label (position i predicts token i+1): the answer, or everything.
-  int64_t first_label(bool train_on_prompt) const { return train_on_prompt ? 0 : prompt_length - 1; }
+  int64_t first_label(bool train_on_prompt) const {
+    return train_on_prompt ? 0 : prompt_length - 1;
+  }
   int64_t labels(bool train_on_prompt) const { return length() - first_label(train_on_prompt); }
 };
 

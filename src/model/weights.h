@@ -1,5 +1,6 @@
-// The frozen base weights: found in a model file, checked against the configuration, expanded to the type that the
-// GEMMs read. Hugging Face's [out,in] order, once: forward reads the transposed view, backward the plain one.
+// The frozen base weights: found in a model file, checked against the configuration, expanded to
+// the type that the GEMMs read. Hugging Face's [out,in] order, once: forward reads the transposed
+// view, backward the plain one.
 #pragma once
 
 #include <array>
@@ -38,15 +39,15 @@ class ModelFiles {
 };
 
 struct LayerWeights {
-  Tensor attention_norm;                 // (D) T
-  Tensor feed_forward_norm;              // (D) T
-  std::array<Tensor, kModules> linear;   // (out,in) G, by Module
+  Tensor attention_norm;                // (D) T
+  Tensor feed_forward_norm;             // (D) T
+  std::array<Tensor, kModules> linear;  // (out,in) G, by Module
 };
 
 class Weights {
  public:
-  // Loads every tensor as G = `gemm` (norms as T = `state`). Throws Error(kFormat) naming file and tensor where one is
-  // missing or its shape does not fit the configuration.
+  // Loads every tensor as G = `gemm` (norms as T = `state`). Throws Error(kFormat) naming file and
+  // tensor where one is missing or its shape does not fit the configuration.
   Weights(const ModelFiles& files, DType state, DType gemm);
 
   const LayerWeights& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }

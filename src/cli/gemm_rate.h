@@ -1,0 +1,23 @@
+// The machine's GEMM rate: the yardstick of `ilora bench` and a line of `ilora doctor`.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "kernels/kernels.h"
+
+namespace ilora {
+
+struct GemmRate {
+  int64_t m, n, k;  // c (m,n) = a (m,k) * b^T, b (n,k)
+  double gflops;    // median over the repetitions
+};
+
+// Six fixed shapes, each timed `repeat` times after one warm-up.
+std::vector<GemmRate> measure_gemm(const Kernels& kernels, DType operands, int repeat);
+double best_gflops(const std::vector<GemmRate>& rates);
+
+double seconds_now();
+double median(std::vector<double> values);  // not empty
+
+}  // namespace ilora

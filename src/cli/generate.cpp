@@ -1,0 +1,96 @@
+// ilora generate: answers prompts with the base model, a run's learner or any PEFT adapter.
+#include <iostream>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "model/generate.h"
+#include "model/peft.h"
+#include "train/workbench.h"
+
+namespace ilora {
+namespace {
+
+struct GenerateArguments {
+  std::string model, run, learner, adapter, mode = "auto", text_template = "raw";
+  std::vector<std::string> prompts;
+  GenerateOptions options;
+  bool json = false;
+};
+
+void answer(const GenerateArguments& a) {
+  Recipe recipe;
+  std::string adapter_folder = a.adapter;
+  if (!a.run.empty()) {
+    const RunFolder folder = open_run(a.run);
+    const auto configuration = configuration_of(folder);
+    recipe = configuration->recipe;
+    const int64_t number = folder.last_task();
+    if (number == 0)
+      throw Error(ErrorKind::kFile, fmt::format("[generate] {} has no adapters yet", a.run));
+    const std::string learner = a.learner.empty() ? configuration->method().deployed() : a.learner;
+    adapter_folder = folder.adapter(number, learner).string();
+  } else {
+    recipe.text_template = a.text_template;
+  }
+  if (!a.model.empty()) recipe.model = a.model;
+  recipe.mode = a.mode;
+  Workbench bench(recipe);
+  const Adapter adapter =
+      adapter_folder.empty() ? Adapter() : load_peft(adapter_folder, bench.files.config());
+  const Uses uses = adapter_folder.empty() ? Uses{} : Uses{{&adapter, 1.0, {}}};
+
+  std::vector<std::vector<int32_t>> prompts;
+  for (const std::string& text : a.prompts) {
+    prompts.push_back(bench.encoder->prompt(text));
+    if (prompts.back().empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
+  }
+  GenerateOptions options = a.options;
+  options.stop = {bench.encoder->end_token(), bench.tokenizer->eos()};
+  const bool stream = !a.json && prompts.size() == 1;
+  StreamDecoder decoder(*bench.tokenizer);
+  const TokenVisitor visit = [&](size_t, int32_t token) {
+    std::cout << decoder.push(token) << std::flush;
+  };
+  const auto answers =
+      generate(*bench.engine, uses, prompts, options, stream ? visit : TokenVisitor());
+  if (stream) {
+    std::cout << decoder.finish() << "\n";
+    return;
+  }
+  Json json = Json::array();
+  for (size_t i = 0; i < answers.size(); ++i) {
+    const std::string text = bench.tokenizer->decode(answers[i]);
+    if (a.json) {
+      json.push_back({{"prompt", a.prompts[i]}, {"answer", text}, {"tokens", answers[i].size()}});
+    } else {
+      std::cout << text << "\n";
+    }
+  }
+  if (a.json) std::cout << json.dump(2) << "\n";
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("generate", "answer prompts, greedily or sampled");
+  auto a = std::make_shared<GenerateArguments>();
+  command->add_option("prompts", a->prompts, "one or more prompts")->required();
+  command->add_option("--model", a->model, "a GGUF file or a Hugging Face folder");
+  command->add_option("--run", a->run, "a run folder: its model, and the learner it deploys");
+  command->add_option("--learner", a->learner, "with --run: fast, slow, ...");
+  command->add_option("--adapter", a->adapter, "a PEFT folder");
+  command->add_option("--template", a->text_template, "raw or chat")
+      ->check(CLI::IsMember({"raw", "chat"}));
+  command->add_option("--mode", a->mode, "auto, f32 or bf16")
+      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer");
+  command->add_option("--temperature", a->options.sampling.temperature, "0: greedy");
+  command->add_option("--top-k", a->options.sampling.top_k, "0: all");
+  command->add_option("--top-p", a->options.sampling.top_p, "nucleus");
+  command->add_option("--seed", a->options.sampling.seed, "of sampling");
+  command->add_flag("--json", a->json, "print JSON");
+  command->callback([a] { answer(*a); });
+}
+
+}  // namespace ilora

@@ -1,0 +1,29 @@
+// ilora suite: writes the tasks that ship with the program.
+#include <iostream>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "data/mini_suite.h"
+
+namespace ilora {
+
+void add_suite(CLI::App& app) {
+  struct Arguments {
+    std::string name, out;
+  };
+  CLI::App* command = app.add_subcommand("suite", "write a built-in suite of tasks");
+  auto a = std::make_shared<Arguments>();
+  command->add_option("name", a->name, "mini: five small tasks in several languages")
+      ->required()
+      ->check(CLI::IsMember({"mini"}));
+  command->add_option("--out", a->out, "the folder to write")->required();
+  command->callback([a] {
+    for (const TaskText& task : mini_suite()) {
+      write_task(std::filesystem::path(a->out) / task.name, task);
+      log().info("{}/{}: {} training, {} eval and {} test rows", a->out, task.name,
+                 task.train.size(), task.eval.size(), task.test.size());
+    }
+  });
+}
+
+}  // namespace ilora

@@ -1,0 +1,139 @@
+// ilora train: runs a sequence of tasks, resumes one, or teaches a finished run one more task.
+#include <filesystem>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/parallel.h"
+#include "cli/command.h"
+#include "report/report.h"
+#include "train/trainer.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct TrainArguments {
+  std::string config, resume, continue_run;
+  std::vector<std::string> tasks, settings;
+  bool json = false, show_options = false;
+};
+
+// What an interrupted run may change when it goes on: how it is computed, not what.
+void check_resume_settings(const std::vector<std::string>& settings) {
+  for (const std::string& s : settings) {
+    if (s.starts_with("engine.") || s.starts_with("checkpoint.")) continue;
+    throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", s),
+                "A resumed run ends as the uninterrupted one would; only engine.* and checkpoint.* "
+                "may differ.");
+  }
+}
+
+void run_training(Configuration& configuration, bool restore, bool json) {
+  const Recipe& recipe = configuration.recipe;
+  Method& method = configuration.method();
+  const std::vector<TaskText> tasks = read_tasks(recipe);
+  Workbench bench(recipe);
+  const ModelConfig& model = bench.files.config();
+  log().info("{} on {} ({} layers, {}, {} threads), {} tasks into {}", recipe.method, model.name,
+             model.layers, bench.mode(), max_threads(), tasks.size(), recipe.output);
+  Trainer trainer(recipe, configuration.options, method, bench, tasks);
+  if (restore) trainer.restore();
+  trainer.run();
+
+  const RunFolder folder(recipe.output);
+  const std::vector<fs::path> runs = {folder.path()};
+  write_report(runs, folder.report());
+  if (json) {
+    std::cout << read_json(folder.results()).dump(2) << "\n";
+  } else {
+    std::cout << comparison_table(runs);
+    log().info("report: {}", folder.report().string());
+  }
+}
+
+void start(const TrainArguments& a) {
+  Configuration configuration;
+  if (!a.config.empty()) configuration.options.load_yaml(a.config);
+  configuration.set(a.settings);
+  const RunFolder folder(configuration.recipe.output);
+  if (folder.exists()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[train] {} holds a run already", folder.path().string()),
+                fmt::format("Go on with it by `ilora train --resume {}`, or choose another folder "
+                            "(--set output=...).",
+                            folder.path().string()));
+  }
+  run_training(configuration, false, a.json);
+}
+
+void resume(const TrainArguments& a) {
+  const RunFolder folder = open_run(a.resume);
+  check_resume_settings(a.settings);
+  const auto configuration = configuration_of(folder);
+  configuration->set(a.settings);
+  // Killed before its first checkpoint: begin anew.
+  const bool restore = fs::exists(folder.state());
+  if (!restore) folder.truncate_metrics(0);
+  run_training(*configuration, restore, a.json);
+}
+
+void continue_run(const TrainArguments& a) {
+  const RunFolder folder = open_run(a.continue_run);
+  const auto configuration = configuration_of(folder);
+  Recipe& recipe = configuration->recipe;
+  if (!fs::exists(folder.results()) ||
+      read_json(folder.results()).value("status", "") != "finished") {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[train] {} is not finished", folder.path().string()),
+                fmt::format("First: ilora train --resume {}", folder.path().string()));
+  }
+  if (a.tasks.empty()) {
+    throw Error(ErrorKind::kUsage, "[train] --continue needs a task to learn", "Add --task DIR.");
+  }
+  // The tasks so far, by name where they were found in the folder, then the new ones.
+  std::vector<std::string> tasks;
+  for (const fs::path& path : recipe.task_folders())
+    tasks.push_back(fs::relative(path, recipe.data_folder).string());
+  for (const std::string& task : a.tasks) {
+    read_task(task, recipe.limits());  // an error now, before anything is changed
+    tasks.push_back(fs::absolute(task).lexically_normal().string());
+  }
+  configuration->set(a.settings);
+  recipe.tasks = tasks;
+  run_training(*configuration, true, a.json);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "train", "train on tasks in order; resume; teach a finished run one more task");
+  auto a = std::make_shared<TrainArguments>();
+  command->add_option("config", a->config, "a YAML file; see examples/");
+  command->add_option("--set", a->settings, "key=value, overrides the configuration (repeatable)");
+  command->add_option("--resume", a->resume, "go on with an interrupted run");
+  command->add_option("--continue", a->continue_run, "teach a finished run more tasks (--task)");
+  command->add_option("--task", a->tasks, "with --continue: a task's folder (repeatable)");
+  command->add_flag("--options", a->show_options, "list every option of a configuration");
+  command->add_flag("--json", a->json, "print results.json instead of a table");
+  command->callback([a] {
+    if (a->show_options) {
+      std::cout << Configuration().options.help_text();
+    } else if (!a->resume.empty()) {
+      resume(*a);
+    } else if (!a->continue_run.empty()) {
+      continue_run(*a);
+    } else if (a->config.empty() && a->settings.empty()) {
+      throw Error(
+          ErrorKind::kUsage, "[train] no configuration is given",
+          "Name a YAML file (examples/ has some), --resume RUN or --continue RUN --task DIR.");
+    } else {
+      start(*a);
+    }
+  });
+}
+
+}  // namespace ilora

@@ -1,0 +1,59 @@
+// READ SECOND. A continual-learning method: one file in methods/ with a few small hooks. The
+// trainer owns the loop (train/trainer.cpp): plan -> losses and gradient -> edit_gradient -> clip
+// -> optimiser -> after_update.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "continual/run.h"
+#include "continual/state.h"
+
+namespace ilora {
+
+// A task as the trainer meets it.
+struct StreamTask {
+  std::string name;
+  std::vector<const Row*> rows;
+  int64_t epochs = 1;
+};
+using TaskStream = std::vector<StreamTask>;
+
+class Method {
+ public:
+  virtual ~Method() = default;
+
+  // The method's options, under the section of its name ("er.memory_size"): help, range, default,
+  // source.
+  virtual void add_options(OptionList& options) { static_cast<void>(options); }
+
+  // Reshapes what is learned when: zero-shot takes the steps away, joint training merges the tasks.
+  virtual TaskStream stream(TaskStream tasks) { return tasks; }
+  // Before the first step of a task. Called again when a run resumes inside the task, after its
+  // state was restored: it must not undo that state.
+  virtual void begin_task(Run& run) { static_cast<void>(run); }
+  // The step's segments and losses. Default: the current rows under the fast learner,
+  // cross-entropy.
+  virtual Pass plan(Run& run, const std::vector<const Row*>& current);
+  // Once per step, on the whole gradient, before clipping.
+  virtual void edit_gradient(Run& run) { static_cast<void>(run); }
+  // Once per step, after the optimiser: interpolation, memory. `current` are the rows that plan()
+  // was given.
+  virtual void after_update(Run& run, const std::vector<const Row*>& current) {
+    static_cast<void>(run);
+    static_cast<void>(current);
+  }
+  virtual void end_task(Run& run) { static_cast<void>(run); }
+  // The learner that answers: its name in run.learners().
+  virtual std::string deployed() const { return "fast"; }
+  // What the method keeps between steps besides learners (which the trainer saves): one list for
+  // saving and loading.
+  virtual void visit(StateVisitor& visitor) { static_cast<void>(visitor); }
+};
+
+// Rows under the fast learner with cross-entropy of weight 1: what most plans begin with.
+Segment trained_segment(Run& run, const std::vector<const Row*>& rows);
+
+}  // namespace ilora

@@ -1,0 +1,70 @@
+// All that a method may touch during a run. Hooks see rows and flat vectors, never the optimiser,
+// the file system or the network.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "model/engine.h"
+
+namespace ilora {
+
+// Where a run stands.
+struct Position {
+  int64_t task = 0;        // index of the stream's task, from 0
+  int64_t tasks = 0;       // number of tasks in the stream
+  int64_t task_step = 0;   // optimiser steps of this task done before this one
+  int64_t task_steps = 0;  // optimiser steps that this task takes
+  int64_t epoch = 0;       // of this task, from 0
+  int64_t step = 0;        // optimiser steps of the whole run, this one included once it is done
+};
+
+// A named adapter. "fast" is the one that the optimiser trains; methods may add others.
+struct Learner {
+  std::string name;
+  std::unique_ptr<Adapter> adapter;
+};
+
+class Run {
+ public:
+  Run(Engine& engine, Adapter fast, uint64_t seed);
+
+  Position position;
+  const uint64_t seed;
+
+  Engine& engine() { return engine_; }
+  const Kernels& kernels() const { return engine_.kernels(); }
+  const ModelConfig& config() const { return engine_.config(); }
+
+  Adapter& fast() { return *learners_.front().adapter; }
+  Tensor gradient() const { return gradient_.view(); }  // flat, of the fast learner
+  // Uses of the fast learner, trained.
+  Uses trained() { return {{&fast(), 1.0, gradient()}}; }
+
+  Adapter* find(const std::string& name);  // null where there is no such learner
+  Adapter& add_copy_of_fast(const std::string& name);
+  const std::vector<Learner>& learners() const { return learners_; }
+
+  // Adds the gradient of a pass to `into` (flat) and tells its losses: for methods that need more
+  // than the step's own. Trained uses of the pass name their own gradient vectors.
+  PassReport run(const Pass& pass, uint64_t dropout_key);
+  // The key of dropout masks of the present step.
+  uint64_t dropout_key() const;
+
+  // A figure for metrics.jsonl of this step, such as a distance or a coefficient.
+  void report(const std::string& name, double value) { reported_[name] = value; }
+  const std::map<std::string, double>& reported() const { return reported_; }
+  void clear_reported() { reported_.clear(); }
+
+ private:
+  Engine& engine_;
+  std::vector<Learner> learners_;
+  Buffer gradient_;
+  std::map<std::string, double> reported_;
+};
+
+}  // namespace ilora

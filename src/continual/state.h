@@ -1,0 +1,24 @@
+// What a method or the trainer keeps between steps, as one list that is visited to save, to load
+// and to measure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "model/row.h"
+#include "tensor/tensor.h"
+
+namespace ilora {
+
+class StateVisitor {
+ public:
+  virtual ~StateVisitor() = default;
+  virtual void value(const std::string& name, int64_t& x) = 0;
+  virtual void value(const std::string& name, double& x) = 0;
+  virtual void vector(const std::string& name, Tensor flat) = 0;  // float32, of a size known before
+  virtual void rows(const std::string& name,
+                    std::vector<Row>& rows) = 0;  // any number, restored whole
+};
+
+}  // namespace ilora

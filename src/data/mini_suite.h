@@ -1,0 +1,23 @@
+// The demonstration suite that ships: five small tasks that a 135-million-parameter model learns in
+// a minute each and forgets when it learns the next. Called by `ilora suite mini` and by the tests.
+//
+// Every task is a classification of one sentence, answered with a letter. All tasks write the same
+// question and share the same letters, but each gives them a meaning of its own, so what was learnt
+// for one task is wrong for the next: naive training in sequence has to forget. The letters are
+// arbitrary, so a model that was not trained has only chance.
+#pragma once
+
+#include <vector>
+
+#include "data/task.h"
+
+namespace ilora {
+
+// The tasks in their order: reviews (English, two answers), wortfeld (German), topics (English),
+// languages (English, German, French, Spanish) and measures (English), four answers each. 96
+// training, 24 evaluation and 32 test rows per task, every answer equally often in each split; no
+// prompt occurs twice; things named in evaluation and test rows do not occur in training rows. The
+// same rows on every call: nothing is drawn.
+std::vector<TaskText> mini_suite();
+
+}  // namespace ilora

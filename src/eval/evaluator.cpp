@@ -1,0 +1,148 @@
+#include "eval/evaluator.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "text/tokenizer.h"
+
+namespace ilora {
+namespace {
+
+// Whether a generated text gives the expected answer.
+bool matches(const TaskEval& task, const std::string& text, const std::string& expected) {
+  switch (task.measure) {
+    case Measure::kExact:
+      return trimmed(text) == trimmed(expected);
+    case Measure::kNumber:
+      return !first_number(text).empty() && first_number(text) == first_number(expected);
+    case Measure::kChoice:
+    case Measure::kChoiceGenerated: {
+      // The longest option that the text begins with.
+      const std::string given = trimmed(text);
+      const std::string* chosen = nullptr;
+      for (const std::string& option : task.options) {
+        const std::string key = trimmed(option);
+        if (!given.starts_with(key)) continue;
+        if (chosen == nullptr || key.size() > trimmed(*chosen).size()) chosen = &option;
+      }
+      return chosen != nullptr && *chosen == expected;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+TaskScore Evaluator::evaluate(const TaskEval& task, const Uses& uses) {
+  TaskScore result;
+  result.rows.resize(task.rows.size());
+  if (task.measure == Measure::kChoice) {
+    choose(task, uses, result.rows);
+  } else {
+    generate_answers(task, uses, result.rows);
+  }
+  for (const RowScore& row : result.rows)
+    result.score += row.score / static_cast<double>(result.rows.size());
+  return result;
+}
+
+void Evaluator::choose(const TaskEval& task, const Uses& uses, std::vector<RowScore>& scores) {
+  const auto likelihoods = option_likelihoods(task.rows, task.options, uses);
+  for (size_t i = 0; i < task.rows.size(); ++i) {
+    const auto best =
+        std::max_element(likelihoods[i].begin(), likelihoods[i].end()) - likelihoods[i].begin();
+    scores[i].answer = task.options[static_cast<size_t>(best)];
+    scores[i].score = scores[i].answer == task.rows[i].answer ? 1.0 : 0.0;
+  }
+}
+
+std::vector<std::vector<double>> Evaluator::option_likelihoods(
+    const std::vector<Example>& rows, const std::vector<std::string>& options, const Uses& uses) {
+  std::vector<std::vector<int32_t>> option_ids;
+  size_t longest_option = 0;
+  for (const std::string& option : options) {
+    option_ids.push_back(encoder_.answer(option));
+    if (option_ids.back().empty()) {
+      throw Error(ErrorKind::kData, fmt::format("[eval] the option '{}' has no tokens", option));
+    }
+    longest_option = std::max(longest_option, option_ids.back().size());
+  }
+  std::vector<std::vector<int32_t>> prompts;
+  for (const Example& row : rows) {
+    std::vector<int32_t>& ids = prompts.emplace_back(encoder_.prompt(row.prompt));
+    encoder_.cut(ids, static_cast<int64_t>(longest_option));
+    if (ids.empty()) throw Error(ErrorKind::kData, "[eval] a prompt has no tokens");
+  }
+
+  std::vector<std::vector<double>> likelihoods(rows.size());
+  for (size_t first = 0; first < rows.size();) {
+    size_t count = 0, longest = 0;
+    while (first + count < rows.size()) {
+      const size_t with = std::max(longest, prompts[first + count].size() + longest_option);
+      if (count > 0 && static_cast<int64_t>(with * (count + 1)) > engine_.options().max_tokens)
+        break;
+      longest = with;
+      ++count;
+    }
+    score_batch(std::span(prompts).subspan(first, count), option_ids, uses,
+                std::span(likelihoods).subspan(first, count));
+    first += count;
+  }
+  return likelihoods;
+}
+
+void Evaluator::score_batch(std::span<const std::vector<int32_t>> prompts,
+                            const std::vector<std::vector<int32_t>>& options, const Uses& uses,
+                            std::span<std::vector<double>> likelihoods) {
+  size_t capacity = 0;
+  for (const auto& prompt : prompts) {
+    for (const auto& option : options) capacity = std::max(capacity, prompt.size() + option.size());
+  }
+  KeyValueCache cache(engine_.config(), engine_.gemm_type(), static_cast<int64_t>(prompts.size()),
+                      static_cast<int64_t>(capacity));
+  // All of the prompts but their last tokens: those predict the options' first.
+  std::vector<Feed> feeds;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto shared = std::span(prompts[i]).first(prompts[i].size() - 1);
+    if (!shared.empty()) feeds.push_back({shared, {}, static_cast<int64_t>(i), 0});
+  }
+  std::vector<double> sums(feeds.size());
+  if (!feeds.empty()) engine_.score(feeds, uses, cache, sums);
+
+  for (const std::vector<int32_t>& option : options) {
+    std::vector<std::vector<int32_t>> tokens(prompts.size());
+    std::vector<int32_t> targets = option;
+    targets.push_back(encoder_.end_token());
+    feeds.clear();
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      tokens[i].push_back(prompts[i].back());
+      tokens[i].insert(tokens[i].end(), option.begin(), option.end());
+      feeds.push_back({tokens[i], targets, static_cast<int64_t>(i),
+                       static_cast<int64_t>(prompts[i].size()) - 1});
+    }
+    sums.assign(feeds.size(), 0.0);
+    engine_.score(feeds, uses, cache, sums);
+    for (size_t i = 0; i < prompts.size(); ++i) likelihoods[i].push_back(-sums[i]);
+  }
+}
+
+void Evaluator::generate_answers(const TaskEval& task, const Uses& uses,
+                                 std::vector<RowScore>& scores) {
+  GenerateOptions options;
+  options.max_new_tokens = options_.max_new_tokens;
+  options.stop = {encoder_.end_token()};
+  if (const int32_t eos = encoder_.tokenizer().eos(); eos != encoder_.end_token() && eos >= 0)
+    options.stop.push_back(eos);
+  std::vector<std::vector<int32_t>> prompts;
+  for (const Example& row : task.rows) {
+    std::vector<int32_t>& ids = prompts.emplace_back(encoder_.prompt(row.prompt));
+    encoder_.cut(ids, options_.max_new_tokens);
+  }
+  const auto answers = generate(engine_, uses, prompts, options);
+  for (size_t i = 0; i < answers.size(); ++i) {
+    scores[i].answer = encoder_.tokenizer().decode(answers[i]);
+    scores[i].score = matches(task, scores[i].answer, task.rows[i].answer) ? 1.0 : 0.0;
+  }
+}
+
+}  // namespace ilora

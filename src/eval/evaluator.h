@@ -1,0 +1,58 @@
+// Scores a learner on a task: by the likelihood of the options, or by what it generates.
+//
+// The options of a question share its prompt: the prompt is fed once into a key/value cache, then
+// each option behind it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "eval/task_eval.h"
+#include "model/generate.h"
+
+namespace ilora {
+
+struct EvalOptions {
+  int64_t max_new_tokens = 32;  // for measures that generate
+};
+
+struct RowScore {
+  std::string answer;  // the option chosen, or the text generated
+  double score = 0;    // 0 or 1 for the measures there are
+};
+
+struct TaskScore {
+  double score = 0;  // mean over rows, 0..1
+  std::vector<RowScore> rows;
+};
+
+class Evaluator {
+ public:
+  // Engine and encoder outlive the evaluator.
+  Evaluator(Engine& engine, const Encoder& encoder, EvalOptions options)
+      : engine_(engine), encoder_(encoder), options_(options) {}
+
+  // `uses`: the adapters that answer; empty: the base model.
+  TaskScore evaluate(const TaskEval& task, const Uses& uses);
+
+  // The summed log-likelihood of each option (with the end token) behind each prompt:
+  // [row][option].
+  std::vector<std::vector<double>> option_likelihoods(const std::vector<Example>& rows,
+                                                      const std::vector<std::string>& options,
+                                                      const Uses& uses);
+
+ private:
+  void choose(const TaskEval& task, const Uses& uses, std::vector<RowScore>& scores);
+  void generate_answers(const TaskEval& task, const Uses& uses, std::vector<RowScore>& scores);
+  // Likelihoods of the options behind prompts [first, first+count), which share a cache.
+  void score_batch(std::span<const std::vector<int32_t>> prompts,
+                   const std::vector<std::vector<int32_t>>& options, const Uses& uses,
+                   std::span<std::vector<double>> likelihoods);
+
+  Engine& engine_;
+  const Encoder& encoder_;
+  EvalOptions options_;
+};
+
+}  // namespace ilora

@@ -1,0 +1,37 @@
+#include "methods/registry.h"
+
+#include <array>
+
+#include "base/error.h"
+
+namespace ilora {
+namespace {
+
+constexpr std::array kMethods = {
+    MethodEntry{"zero-shot", "no training: what the base model can do", "-", make_zero_shot},
+    MethodEntry{"seq", "one adapter, trained on the tasks in order", "the naive baseline",
+                make_seq},
+    MethodEntry{"er", "experience replay: each batch beside one from a reservoir of earlier rows",
+                "Chaudhry et al. 2019, arXiv 1902.10486", make_er},
+    MethodEntry{"ilora",
+                "replay, a slow learner that follows the fast one, and consistency between the two",
+                "Ren et al. 2024, arXiv 2402.18865", make_ilora},
+};
+
+}  // namespace
+
+std::span<const MethodEntry> methods() {
+  return kMethods;
+}
+
+const MethodEntry& find_method(const std::string& name) {
+  std::string known;
+  for (const MethodEntry& entry : kMethods) {
+    if (entry.name == name) return entry;
+    known += (known.empty() ? "" : ", ") + std::string(entry.name);
+  }
+  throw Error(ErrorKind::kUsage, fmt::format("[method] there is no method '{}'", name),
+              "Choose one of: " + known + ".");
+}
+
+}  // namespace ilora

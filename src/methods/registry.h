@@ -1,0 +1,29 @@
+// The table of methods. A new method is one file in this folder and one line in registry.cpp.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "continual/method.h"
+
+namespace ilora {
+
+struct MethodEntry {
+  const char* name;
+  const char* summary;  // one line
+  const char* source;   // the paper
+  std::unique_ptr<Method> (*make)();
+};
+
+std::span<const MethodEntry> methods();
+// Throws Error(kUsage) that lists the methods there are.
+const MethodEntry& find_method(const std::string& name);
+
+std::unique_ptr<Method> make_zero_shot();
+std::unique_ptr<Method> make_seq();
+std::unique_ptr<Method> make_er();
+std::unique_ptr<Method> make_ilora();
+
+}  // namespace ilora

@@ -1,0 +1,54 @@
+// The state of a run in one file, written atomically: a crash or a full disk leaves the previous
+// one valid.
+//
+// A safetensors file: flat vectors as F32, rows as I32, and in its metadata one JSON object of
+// numbers.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/json.h"
+#include "continual/state.h"
+#include "formats/safetensors.h"
+
+namespace ilora {
+
+class StateWriter : public StateVisitor {
+ public:
+  void value(const std::string& name, int64_t& x) override { numbers_[name] = x; }
+  void value(const std::string& name, double& x) override { numbers_[name] = x; }
+  void vector(const std::string& name, Tensor flat) override;
+  void rows(const std::string& name, std::vector<Row>& rows) override;
+  void json(const std::string& name, const Json& value) { numbers_[name] = value; }
+
+  void write(const std::filesystem::path& path) const;
+
+ private:
+  void integers(const std::string& name, std::vector<int32_t> values);
+
+  Json numbers_ = Json::object();
+  std::vector<StoredTensor> tensors_;
+  std::vector<std::unique_ptr<std::vector<int32_t>>> kept_;
+};
+
+// Throws Error(kFormat) naming file and entry where something is missing or does not fit.
+class StateReader : public StateVisitor {
+ public:
+  explicit StateReader(const std::filesystem::path& path);
+  void value(const std::string& name, int64_t& x) override { x = json(name).get<int64_t>(); }
+  void value(const std::string& name, double& x) override { x = json(name).get<double>(); }
+  void vector(const std::string& name, Tensor flat) override;
+  void rows(const std::string& name, std::vector<Row>& rows) override;
+  const Json& json(const std::string& name) const;
+
+ private:
+  std::vector<int32_t> integers(const std::string& name) const;
+
+  SafetensorsFile file_;
+  Json numbers_;
+};
+
+}  // namespace ilora

@@ -1,0 +1,36 @@
+#include "train/environment.h"
+
+#include <sys/resource.h>
+
+#include <fstream>
+
+#include "base/parallel.h"
+#include "kernels/kernels.h"
+
+namespace ilora {
+
+std::string cpu_model() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    if (!line.starts_with("model name")) continue;
+    const size_t colon = line.find(": ");
+    if (colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+double peak_memory_mib() {
+  struct rusage usage {};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024.0;  // Linux gives KiB
+}
+
+Json environment_json(const std::string& mode) {
+  return {{"version", ILORA_VERSION},
+          {"cpu", cpu_model()},
+          {"target", cpu_features().target},
+          {"threads", max_threads()},
+          {"mode", mode}};
+}
+
+}  // namespace ilora

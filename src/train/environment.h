@@ -1,0 +1,15 @@
+// What a result was obtained on.
+#pragma once
+
+#include <string>
+
+#include "base/json.h"
+
+namespace ilora {
+
+std::string cpu_model();   // "Intel(R) Xeon(R) ...", or "unknown"
+double peak_memory_mib();  // largest resident size of this process so far
+// {"version", "cpu", "target", "threads", "mode"}
+Json environment_json(const std::string& mode);
+
+}  // namespace ilora

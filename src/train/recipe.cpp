@@ -1,0 +1,143 @@
+#include "train/recipe.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+#include "base/error.h"
+
+namespace ilora {
+
+void Recipe::add_options(OptionList& o) {
+  o.add("method", &method, "the continual-learning method; `ilora methods` lists them");
+  o.add("seed", &seed, "decides data order, adapter, memory and dropout", {.min = 0});
+  o.add("output", &output, "the run's folder");
+
+  o.add("model.path", &model, "a GGUF file or a Hugging Face folder");
+  o.add("engine.mode", &mode, "precision of the GEMMs; auto: bf16 where the CPU has it",
+        {.choices = {"auto", "f32", "bf16"}});
+  o.add("engine.kernels", &kernels, "cpu: fast; reference: plain; check: both, compared",
+        {.choices = {"cpu", "reference", "check"}});
+  o.add("engine.threads", &threads, "0: all cores", {.min = 0});
+  o.add("engine.max_tokens", &max_tokens, "tokens that run at once; more memory, same results",
+        {.min = 16});
+  o.add("engine.label_chunk", &label_chunk, "labelled tokens whose logits exist at once",
+        {.min = 1});
+
+  o.add("data.folder", &data_folder, "where the task folders are");
+  o.add("data.tasks", &tasks, "task folders in the order they are learned; empty: all, by name");
+  o.add("data.template", &text_template,
+        "raw: prompt and answer as they stand; chat: the model's chat template",
+        {.choices = {"raw", "chat"}});
+  o.add("data.max_length", &max_length, "longest row in tokens; prompts are cut from the left",
+        {.min = 2});
+  o.add("data.train_rows", &train_rows, "most training rows of a task; 0: all", {.min = 0});
+  o.add("data.eval_rows", &eval_rows, "most eval rows of a task; 0: all", {.min = 0});
+  o.add("data.test_rows", &test_rows, "most test rows of a task; 0: all", {.min = 0});
+
+  o.add("lora.rank", &lora.rank, "r",
+        {.min = 1, .max = 1024, .source = "paper", .also_called = {"r"}});
+  o.add("lora.alpha", &lora.alpha, "the update is scaled by alpha/r",
+        {.min = 0, .source = "paper", .also_called = {"lora_alpha"}});
+  o.add("lora.dropout", &lora.dropout, "of LoRA's input, while training",
+        {.min = 0, .max = 0.95, .also_called = {"lora_dropout"}});
+  o.add("lora.rslora", &lora.rslora, "scale by alpha/sqrt(r)", {.also_called = {"use_rslora"}});
+  o.add("lora.targets", &lora.targets, "linear maps that carry LoRA",
+        {.choices = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+         .source = "paper",
+         .also_called = {"target_modules"}});
+  o.add("lora.start", &start_adapter,
+        "a PEFT folder to start from; its rank, alpha and targets are taken over");
+
+  o.add("train.epochs", &epochs, "passes over each task's training rows",
+        {.min = 0, .also_called = {"num_train_epochs"}});
+  o.add("train.batch_size", &batch_size, "rows of an optimiser step (replayed rows come on top)",
+        {.min = 1, .also_called = {"per_device_train_batch_size", "batch"}});
+  o.add("train.learning_rate", &learning_rate, "peak of the schedule",
+        {.min = 0, .also_called = {"lr"}});
+  o.add("train.schedule", &schedule, "after the warm-up",
+        {.choices = {"constant", "linear", "cosine"}, .also_called = {"lr_scheduler_type"}});
+  o.add("train.warm_up", &warm_up, "share of a task's steps over which the rate rises",
+        {.min = 0, .max = 1, .also_called = {"warmup_ratio"}});
+  o.add("train.weight_decay", &weight_decay, "decoupled (AdamW)", {.min = 0});
+  o.add("train.beta1", &beta1, "AdamW", {.min = 0, .max = 0.999999});
+  o.add("train.beta2", &beta2, "AdamW", {.min = 0, .max = 0.999999});
+  o.add("train.epsilon", &epsilon, "AdamW", {.min = 0, .above_min = true});
+  o.add("train.clip", &clip, "largest global norm of the gradient; 0: off",
+        {.min = 0, .also_called = {"max_grad_norm"}});
+  o.add("train.loss_reduction", &loss_reduction,
+        "sequence: mean per row, then over rows; token: mean over tokens",
+        {.choices = {"sequence", "token"}});
+  o.add("train.train_on_prompt", &train_on_prompt, "labels on the prompt too");
+  o.add("train.reset_optimizer", &reset_optimizer, "AdamW's moments start anew with each task",
+        {.source = "reference code"});
+
+  o.add("eval.measures", &measures,
+        "one for all tasks or one per task: auto, choice, choice-generated, exact, number");
+  o.add("eval.split", &split, "the split that is scored", {.choices = {"test", "eval"}});
+  o.add("eval.matrix", &matrix,
+        "full: every task after every task; diagonal: row 0, the task just learned, the last row",
+        {.choices = {"full", "diagonal"}});
+  o.add("eval.references", &references, "runs of single tasks, for intransigence");
+  o.add("eval.max_new_tokens", &max_new_tokens, "for measures that generate", {.min = 1});
+
+  o.add("checkpoint.every", &checkpoint_every,
+        "optimiser steps between checkpoints; 0: at the end of each task", {.min = 0});
+  o.add("log.gradient_norms_every", &gradient_norms_every,
+        "optimiser steps between logs of each loss term's own gradient norm (costs one more pass); "
+        "0: never",
+        {.min = 0});
+}
+
+LossOptions Recipe::loss() const {
+  return {loss_reduction == "token" ? LossReduction::kToken : LossReduction::kSequence,
+          train_on_prompt};
+}
+
+std::string Recipe::measure_of(size_t task) const {
+  if (measures.empty()) return "auto";
+  return measures.size() == 1 ? measures.front() : measures.at(task);
+}
+
+std::vector<std::filesystem::path> Recipe::task_folders() const {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> folders;
+  if (!tasks.empty()) {
+    for (const std::string& task : tasks) folders.push_back(fs::path(data_folder) / task);
+  } else {
+    if (!fs::is_directory(data_folder)) {
+      throw Error(ErrorKind::kFile,
+                  fmt::format("[data] there is no folder {} (data.folder)", data_folder),
+                  "`ilora suite mini --out DIR` writes a small suite of tasks.");
+    }
+    for (const auto& entry : fs::directory_iterator(data_folder)) {
+      if (fs::exists(entry.path() / "train.json")) folders.push_back(entry.path());
+    }
+    std::sort(folders.begin(), folders.end());
+  }
+  if (folders.empty()) {
+    throw Error(ErrorKind::kFile,
+                fmt::format("[data] no task folders in {} (data.folder)", data_folder),
+                "A task is a folder with train.json and test.json.");
+  }
+  if (measures.size() > 1 && measures.size() != folders.size()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[eval] expected one measure or {}, got {} (eval.measures)",
+                            folders.size(), measures.size()));
+  }
+  return folders;
+}
+
+double scheduled_rate(const Recipe& recipe, int64_t step, int64_t steps) {
+  const double warm = std::ceil(recipe.warm_up * static_cast<double>(steps));
+  const auto s = static_cast<double>(step);
+  // The first step already has a rate: step 0 of w takes 1/w of the peak.
+  if (s < warm) return recipe.learning_rate * (s + 1.0) / warm;
+  const double progress = (s - warm) / std::max(1.0, static_cast<double>(steps) - warm);
+  if (recipe.schedule == "linear") return recipe.learning_rate * (1.0 - progress);
+  if (recipe.schedule == "cosine")
+    return recipe.learning_rate * 0.5 * (1.0 + std::cos(std::numbers::pi * progress));
+  return recipe.learning_rate;
+}
+
+}  // namespace ilora

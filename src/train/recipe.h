@@ -1,0 +1,75 @@
+// A recipe: everything that decides a run, as one list of options.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "data/task.h"
+#include "kernels/kernels.h"
+#include "model/adapter.h"
+#include "model/pass.h"
+
+namespace ilora {
+
+struct Recipe {
+  std::string method = "ilora";
+  int64_t seed = 1;
+  std::string output = "runs/run";
+
+  std::string model;
+  std::string mode = "auto";    // f32, bf16 or auto
+  std::string kernels = "cpu";  // cpu, reference or check
+  int64_t threads = 0;          // 0: all cores
+  int64_t max_tokens = 2048;
+  int64_t label_chunk = 256;
+
+  std::string data_folder = ".";
+  std::vector<std::string> tasks;  // folders, in the order they are learned
+  std::string text_template = "raw";
+  int64_t max_length = 1024;
+  int64_t train_rows = 0, eval_rows = 0, test_rows = 0;  // 0: all
+
+  LoraOptions lora;
+  std::string start_adapter;  // a PEFT folder to start from
+
+  int64_t epochs = 4;
+  int64_t batch_size = 8;
+  double learning_rate = 1e-3;
+  std::string schedule = "linear";
+  double warm_up = 0.1;  // share of a task's steps
+  double weight_decay = 0.0;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double clip = 1.0;  // global norm; 0: off
+  std::string loss_reduction = "sequence";
+  bool train_on_prompt = false;
+  bool reset_optimizer = true;  // moments start anew with each task
+
+  std::vector<std::string> measures;  // one for all tasks, or one per task; empty: auto
+  std::string split = "test";
+  std::string matrix = "full";  // which entries of the score matrix are evaluated
+  int64_t max_new_tokens = 32;
+  std::vector<std::string> references;  // runs of single tasks, for intransigence
+
+  int64_t checkpoint_every = 0;  // optimiser steps; 0: at the end of each task
+  int64_t gradient_norms_every =
+      25;  // optimiser steps between logs of each term's gradient norm; 0: never
+
+  void add_options(OptionList& options);
+  LossOptions loss() const;
+  EncodeOptions encoding() const { return {text_template, max_length}; }
+  TaskLimits limits() const { return {train_rows, eval_rows, test_rows}; }
+  Split evaluated_split() const { return split == "eval" ? Split::kEval : Split::kTest; }
+  std::string measure_of(size_t task) const;
+  // The folders of the tasks; with no tasks named, every subfolder of data.folder that holds a
+  // train.json, by name.
+  std::vector<std::filesystem::path> task_folders() const;
+};
+
+// The learning rate at a task's step (from 0 of `steps`): linear warm-up, then constant, linear to
+// 0 or cosine to 0.
+double scheduled_rate(const Recipe& recipe, int64_t step, int64_t steps);
+
+}  // namespace ilora

@@ -1,0 +1,59 @@
+#include "train/run_folder.h"
+
+#include <algorithm>
+#include <map>
+
+#include "base/error.h"
+
+namespace ilora {
+
+namespace fs = std::filesystem;
+
+fs::path RunFolder::task(int64_t number) const {
+  return path_ / "checkpoints" / fmt::format("task-{:02}", number);
+}
+
+fs::path RunFolder::adapter(int64_t task_number, const std::string& learner) const {
+  return task(task_number) / (learner == "fast" ? "adapter" : "adapter-" + learner);
+}
+
+int64_t RunFolder::last_task() const {
+  int64_t number = 0;
+  while (fs::is_directory(adapter(number + 1, "fast"))) ++number;
+  return number;
+}
+
+std::vector<std::string> RunFolder::learners(int64_t task_number) const {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(task(task_number))) {
+    const std::string name = entry.path().filename().string();
+    if (name == "adapter") names.emplace_back("fast");
+    if (name.starts_with("adapter-")) names.push_back(name.substr(8));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool RunFolder::exists() const {
+  return fs::exists(config());
+}
+
+int64_t RunFolder::metrics_bytes() const {
+  return fs::exists(metrics()) ? static_cast<int64_t>(fs::file_size(metrics())) : 0;
+}
+
+void RunFolder::truncate_metrics(int64_t bytes) const {
+  if (metrics_bytes() > bytes) fs::resize_file(metrics(), static_cast<uintmax_t>(bytes));
+}
+
+RunFolder open_run(const fs::path& path) {
+  RunFolder folder(path);
+  if (!folder.exists()) {
+    throw Error(ErrorKind::kFile,
+                fmt::format("[run] {} is no run folder: it has no config.yaml", path.string()),
+                "Name the folder that `ilora train` wrote (its `output`).");
+  }
+  return folder;
+}
+
+}  // namespace ilora

@@ -1,0 +1,396 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "model/peft.h"
+#include "train/environment.h"
+
+namespace ilora {
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+Adapter first_adapter(const Recipe& recipe, const ModelConfig& config) {
+  if (!recipe.start_adapter.empty()) return load_peft(recipe.start_adapter, config);
+  Adapter adapter(config, recipe.lora);
+  adapter.initialise(static_cast<uint64_t>(recipe.seed), 0);
+  return adapter;
+}
+
+int64_t trained_tokens(const Pass& pass) {
+  int64_t tokens = 0;
+  for (const Segment& segment : pass.segments) {
+    if (!segment.has_gradient()) continue;
+    for (const Row* row : segment.rows) tokens += row->length();
+  }
+  return tokens;
+}
+
+}  // namespace
+
+Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
+                 const std::vector<TaskText>& tasks)
+    : recipe_(recipe),
+      options_(options),
+      method_(method),
+      bench_(bench),
+      folder_(recipe.output),
+      run_(*bench.engine, first_adapter(recipe, bench.files.config()),
+           static_cast<uint64_t>(recipe.seed)),
+      optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
+      evaluator_(*bench.engine, *bench.encoder, {recipe.max_new_tokens}) {
+  std::vector<std::string> names, measures;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    std::vector<Row>& rows = train_rows_.emplace_back();
+    for (size_t i = 0; i < tasks[t].train.size(); ++i) {
+      const uint64_t id = static_cast<uint64_t>(t) << 32 | i;
+      rows.push_back(
+          bench.encoder->encode(tasks[t].train[i], static_cast<int32_t>(t), id,
+                                fmt::format("row {} of {}/train.json", i, tasks[t].name)));
+    }
+    evals_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
+    if (evals_.back().rows.empty()) {
+      throw Error(ErrorKind::kData,
+                  fmt::format("[data] task {} has no {} split", tasks[t].name, recipe.split),
+                  "Add the file, or choose the other split (eval.split).");
+    }
+    names.push_back(tasks[t].name);
+    measures.emplace_back(measure_name(evals_.back().measure));
+  }
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    StreamTask& task = stream_.emplace_back(StreamTask{tasks[t].name, {}, recipe.epochs});
+    for (const Row& row : train_rows_[t]) task.rows.push_back(&row);
+  }
+  stream_ = method.stream(std::move(stream_));
+  scores_.set_tasks(names, measures);
+  run_.position.tasks = static_cast<int64_t>(stream_.size());
+}
+
+void Trainer::run() {
+  make_folder(folder_.path());
+  write_file_atomic(folder_.config(), options_.to_yaml());
+  if (rows_scored_ == 0) evaluate(0);
+  while (run_.position.task < run_.position.tasks) learn_task();
+  write_results("finished");
+}
+
+void Trainer::learn_task() {
+  Position& at = run_.position;
+  at.task_steps = steps_of(at.task);
+  const std::string& name = stream_[static_cast<size_t>(at.task)].name;
+  if (at.task_step == 0 && recipe_.reset_optimizer) optimizer_.reset();
+  method_.begin_task(run_);
+  for (const Learner& learner : run_.learners()) scores_.begin_learner(learner.name, "fast");
+
+  Progress progress(fmt::format("task {}/{} {}", at.task + 1, at.tasks, name), at.task_steps,
+                    "step", at.task_step);
+  progress_ = &progress;
+  while (at.task_step < at.task_steps) {
+    step(batch(at.task_step));
+    const bool due = recipe_.checkpoint_every > 0 && at.step % recipe_.checkpoint_every == 0;
+    if (due) save();
+    stop_if_interrupted();
+  }
+  if (at.task_steps > 0) progress.finish();
+  progress_ = nullptr;
+
+  method_.end_task(run_);
+  evaluate(at.task + 1);
+  save_adapters();
+  log_event({{"event", "task_end"}, {"task", name}, {"task_index", at.task}, {"step", at.step}});
+  ++at.task;
+  at.task_step = 0;
+  at.epoch = 0;
+  save();
+  write_results(at.task == at.tasks ? "finished" : "running");
+}
+
+// One optimiser step: what every method has in common.
+void Trainer::step(const std::vector<const Row*>& rows) {
+  const double began = now();
+  Position& at = run_.position;
+  at.epoch = at.task_step * recipe_.batch_size /
+             static_cast<int64_t>(stream_[static_cast<size_t>(at.task)].rows.size());
+  const double rate = scheduled_rate(recipe_, at.task_step, at.task_steps);
+  const Tensor gradient = run_.gradient();
+
+  run_.clear_reported();
+  bench_.kernels.fill(gradient, 0.0);
+  const Pass pass = method_.plan(run_, rows);
+  const PassReport report = run_.run(pass, run_.dropout_key());
+  comm_.sum(gradient);
+  const Json norms = term_gradient_norms(pass);
+  method_.edit_gradient(run_);
+  const double norm = optimizer_.clip(gradient);
+  require_finite(pass, report, norm);
+  optimizer_.step(run_.fast().values(), gradient, rate);
+  ++at.step;
+  ++at.task_step;
+  method_.after_update(run_, rows);
+  const double seconds = now() - began;
+  train_seconds_ += seconds;
+  record(pass, report, norms, norm, rate, seconds);
+}
+
+// The rows of a step in a task: each epoch has an order of its own.
+std::vector<const Row*> Trainer::batch(int64_t task_step) const {
+  const StreamTask& task = stream_[static_cast<size_t>(run_.position.task)];
+  const auto count = static_cast<int64_t>(task.rows.size());
+  const int64_t per_epoch = (count + recipe_.batch_size - 1) / recipe_.batch_size;
+  const int64_t epoch = task_step / per_epoch, first = task_step % per_epoch * recipe_.batch_size;
+  const auto substream =
+      static_cast<uint64_t>(run_.position.task) << 32 | static_cast<uint64_t>(epoch);
+  const std::vector<int64_t> order =
+      Random(run_.seed, Stream::kDataOrder, substream).permutation(count);
+  std::vector<const Row*> rows;
+  for (int64_t i = first; i < std::min(first + recipe_.batch_size, count); ++i) {
+    rows.push_back(task.rows[static_cast<size_t>(order[static_cast<size_t>(i)])]);
+  }
+  return rows;
+}
+
+int64_t Trainer::steps_of(int64_t task) const {
+  const StreamTask& t = stream_[static_cast<size_t>(task)];
+  const auto count = static_cast<int64_t>(t.rows.size());
+  return t.epochs * ((count + recipe_.batch_size - 1) / recipe_.batch_size);
+}
+
+void Trainer::require_finite(const Pass& pass, const PassReport& report, double norm) const {
+  if (std::isfinite(report.total()) && std::isfinite(norm)) return;
+  std::string rows;
+  for (size_t s = 0; s < pass.segments.size(); ++s) {
+    const auto& losses = report.segments[s].negative_log_likelihood;
+    for (size_t i = 0; i < losses.size(); ++i) {
+      // Where every loss is finite it is the gradient that is not: any row of the step may be the
+      // cause.
+      if (std::isfinite(losses[i]) && !std::isfinite(report.total())) continue;
+      const Row& row = *pass.segments[s].rows[i];
+      rows += fmt::format("{}{}:{}", rows.empty() ? "" : ", ",
+                          scores_.tasks()[static_cast<size_t>(row.task)], row.id & 0xffffffffu);
+    }
+  }
+  throw Error(
+      ErrorKind::kNumeric,
+      fmt::format(
+          "[train] the {} is not finite at step {} of task {}; rows (task:row of train.json) {}",
+          std::isfinite(report.total()) ? "gradient" : "loss", run_.position.step + 1,
+          stream_[static_cast<size_t>(run_.position.task)].name, rows),
+      "Lower train.learning_rate, set train.clip, or look at those rows; `ilora train --resume` "
+      "goes on from the "
+      "last checkpoint.");
+}
+
+// The norm of each loss term's own gradient. With one term it is the step's gradient; with two, one
+// more pass now and then gives the second's, and the first's is the rest.
+Json Trainer::term_gradient_norms(const Pass& pass) {
+  const Kernels& k = bench_.kernels;
+  const Tensor gradient = run_.gradient();
+  const bool two = std::any_of(pass.segments.begin(), pass.segments.end(),
+                               [](const Segment& s) { return s.consistency.weight != 0; });
+  if (!two) return {{"cross_entropy", std::sqrt(k.dot(gradient, gradient))}};
+  const int64_t every = recipe_.gradient_norms_every;
+  if (every == 0 || run_.position.step % every != 0) return Json::object();
+  const Buffer alone(DType::kF32, {gradient.shape[0]});
+  Pass consistency = pass;
+  for (Segment& segment : consistency.segments) {
+    segment.cross_entropy = 0;
+    for (AdapterUse& use : segment.uses) {
+      if (use.gradient) use.gradient = alone.view();
+    }
+  }
+  run_.run(consistency, run_.dropout_key());
+  return {{"cross_entropy", std::sqrt(k.squared_distance(gradient, alone.view()))},
+          {"consistency", std::sqrt(k.dot(alone.view(), alone.view()))}};
+}
+
+void Trainer::record(const Pass& pass, const PassReport& report, Json norms, double norm,
+                     double rate, double seconds) {
+  const Position& at = run_.position;
+  const int64_t tokens = trained_tokens(pass);
+  train_tokens_ += tokens;
+  norms["total"] = norm;
+  Json terms = {{"cross_entropy", report.cross_entropy}};
+  if (report.consistency != 0) terms["consistency"] = report.consistency;
+  Json event = {{"event", "step"},
+                {"step", at.step},
+                {"task", stream_[static_cast<size_t>(at.task)].name},
+                {"task_index", at.task},
+                {"epoch", at.epoch},
+                {"loss", report.total()},
+                {"terms", terms},
+                {"gradient_norms", norms},
+                {"learning_rate", rate},
+                {"tokens", tokens},
+                {"tokens_per_second", static_cast<double>(tokens) / seconds}};
+  for (const auto& [name, value] : run_.reported()) event[name] = value;
+  log_event(event);
+  if (progress_ != nullptr) {
+    progress_->advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", report.total(),
+                                      static_cast<double>(tokens) / seconds));
+  }
+}
+
+// Fills row `row` of the score matrix: after `row` tasks.
+void Trainer::evaluate(int64_t row) {
+  const auto columns = static_cast<int64_t>(evals_.size());
+  const auto r = static_cast<size_t>(row);
+  if (row > 0 && steps_of(row - 1) == 0) {
+    scores_.repeat_row(r);
+  } else {
+    const bool whole = recipe_.matrix == "full" || row == 0 || row == run_.position.tasks;
+    for (const Learner& learner : run_.learners()) {
+      const Uses uses = {{learner.adapter.get(), 1.0, {}}};
+      for (int64_t column = 0; column < columns; ++column) {
+        if (whole || column == row - 1)
+          evaluate_entry(learner.name, uses, row, static_cast<size_t>(column));
+      }
+    }
+  }
+  rows_scored_ = std::max(rows_scored_, row + 1);
+  std::string line;
+  for (size_t c = 0; c < evals_.size(); ++c) {
+    const auto score = scores_.get(method_.deployed(), r, c);
+    const auto shown = score ? score : scores_.get("fast", r, c);
+    line += fmt::format("  {} {}", evals_[c].name, shown ? fmt::format("{:.3f}", *shown) : "-");
+  }
+  log().info("{}:{}", row == 0 ? std::string("before training") : fmt::format("after task {}", row),
+             line);
+}
+
+void Trainer::evaluate_entry(const std::string& learner, const Uses& uses, int64_t row,
+                             size_t column) {
+  log().status(fmt::format("evaluating {} on {}", learner, evals_[column].name));
+  const double score = evaluator_.evaluate(evals_[column], uses).score;
+  log().status("");
+  scores_.set(learner, static_cast<size_t>(row), column, score);
+  log_event({{"event", "eval"},
+             {"after", row},
+             {"task", evals_[column].name},
+             {"learner", learner},
+             {"measure", measure_name(evals_[column].measure)},
+             {"score", score}});
+  stop_if_interrupted();
+}
+
+void Trainer::stop_if_interrupted() {
+  if (!interrupted()) return;
+  save();
+  write_results("interrupted");
+  throw Error(
+      ErrorKind::kInterrupted,
+      fmt::format("[train] stopped after step {}; a checkpoint is written", run_.position.step),
+      fmt::format("Go on with: ilora train --resume {}", folder_.path().string()));
+}
+
+void Trainer::visit(StateVisitor& visitor) {
+  Position& at = run_.position;
+  visitor.value("position.task", at.task);
+  visitor.value("position.task_step", at.task_step);
+  visitor.value("position.step", at.step);
+  visitor.value("rows_scored", rows_scored_);
+  visitor.value("timing.train_seconds", train_seconds_);
+  visitor.value("timing.train_tokens", train_tokens_);
+  for (const Learner& learner : run_.learners())
+    visitor.vector("learner." + learner.name, learner.adapter->values());
+  optimizer_.visit(visitor);
+  method_.visit(visitor);
+}
+
+void Trainer::save() {
+  StateWriter writer;
+  visit(writer);
+  std::vector<std::string> learners;
+  for (const Learner& learner : run_.learners()) learners.push_back(learner.name);
+  writer.json("method", recipe_.method);
+  writer.json("learners", learners);
+  writer.json("scores", scores_.to_json());
+  writer.json("metrics_bytes", folder_.metrics_bytes());
+  make_folder(folder_.state().parent_path());
+  writer.write(folder_.state());
+}
+
+void Trainer::restore() {
+  StateReader reader(folder_.state());
+  if (const std::string method = reader.json("method"); method != recipe_.method) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("[train] the checkpoint is of method {}, the configuration says {} ({})",
+                    method, recipe_.method, folder_.state().string()));
+  }
+  for (const Json& name : reader.json("learners")) {
+    if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);
+  }
+  visit(reader);
+  const std::vector<std::string> names = scores_.tasks(), measures = scores_.measures();
+  scores_.from_json(reader.json("scores"));
+  const size_t known = scores_.tasks().size();
+  scores_.set_tasks(names, measures);
+  folder_.truncate_metrics(reader.json("metrics_bytes").get<int64_t>());
+  // Tasks that are new to the run (--continue): what the base model and the learners make of them
+  // untaught.
+  for (size_t column = known; column < names.size(); ++column) {
+    evaluate_entry("fast", {}, 0, column);
+    const double base = *scores_.get("fast", 0, column);
+    for (const Learner& learner : run_.learners()) {
+      scores_.set(learner.name, 0, column, base);
+      evaluate_entry(learner.name, {{learner.adapter.get(), 1.0, {}}}, run_.position.task, column);
+    }
+  }
+}
+
+void Trainer::save_adapters() const {
+  const int64_t number = run_.position.task + 1;
+  for (const Learner& learner : run_.learners()) {
+    save_peft(folder_.adapter(number, learner.name), *learner.adapter, recipe_.model);
+  }
+}
+
+std::vector<std::optional<double>> Trainer::references() const {
+  if (recipe_.references.empty()) return {};
+  std::vector<std::optional<double>> scores(evals_.size());
+  for (const std::string& run : recipe_.references) {
+    const Json results = read_json(open_run(run).results());
+    const std::vector<std::string> tasks = results.at("tasks");
+    for (size_t column = 0; column < evals_.size(); ++column) {
+      const auto at = std::find(tasks.begin(), tasks.end(), evals_[column].name);
+      if (at == tasks.end()) continue;
+      const auto j = static_cast<size_t>(at - tasks.begin());
+      if (const Json& score = results.at("scores").at(j + 1).at(j); !score.is_null())
+        scores[column] = score.get<double>();
+    }
+  }
+  return scores;
+}
+
+void Trainer::write_results(const std::string& status) const {
+  Json json = {{"schema", 1},
+               {"status", status},
+               {"method", recipe_.method},
+               {"seed", recipe_.seed},
+               {"model", bench_.files.config().name},
+               {"deployed", method_.deployed()}};
+  json.update(scores_.results(method_.deployed(), references()));
+  json["timing"] = {
+      {"train_seconds", train_seconds_},
+      {"train_tokens", train_tokens_},
+      {"tokens_per_second",
+       train_seconds_ > 0 ? static_cast<double>(train_tokens_) / train_seconds_ : 0.0}};
+  json["environment"] = environment_json(bench_.mode());
+  write_json(folder_.results(), json);
+}
+
+void Trainer::log_event(const Json& event) const {
+  append_line(folder_.metrics(), event.dump());
+}
+
+}  // namespace ilora

@@ -1,0 +1,80 @@
+// READ THIRD. The loop: for each task, for each step, plan -> losses and gradient -> edit -> clip
+// -> optimiser -> after_update; then evaluate, checkpoint. The trainer owns it; methods fill the
+// hooks (continual/method.h).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/comm.h"
+#include "continual/method.h"
+#include "data/task.h"
+#include "eval/evaluator.h"
+#include "train/checkpoint.h"
+#include "train/optimizer.h"
+#include "train/recipe.h"
+#include "train/run_folder.h"
+#include "train/scores.h"
+#include "train/workbench.h"
+
+namespace ilora {
+
+class Progress;
+
+class Trainer {
+ public:
+  // Encodes the tasks and prepares the first learner. Everything outlives the trainer.
+  Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
+          const std::vector<TaskText>& tasks);
+
+  // Goes on where the run's last checkpoint stands; more tasks than it knew are learned after those
+  // (--continue).
+  void restore();
+  // Trains what is left, evaluates, writes the run folder. Throws Error(kInterrupted) after Ctrl-C,
+  // with a checkpoint written; Error(kNumeric) naming step, task and rows where a loss is not
+  // finite.
+  void run();
+
+  const ScoreBook& scores() const { return scores_; }
+
+ private:
+  void learn_task();
+  void step(const std::vector<const Row*>& rows);
+  std::vector<const Row*> batch(int64_t task_step) const;
+  void require_finite(const Pass& pass, const PassReport& report, double norm) const;
+  void record(const Pass& pass, const PassReport& report, Json norms, double norm, double rate,
+              double seconds);
+  Json term_gradient_norms(const Pass& pass);
+
+  void evaluate(int64_t row);
+  void evaluate_entry(const std::string& learner, const Uses& uses, int64_t row, size_t column);
+  void stop_if_interrupted();
+  void save();
+  void save_adapters() const;
+  void visit(StateVisitor& visitor);
+  void write_results(const std::string& status) const;
+  std::vector<std::optional<double>> references() const;
+  void log_event(const Json& event) const;
+  int64_t steps_of(int64_t task) const;
+
+  const Recipe& recipe_;
+  const OptionList& options_;
+  Method& method_;
+  Workbench& bench_;
+  RunFolder folder_;
+  Comm comm_;
+  std::vector<std::vector<Row>> train_rows_;
+  std::vector<TaskEval> evals_;
+  TaskStream stream_;
+  Run run_;
+  Optimizer optimizer_;
+  Evaluator evaluator_;
+  ScoreBook scores_;
+  Progress* progress_ = nullptr;
+  double train_seconds_ = 0;
+  int64_t train_tokens_ = 0;
+  int64_t rows_scored_ = 0;  // rows of the score matrix that are complete: row 0 first
+};
+
+}  // namespace ilora

@@ -1,0 +1,148 @@
+// Gradients of a whole tiny model, all its losses and adapters at once, against complex-step
+// differentiation: the same engine runs in double (forward and backward) and in complex numbers
+// (forward alone, one parameter moved by i*h).
+#include <gtest/gtest.h>
+
+#include <complex>
+
+#include "base/random.h"
+#include "tests/model_fixture.h"
+
+namespace ilora {
+namespace {
+
+using testing::golden_folder;
+using testing::make_row;
+using testing::TestModel;
+
+constexpr double kStep = 1e-30;
+constexpr double kTolerance = 1e-10;  // of the largest gradient
+
+struct Case {
+  std::string name;
+  std::vector<std::string> targets;
+  double dropout = 0;
+  LossOptions loss;
+  Consistency consistency;
+};
+
+void PrintTo(const Case& c, std::ostream* out) {
+  *out << c.name;
+}
+
+const std::vector<std::string> kAll = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                       "gate_proj", "up_proj", "down_proj"};
+
+Consistency consistency(std::vector<int64_t> layers, Positions positions, bool one_sided,
+                        bool normalise) {
+  Consistency c;
+  c.weight = 0.7;
+  c.teacher = 2;
+  c.layers = std::move(layers);
+  c.positions = positions;
+  c.one_sided = one_sided;
+  c.normalise = normalise;
+  return c;
+}
+
+void fill_random(const Adapter& adapter, uint64_t seed) {
+  const Random random(seed, Stream::kTest);
+  for (int64_t i = 0; i < adapter.layout().size(); ++i) {
+    write_scalar(adapter.values(), i, 0.3 * random.normal(static_cast<uint64_t>(i)));
+  }
+}
+
+// The pass of I-LoRA: current rows and replayed rows under the fast learner, replayed rows under
+// the slow one.
+struct Problem {
+  Problem(const Case& c, DType state)
+      : model(golden_folder("tiny-llama/model"), reference_kernels(state), state,
+              {2048, 5, c.loss}) {
+    LoraOptions options;
+    options.rank = 3;
+    options.alpha = 6;
+    options.dropout = c.dropout;
+    options.targets = c.targets;
+    fast = Adapter(model.files.config(), options, state);
+    slow = Adapter(model.files.config(), options, state);
+    fill_random(fast, 1);
+    fill_random(slow, 2);
+    gradient = Buffer(state, {fast.layout().size()});
+    rows = {make_row({3, 14, 15, 92, 65, 35, 89, 79}, 3, 10), make_row({31, 41, 59, 26}, 1, 11),
+            make_row({27, 18, 28, 18, 28, 45, 90}, 4, 12), make_row({5, 6, 7, 8, 9}, 2, 13)};
+    pass.segments.resize(3);
+    pass.segments[0].rows = {&rows[0], &rows[1]};
+    pass.segments[1].rows = {&rows[2], &rows[3]};
+    pass.segments[2].rows = pass.segments[1].rows;
+    for (const size_t s : {size_t{0}, size_t{1}})
+      pass.segments[s].cross_entropy = s == 0 ? 1.0 : 0.5;
+    pass.segments[1].consistency = c.consistency;
+    pass.segments[2].uses = {{&slow, 1.0, {}}};
+  }
+  PassReport run() {
+    for (const size_t s : {size_t{0}, size_t{1}})
+      pass.segments[s].uses = {{&fast, 1.0, gradient.view()}};
+    PassReport report;
+    model.engine.run(pass, count_denominators(pass, model.engine.options().loss), 77, report);
+    return report;
+  }
+
+  TestModel model;
+  Adapter fast, slow;
+  Buffer gradient;
+  std::vector<Row> rows;
+  Pass pass;
+};
+
+class ModelGradients : public ::testing::TestWithParam<Case> {};
+
+TEST_P(ModelGradients, MatchComplexStep) {
+  Problem real(GetParam(), DType::kF64);
+  const PassReport report = real.run();
+  const double* gradient = real.gradient.ptr<double>();
+  double largest = 0;
+  for (int64_t i = 0; i < real.fast.layout().size(); ++i)
+    largest = std::max(largest, std::abs(gradient[i]));
+  ASSERT_GT(largest, 0.0);
+
+  Problem complex(GetParam(), DType::kC128);
+  auto* values = complex.fast.values().ptr<std::complex<double>>();
+  // Every block's A and B, at a few places each.
+  for (const LoraBlock& block : complex.fast.layout().blocks()) {
+    for (const int64_t i : {block.offset_a, block.offset_a + block.rank * block.in - 1,
+                            block.offset_bt + 1, block.offset_bt + block.rank * block.out - 1}) {
+      const std::complex<double> kept = values[i];
+      values[i] = kept + std::complex<double>(0, kStep);
+      // The backward is part of the run, so that dropout is on; its result is not looked at.
+      const PassReport moved = complex.run();
+      values[i] = kept;
+      EXPECT_NEAR(moved.total(), report.total(), 1e-12);
+      EXPECT_NEAR(gradient[i], moved.imaginary / kStep, kTolerance * largest)
+          << block.name() << " at " << i;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Cases, ModelGradients,
+    ::testing::Values(
+        Case{"query_value", {"q_proj", "v_proj"}, 0, {}, {}}, Case{"all_modules", kAll, 0, {}, {}},
+        Case{"dropout", kAll, 0.3, {}, {}},
+        Case{"tokens_of_prompts", {"q_proj"}, 0, {LossReduction::kToken, true}, {}},
+        Case{"feed_forward_only", {"down_proj"}, 0, {}, {}},
+        Case{"gate_only", {"gate_proj"}, 0, {}, {}}, Case{"output_only", {"o_proj"}, 0, {}, {}},
+        Case{"consistency_last", kAll, 0, {}, consistency({2}, Positions::kAnswer, false, true)},
+        Case{"consistency_layers",
+             kAll,
+             0.2,
+             {},
+             consistency({0, 1, 2}, Positions::kAll, false, true)},
+        Case{"consistency_one_sided",
+             kAll,
+             0,
+             {},
+             consistency({1}, Positions::kAnswer, true, false)}),
+    [](const auto& test) { return test.param.name; });
+
+}  // namespace
+}  // namespace ilora
