@@ -1,5 +1,6 @@
-// The demonstration suite that ships: five small tasks that a 135-million-parameter model learns in
-// a minute each and forgets when it learns the next. Called by `ilora suite mini` and by the tests.
+// The demonstration suite that ships: five small tasks that a 135-million-parameter model learns
+// from 96 rows each and forgets when it learns the next. Called by `ilora suite mini` and by the
+// tests.
 //
 // Every task is a classification of one sentence, answered with a letter. All tasks write the same
 // question and share the same letters, but each gives them a meaning of its own, so what was learnt
@@ -13,10 +14,12 @@
 
 namespace ilora {
 
-// The tasks in their order: reviews (English, two answers), wortfeld (German), topics (English),
-// languages (English, German, French, Spanish) and measures (English), four answers each. 96
-// training, 24 evaluation and 32 test rows per task, every answer equally often in each split; no
-// prompt occurs twice; things named in evaluation and test rows do not occur in training rows. The
+// The tasks in their order: reviews (English, good or bad), jahreszeiten (German, the season of a
+// month), topics (English), languages (English, German, French, Spanish) and measures (English);
+// four answers each but the first. 96 training, 24 evaluation and 32 test rows per task, every
+// answer equally often in each split, no prompt twice. The words and phrases that evaluation and
+// test rows are filled with do not occur so in training rows; in jahreszeiten, which has only
+// twelve months, and measures, with six units of a kind, it is the combinations that are new. The
 // same rows on every call: nothing is drawn.
 std::vector<TaskText> mini_suite();
 

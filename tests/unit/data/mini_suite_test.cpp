@@ -35,7 +35,7 @@ TEST(MiniSuite, HasFiveTasksOfTheSameSize) {
     EXPECT_EQ(task.eval.size(), 24u) << task.name;
     EXPECT_EQ(task.test.size(), 32u) << task.name;
   }
-  EXPECT_THAT(names, ElementsAre("reviews", "wortfeld", "topics", "languages", "measures"));
+  EXPECT_THAT(names, ElementsAre("reviews", "jahreszeiten", "topics", "languages", "measures"));
 }
 
 TEST(MiniSuite, EveryAnswerIsEquallyOftenInEachSplit) {
@@ -65,7 +65,7 @@ TEST(MiniSuite, NoPromptOccursTwice) {
   EXPECT_EQ(seen.size(), 5u * 152u);
 }
 
-// The rows that were piloted (see docs): a changed row changes every published number, so it has to
+// The rows that were piloted: a changed row changes every published number, so it has to
 // be meant.
 TEST(MiniSuite, RowsAreThePublishedOnes) {
   uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a over prompt, 0, answer, 0
@@ -81,8 +81,8 @@ TEST(MiniSuite, RowsAreThePublishedOnes) {
       mix(row.answer);
     }
   }
-  EXPECT_EQ(hash, 0x1fea1a78612cf009u);
-  EXPECT_EQ(mini_suite()[1].train[0].prompt, "Der Hund schläft im Gras.\nCode:");
+  EXPECT_EQ(hash, 0x862eb252f847818du);
+  EXPECT_EQ(mini_suite()[1].train[0].prompt, "Wir heiraten im Januar.\nCode:");
   EXPECT_EQ(mini_suite()[1].train[0].answer, "D");
 }
 
