@@ -14,13 +14,13 @@
 
 namespace ilora {
 
-// The tasks in their order: reviews (English, good or bad), jahreszeiten (German, the season of a
-// month), topics (English), languages (English, German, French, Spanish) and measures (English);
-// four answers each but the first. 96 training, 24 evaluation and 32 test rows per task, every
-// answer equally often in each split, no prompt twice. The words and phrases that evaluation and
-// test rows are filled with do not occur so in training rows; in jahreszeiten, which has only
-// twelve months, and measures, with six units of a kind, it is the combinations that are new. The
-// same rows on every call: nothing is drawn.
+// The tasks in their order: reviews (English, good or bad), anfragen (German, what a customer
+// writes about), topics (English), languages (English, German, French, Spanish) and measures
+// (English, what kind of unit); four answers each but the first. 96 training, 24 evaluation and 32
+// test rows per task, every answer equally often in each split, no prompt twice. The words and
+// phrases that evaluation and test rows are filled with do not occur so in training rows (in
+// measures: a number with its unit); the sentences around them do, except that reviews and measures
+// use the same sentences for every answer. The same rows on every call: nothing is drawn.
 std::vector<TaskText> mini_suite();
 
 }  // namespace ilora
