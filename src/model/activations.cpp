@@ -10,9 +10,9 @@ void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c,
   a.x_mid = arena.take("layer.x_mid", s.state, {s.rows, c.width});
   a.rstd_attention = arena.take("layer.rstd_attention", s.state, {s.rows});
   a.rstd_ffn = arena.take("layer.rstd_ffn", s.state, {s.rows});
-  a.q = arena.take("layer.q", s.gemm, {s.rows, c.query_width()});
-  a.k = arena.take("layer.k", s.gemm, {s.rows, c.kv_width()});
-  a.v = arena.take("layer.v", s.gemm, {s.rows, c.kv_width()});
+  a.q = arena.take("layer.q", s.state, {s.rows, c.query_width()});
+  a.k = arena.take("layer.k", s.state, {s.rows, c.kv_width()});
+  a.v = arena.take("layer.v", s.state, {s.rows, c.kv_width()});
   a.o = arena.take("layer.o", s.gemm, {s.rows, c.query_width()});
   a.lse = arena.take("layer.lse", s.state, {s.rows, c.heads});
   a.gate = arena.take("layer.gate", s.gemm, {s.rows, c.feed_forward});

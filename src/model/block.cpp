@@ -25,18 +25,12 @@ void zero_filler(const PassContext& ctx, Tensor x) {
   zero(end, x.shape[0]);
 }
 
-// The rows' projection `module`, rotated by position where `rotate`.
-void project(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x, bool rotate) {
-  const Kernels& k = ctx.kernels;
-  const Tensor sum = y.dtype == k.state || !rotate
-                         ? y
-                         : ctx.act.wide.rows(0, y.size()).reshaped({y.shape[0], y.shape[1]});
-  linear_forward(ctx, l, module, sum, x);
-  if (!rotate) return;
+// The rows' projection `module`, rotated by position: queries and keys.
+void project_rotated(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x) {
+  linear_forward(ctx, l, module, y, x);
   const int64_t dh = ctx.config.head_dim;
-  const int64_t count = y.shape[1] / dh;
-  k.rope(heads(y, count, dh), heads(sum, count, dh), ctx.rope_cos, ctx.rope_sin,
-         ctx.packed.positions, false);
+  const Tensor by_head = heads(y, y.shape[1] / dh, dh);
+  ctx.kernels.rope(by_head, by_head, ctx.rope_cos, ctx.rope_sin, ctx.packed.positions, false);
 }
 
 bool any_trained(const PassContext& ctx, int64_t l, std::initializer_list<Module> modules) {
@@ -58,9 +52,9 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
 
   // Attention: x_mid = x + Wo attention(Wq n, Wk n, Wv n), n = norm(x)
   k.rmsnorm(s.normed, a.rstd_attention, a.x, w.attention_norm, c.norm_epsilon);
-  project(ctx, l, Module::kQuery, a.q, s.normed, true);
-  project(ctx, l, Module::kKey, a.k, s.normed, true);
-  project(ctx, l, Module::kValue, a.v, s.normed, false);
+  project_rotated(ctx, l, Module::kQuery, a.q, s.normed);
+  project_rotated(ctx, l, Module::kKey, a.k, s.normed);
+  linear_forward(ctx, l, Module::kValue, a.v, s.normed);
   Tensor keys = a.k, values = a.v;
   if (ctx.cache != nullptr) {
     ctx.cache->store(k, l, a.k, a.v, ctx.packed);

@@ -4,11 +4,13 @@
 
 namespace ilora {
 
-KeyValueCache::KeyValueCache(const ModelConfig& config, DType gemm, int64_t slots, int64_t capacity)
+KeyValueCache::KeyValueCache(const ModelConfig& config, DType state, int64_t slots,
+                             int64_t capacity)
     : slots_(slots), capacity_(capacity) {
   for (int64_t l = 0; l < config.layers; ++l) {
-    keys_.emplace_back(gemm, std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
-    values_.emplace_back(gemm, std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
+    keys_.emplace_back(state, std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
+    values_.emplace_back(state,
+                         std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
   }
 }
 

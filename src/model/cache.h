@@ -13,15 +13,15 @@ namespace ilora {
 
 class KeyValueCache {
  public:
-  // `slots` sequences of at most `capacity` tokens each, stored as G = `gemm`.
-  KeyValueCache(const ModelConfig& config, DType gemm, int64_t slots, int64_t capacity);
+  // `slots` sequences of at most `capacity` tokens each, stored as T = `state`.
+  KeyValueCache(const ModelConfig& config, DType state, int64_t slots, int64_t capacity);
 
   Tensor keys(int64_t l) const {
     return keys_[static_cast<size_t>(l)].view();
-  }  // (slots*capacity, K*Dh) G
+  }  // (slots*capacity, K*Dh) T
   Tensor values(int64_t l) const {
     return values_[static_cast<size_t>(l)].view();
-  }  // (slots*capacity, K*Dh) G
+  }  // (slots*capacity, K*Dh) T
   int64_t slots() const { return slots_; }
   int64_t capacity() const { return capacity_; }
 

@@ -49,7 +49,7 @@ class Batch {
         options_(options),
         visit_(visit),
         answers_(answers),
-        cache_(engine.config(), engine.gemm_type(), static_cast<int64_t>(count),
+        cache_(engine.config(), engine.kernels().state, static_cast<int64_t>(count),
                capacity(first, count)) {
     for (size_t i = 0; i < count; ++i) prefill(first + i, static_cast<int64_t>(i));
   }
