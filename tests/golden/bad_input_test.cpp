@@ -1,0 +1,297 @@
+// Bad input: every mistake ends with a message that names the thing and says what would be right.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+#include "tests/run_fixture.h"
+
+namespace ilora::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class BadInput : public ::testing::Test {
+ protected:
+  // A training run that must fail with `code`; its messages.
+  std::string failure(const Settings& more, int code = 1, const ChildOptions& options = {}) {
+    Settings all = {"train.epochs=1", "data.tasks=task"};
+    all.insert(all.end(), more.begin(), more.end());
+    const Outcome outcome =
+        run_ilora(folder_, train_arguments(tiny_settings(folder_ / "run", "er", all)), options);
+    EXPECT_EQ(outcome.code, code) << outcome.all();
+    EXPECT_EQ(outcome.signal, 0);
+    return outcome.err;
+  }
+
+  // A copy of the task alpha in `<folder>/tasks/task`, in which files may be replaced.
+  fs::path task() {
+    const fs::path to = folder_ / "tasks/task";
+    fs::create_directories(to.parent_path());
+    fs::copy(data_folder("tiny-tasks/alpha"), to,
+             fs::copy_options::recursive | fs::copy_options::skip_existing);
+    return to;
+  }
+  std::string tasks() { return "data.folder=" + task().parent_path().string(); }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(BadInput, NoSuchModel) {
+  EXPECT_THAT(failure({tasks(), "model.path=/no/such/model.gguf"}),
+              HasSubstr("/no/such/model.gguf"));
+  EXPECT_THAT(failure({tasks(), "model.path="}, 2),
+              AllOf(HasSubstr("model.path"), HasSubstr("model.sh")));
+  fs::create_directories(folder_ / "empty");
+  EXPECT_THAT(failure({tasks(), "model.path=" + (folder_ / "empty").string()}),
+              HasSubstr("config.json"));
+}
+
+// The first half of a model file: one made here, and the real one where there is one.
+TEST_F(BadInput, HalfAGguf) {
+  const fs::path whole = fs::path(ILORA_SOURCE_DIR) / "tests/golden/quant/types.gguf";
+  const std::string bytes = read_file(whole);
+  const fs::path half = folder_ / "half.gguf";
+  write_file_atomic(half, bytes.substr(0, bytes.size() / 2));
+  EXPECT_THAT(failure({tasks(), "model.path=" + half.string()}), HasSubstr("half.gguf"));
+  write_file_atomic(half, bytes.substr(0, 20));
+  EXPECT_THAT(failure({tasks(), "model.path=" + half.string()}), HasSubstr("half.gguf"));
+  write_file_atomic(half, "");
+  EXPECT_THAT(failure({tasks(), "model.path=" + half.string()}), HasSubstr("half.gguf"));
+}
+
+TEST_F(BadInput, HalfARealGguf) {
+  const char* model = std::getenv("ILORA_MODEL");
+  if (model == nullptr || *model == '\0') GTEST_SKIP() << "set ILORA_MODEL to a GGUF file";
+  const fs::path half = folder_ / "half.gguf";
+  fs::copy(model, half);
+  fs::resize_file(half, fs::file_size(half) / 2);
+  EXPECT_THAT(failure({tasks(), "model.path=" + half.string()}),
+              AllOf(HasSubstr("half.gguf"), HasSubstr("expected")));
+}
+
+TEST_F(BadInput, HalfASafetensorsModel) {
+  const fs::path model = folder_ / "model";
+  fs::copy(data_folder("tiny-model"), model);
+  fs::resize_file(model / "model.safetensors", fs::file_size(model / "model.safetensors") / 2);
+  EXPECT_THAT(failure({tasks(), "model.path=" + model.string()}), HasSubstr("model.safetensors"));
+}
+
+TEST_F(BadInput, MisspeltKey) {
+  EXPECT_THAT(failure({"train.learning_rat=1"}, 2), HasSubstr("train.learning_rate"));
+  EXPECT_THAT(failure({"ilora.gama=1"}, 2), HasSubstr("ilora.gamma"));
+  write_file_atomic(folder_ / "config.yaml", "method: er\nlora:\n  lora_alpha: 3\n");
+  const Outcome outcome = run_ilora(folder_, {"train", (folder_ / "config.yaml").string()});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("config.yaml:3"), HasSubstr("lora.alpha")));
+}
+
+TEST_F(BadInput, UnknownMethodModuleAndValues) {
+  EXPECT_THAT(failure({tasks(), "method=ewc"}, 2), AllOf(HasSubstr("ewc"), HasSubstr("ilora")));
+  EXPECT_THAT(failure({tasks(), "lora.targets=q_proj,attn"}, 2),
+              AllOf(HasSubstr("attn"), HasSubstr("v_proj")));
+  EXPECT_THAT(failure({tasks(), "train.batch_size=0"}, 2), HasSubstr("train.batch_size"));
+  EXPECT_THAT(failure({tasks(), "train.epochs=many"}, 2), HasSubstr("train.epochs"));
+  EXPECT_THAT(failure({tasks(), "eval.measures=accuracy"}, 2),
+              AllOf(HasSubstr("accuracy"), HasSubstr("choice")));
+  EXPECT_THAT(failure({tasks(), "eval.measures=choice,exact"}, 2), HasSubstr("eval.measures"));
+  EXPECT_THAT(failure({tasks(), "er.memory_size=0"}, 2), HasSubstr("er.memory_size"));
+}
+
+TEST_F(BadInput, NoTasks) {
+  EXPECT_THAT(failure({"data.folder=/no/such/folder", "data.tasks="}),
+              HasSubstr("/no/such/folder"));
+  fs::create_directories(folder_ / "empty");
+  EXPECT_THAT(failure({"data.folder=" + (folder_ / "empty").string(), "data.tasks="}),
+              HasSubstr("train.json"));
+  EXPECT_THAT(failure({tasks(), "data.tasks=absent"}), HasSubstr("absent"));
+}
+
+TEST_F(BadInput, TaskWithoutATestSplit) {
+  const std::string setting = tasks();
+  fs::remove(folder_ / "tasks/task/test.json");
+  EXPECT_THAT(failure({setting}), HasSubstr("task/test.json"));
+}
+
+TEST_F(BadInput, TaskWithoutTheEvaluatedSplit) {
+  const std::string setting = tasks();
+  fs::remove(folder_ / "tasks/task/eval.json");
+  EXPECT_THAT(failure({setting, "eval.split=eval"}), AllOf(HasSubstr("task"), HasSubstr("eval")));
+}
+
+TEST_F(BadInput, RowWithoutAnswer) {
+  write_file_atomic(task() / "train.json",
+                    R"([{"prompt":"a","answer":"b"},{"prompt":"c"},{"prompt":"d","answer":"e"}])");
+  EXPECT_THAT(failure({tasks()}),
+              AllOf(HasSubstr("row 1"), HasSubstr("answer"), HasSubstr("train.json")));
+  write_file_atomic(task() / "train.json", R"([{"prompt":"a","answer":7}])");
+  EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("row 0"), HasSubstr("answer")));
+  write_file_atomic(task() / "train.json", R"(["a"])");
+  EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("row 0"), HasSubstr("prompt")));
+}
+
+TEST_F(BadInput, SplitThatIsNoListOfRows) {
+  write_file_atomic(task() / "train.json", "[]");
+  EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("train.json"), HasSubstr("no rows")));
+  write_file_atomic(task() / "train.json", R"({"prompt":"a","answer":"b"})");
+  EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("train.json"), HasSubstr("list")));
+  write_file_atomic(task() / "train.json", R"([{"prompt":"a","answer":"b"})");
+  EXPECT_THAT(failure({tasks()}), HasSubstr("train.json"));
+}
+
+TEST_F(BadInput, AnswerOrPromptThatTokenizesToNothing) {
+  write_file_atomic(task() / "train.json",
+                    R"([{"prompt":"a","answer":"b"},{"prompt":"c","answer":""}])");
+  EXPECT_THAT(failure({tasks()}),
+              AllOf(HasSubstr("answer"), HasSubstr("row 1"), HasSubstr("no tokens")));
+  write_file_atomic(task() / "train.json", R"([{"prompt":"","answer":"b"}])");
+  EXPECT_THAT(failure({tasks()}),
+              AllOf(HasSubstr("prompt"), HasSubstr("row 0"), HasSubstr("no tokens")));
+}
+
+TEST_F(BadInput, EvaluatedRowWithoutAPrompt) {
+  write_file_atomic(task() / "test.json",
+                    R"([{"prompt":"x","answer":" A"},{"prompt":"","answer":" B"}])");
+  EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("row 1"), HasSubstr("no tokens")));
+  fs::remove_all(folder_ / "run");
+  EXPECT_THAT(failure({tasks(), "eval.measures=exact"}),
+              AllOf(HasSubstr("row 1"), HasSubstr("no tokens")));
+}
+
+TEST_F(BadInput, OneAnswerOnly) {
+  for (const char* split : {"train", "eval", "test"})
+    write_file_atomic(task() / fmt::format("{}.json", split), R"([{"prompt":"x","answer":" A"}])");
+  EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("task"), HasSubstr("one answer")));
+}
+
+// The prompt is cut from the left and the answer kept: such a run works.
+TEST_F(BadInput, PromptLongerThanTheContext) {
+  std::string prompt;
+  for (int i = 0; i < 400; ++i) prompt += "word ";
+  const Json rows = {{{"prompt", prompt + "fish"}, {"answer", " B"}},
+                     {{"prompt", prompt + "bird"}, {"answer", " A"}}};
+  for (const char* split : {"train", "eval", "test"})
+    write_file_atomic(task() / fmt::format("{}.json", split), rows.dump());
+  for (const char* measure : {"choice", "exact"}) {
+    const fs::path run = folder_ / measure;
+    const Outcome outcome = run_ilora(
+        folder_,
+        train_arguments(tiny_settings(
+            run, "er", {tasks(), "train.epochs=1", std::string("eval.measures=") + measure})));
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    ASSERT_EQ(count_steps(run), 1);
+    EXPECT_EQ(events(run)[0].at("tokens"), 2 * 128) << "rows as long as the model's context";
+  }
+  const Outcome spoken =
+      run_ilora(folder_, {"generate", prompt, "--model", data_folder("tiny-model").string()});
+  EXPECT_EQ(spoken.code, 1);
+  EXPECT_THAT(spoken.err, AllOf(HasSubstr("context"), HasSubstr("128")));
+}
+
+TEST_F(BadInput, AnswerLongerThanRowsMayBe) {
+  std::string answer;
+  for (int i = 0; i < 400; ++i) answer += " word";
+  write_file_atomic(task() / "train.json", Json({{{"prompt", "x"}, {"answer", answer}}}).dump());
+  EXPECT_THAT(failure({tasks()}),
+              AllOf(HasSubstr("answer"), HasSubstr("row 0"), HasSubstr("max_length")));
+}
+
+TEST_F(BadInput, RowThatDoesNotFitIntoAPass) {
+  write_file_atomic(task() / "train.json",
+                    R"([{"prompt":"1 2 3 4 5 6 7 8 9 10 11 12 13 14","answer":" A"}])");
+  EXPECT_THAT(failure({tasks(), "engine.max_tokens=16", "data.max_length=64"}),
+              HasSubstr("engine.max_tokens"));
+}
+
+TEST_F(BadInput, LossNotFinite) {
+  // A rate at which the first update overflows: the second step's loss is no number.
+  const std::string error =
+      failure({tasks(), "train.learning_rate=1e30", "train.warm_up=0", "train.epochs=3"});
+  EXPECT_THAT(error, AllOf(HasSubstr("not finite"), HasSubstr("step 2"), HasSubstr("task task"),
+                           HasSubstr("task:"), HasSubstr("learning_rate")));
+}
+
+TEST_F(BadInput, WeightsThatAreNotFinite) {
+  const fs::path model = folder_ / "model";
+  fs::copy(data_folder("tiny-model"), model);
+  std::string bytes = read_file(model / "model.safetensors");
+  for (size_t i = bytes.size() - 64; i < bytes.size(); ++i) bytes[i] = '\x7f';  // NaN in float16
+  write_file_atomic(model / "model.safetensors", bytes);
+  EXPECT_THAT(failure({tasks(), "model.path=" + model.string()}),
+              AllOf(HasSubstr("not finite"), HasSubstr("step 1")));
+}
+
+TEST_F(BadInput, Bf16WhereTheCpuHasNone) {
+  const std::string error =
+      failure({tasks(), "engine.mode=bf16"}, 1, {.environment = {{"ILORA_TARGET", "AVX2"}}});
+  EXPECT_THAT(error, AllOf(HasSubstr("bf16"), HasSubstr("f32")));
+}
+
+TEST_F(BadInput, AdapterOfAnotherModel) {
+  const fs::path other = fs::path(ILORA_SOURCE_DIR) / "tests/golden/tiny-llama/adapter-all";
+  const fs::path wider = folder_ / "wider";
+  // tests/golden/tiny-llama has the same shapes; an adapter with one tensor of another width has
+  // not.
+  fs::copy(other, wider);
+  std::string bytes = read_file(wider / "adapter_model.safetensors");
+  const size_t at = bytes.find("[4,32]");
+  ASSERT_NE(at, std::string::npos);
+  bytes.replace(at, 6, "[8,16]");
+  write_file_atomic(wider / "adapter_model.safetensors", bytes);
+  EXPECT_THAT(failure({tasks(), "lora.start=" + wider.string()}),
+              AllOf(HasSubstr("adapter_model.safetensors"), HasSubstr("another base model")));
+  EXPECT_THAT(failure({tasks(), "lora.start=/no/such/adapter"}), HasSubstr("/no/such/adapter"));
+}
+
+TEST_F(BadInput, OutputThatHoldsARun) {
+  const Settings settings = tiny_settings(folder_ / "run", "seq", {tasks(), "train.epochs=1"});
+  ASSERT_EQ(run_ilora(folder_, train_arguments(settings)).code, 0);
+  const auto before = adapter_bytes(folder_ / "run");
+  const Outcome again = run_ilora(folder_, train_arguments(settings));
+  EXPECT_EQ(again.code, 2) << again.all();
+  EXPECT_THAT(again.err, AllOf(HasSubstr((folder_ / "run").string()), HasSubstr("--resume")));
+  EXPECT_EQ(adapter_bytes(folder_ / "run"), before);
+}
+
+TEST_F(BadInput, FolderThatIsNoRun) {
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"train", "--resume", "/no/such/run"},
+           {"train", "--continue", "/no/such/run", "--task", "x"},
+           {"eval", "/no/such/run", "--data", data_folder("tiny-tasks").string()},
+           {"report", "/no/such/run"},
+           {"generate", "hello", "--run", "/no/such/run"}}) {
+    const Outcome outcome = run_ilora(folder_, words);
+    EXPECT_EQ(outcome.code, 1) << words[0] << ": " << outcome.all();
+    EXPECT_THAT(outcome.err, HasSubstr("/no/such/run"));
+  }
+}
+
+TEST_F(BadInput, ResumeThatWouldChangeTheResult) {
+  const Settings settings = tiny_settings(folder_ / "run", "seq", {tasks(), "train.epochs=1"});
+  ASSERT_EQ(run_ilora(folder_, train_arguments(settings)).code, 0);
+  const Outcome outcome = run_ilora(
+      folder_, {"train", "--resume", (folder_ / "run").string(), "--set", "train.learning_rate=1"});
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("train.learning_rate"));
+}
+
+TEST_F(BadInput, DamagedCheckpoint) {
+  const Settings settings = tiny_settings(folder_ / "run", "seq", {tasks(), "train.epochs=1"});
+  ASSERT_EQ(run_ilora(folder_, train_arguments(settings)).code, 0);
+  const fs::path state = RunFolder(folder_ / "run").state();
+  fs::resize_file(state, fs::file_size(state) - 100);
+  const Outcome outcome = run_ilora(folder_, {"train", "--resume", (folder_ / "run").string()});
+  EXPECT_EQ(outcome.code, 1) << outcome.all();
+  EXPECT_THAT(outcome.err, HasSubstr("state.safetensors"));
+}
+
+TEST_F(BadInput, CommandLine) {
+  EXPECT_EQ(run_ilora(folder_, {}).code, 2);
+  EXPECT_EQ(run_ilora(folder_, {"trian"}).code, 2);
+  EXPECT_EQ(run_ilora(folder_, {"train"}).code, 2);
+  EXPECT_EQ(run_ilora(folder_, {"train", "--help"}).code, 0);
+}
+
+}  // namespace
+}  // namespace ilora::testing

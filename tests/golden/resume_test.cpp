@@ -1,0 +1,243 @@
+// Runs that end early and go on: killed, interrupted, out of disk, taught one more task. A resumed
+// run's bits are those of the run that nothing disturbed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "tests/run_fixture.h"
+
+namespace ilora::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+// Waits until the run has taken `steps` optimiser steps, then sends the signal. False where it was
+// over before.
+bool signal_after(Child& child, const fs::path& run, int64_t steps, int signal) {
+  using Clock = std::chrono::steady_clock;
+  const auto deadline = Clock::now() + std::chrono::seconds(60);
+  while (Clock::now() < deadline && child.running()) {
+    if (fs::exists(RunFolder(run).metrics()) && count_steps(run) >= steps) {
+      child.send(signal);
+      return true;
+    }
+    std::this_thread::sleep_for(std::chrono::microseconds(500));
+  }
+  return false;
+}
+
+// What must not depend on where a run was cut: adapters, scores, and every logged event.
+void expect_same_run(const fs::path& resumed, const fs::path& whole) {
+  const auto a = adapter_bytes(resumed), b = adapter_bytes(whole);
+  ASSERT_EQ(a.size(), b.size());
+  for (const auto& [path, bytes] : b) EXPECT_TRUE(a.at(path) == bytes) << path << " differs";
+  for (const char* key : {"status", "tasks", "measures", "scores", "scores_by", "metrics"})
+    EXPECT_EQ(results_of(resumed).at(key), results_of(whole).at(key)) << key;
+  EXPECT_EQ(results_of(resumed).at("timing").at("train_tokens"),
+            results_of(whole).at("timing").at("train_tokens"));
+  EXPECT_EQ(events(resumed, ""), events(whole, ""));
+}
+
+struct Case {
+  const char* name;
+  const char* method;
+  Settings settings;
+
+  friend std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
+};
+
+class Killed : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Killed, AtARandomMomentAndResumedHasTheUninterruptedBits) {
+  const TemporaryFolder folder;
+  Settings more = GetParam().settings;
+  more.insert(more.end(), {"checkpoint.every=3", "train.epochs=3"});
+  const fs::path whole = folder / "whole", cut = folder / "cut";
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(whole, GetParam().method, more))).code,
+            0);
+
+  const Settings settings = tiny_settings(cut, GetParam().method, more);
+  std::random_device seed;
+  std::mt19937 random(seed());
+  std::string moments;
+  const auto kill_at_random = [&](const std::vector<std::string>& arguments) {
+    const int64_t done = fs::exists(RunFolder(cut).metrics()) ? count_steps(cut) : 0;
+    const int64_t step =
+        std::uniform_int_distribution<int64_t>(done, std::max<int64_t>(done, 35))(random);
+    moments += fmt::format(" {}", step);
+    Child child(folder, arguments);
+    signal_after(child, cut, step, SIGKILL);
+    child.wait();
+  };
+  kill_at_random(train_arguments(settings));
+  // Killed once more on the way, then left alone; with other threads, which may not matter either.
+  kill_at_random({"train", "--resume", cut.string(), "--set", "engine.threads=2"});
+  const Outcome outcome =
+      run_ilora(folder, {"train", "--resume", cut.string(), "--set", "engine.threads=1"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err << "killed after steps" << moments;
+  SCOPED_TRACE("killed after steps" + moments);
+  expect_same_run(cut, whole);
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, Killed,
+                         ::testing::Values(Case{"seq", "seq", {}},
+                                           Case{"er", "er", {"er.memory_size=10"}},
+                                           Case{"ilora", "ilora", {"ilora.memory_size=10"}},
+                                           Case{"ilora_dropout", "ilora", {"lora.dropout=0.2"}}),
+                         [](const auto& kind) { return std::string(kind.param.name); });
+
+TEST(Interrupted, EndsTheStepWritesACheckpointAndSaysHowToGoOn) {
+  const TemporaryFolder folder;
+  const Settings more = {"train.epochs=20", "data.tasks=alpha,beta"};
+  const fs::path whole = folder / "whole", cut = folder / "cut";
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(whole, "ilora", more))).code, 0);
+
+  Child child(folder, train_arguments(tiny_settings(cut, "ilora", more)));
+  ASSERT_TRUE(signal_after(child, cut, 30, SIGINT)) << "the run was over too soon";
+  const Outcome stopped = child.wait();
+  EXPECT_EQ(stopped.code, 130) << stopped.all();
+  EXPECT_THAT(stopped.err, HasSubstr("ilora train --resume " + cut.string()));
+  EXPECT_EQ(results_of(cut).at("status"), "interrupted");
+  EXPECT_TRUE(fs::exists(RunFolder(cut).state()));
+  EXPECT_LT(count_steps(cut), 160);
+
+  const Outcome outcome = run_ilora(folder, {"train", "--resume", cut.string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_same_run(cut, whole);
+}
+
+TEST(Interrupted, BeforeTheFirstStepStartsAnew) {
+  const TemporaryFolder folder;
+  const Settings more = {"train.epochs=2"};
+  const fs::path whole = folder / "whole", cut = folder / "cut";
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(whole, "seq", more))).code, 0);
+  {
+    Child child(folder, train_arguments(tiny_settings(cut, "seq", more)));
+    while (child.running() && !fs::exists(RunFolder(cut).config()))
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    child.send(SIGINT);
+    const Outcome stopped = child.wait();
+    EXPECT_EQ(stopped.code, 130) << stopped.all();
+    EXPECT_THAT(stopped.err, HasSubstr("--resume"));
+  }
+  const Outcome outcome = run_ilora(folder, {"train", "--resume", cut.string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_same_run(cut, whole);
+}
+
+TEST(FullDisk, LeavesTheLastCheckpointValid) {
+  const TemporaryFolder folder;
+  const Settings more = {"train.epochs=20", "data.tasks=alpha", "checkpoint.every=1000"};
+  const fs::path whole = folder / "whole", cut = folder / "cut";
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(whole, "ilora", more))).code, 0);
+  {
+    Child child(folder, train_arguments(tiny_settings(cut, "ilora", more)));
+    ASSERT_TRUE(signal_after(child, cut, 5, SIGINT)) << "the run was over too soon";
+    ASSERT_EQ(child.wait().code, 130);
+  }
+  // The log may grow a little, the checkpoint (five flat vectors of 14 KiB) does not fit any more.
+  const fs::path state = RunFolder(cut).state();
+  const std::string before = read_file(state);
+  const auto limit = static_cast<int64_t>(fs::file_size(RunFolder(cut).metrics())) + 8192;
+  ASSERT_LT(limit, static_cast<int64_t>(before.size()));
+  const Outcome full =
+      run_ilora(folder, {"train", "--resume", cut.string(), "--set", "checkpoint.every=1"},
+                {.environment = {}, .file_limit = limit});
+  EXPECT_EQ(full.code, 1) << full.all();
+  EXPECT_THAT(full.err, HasSubstr(state.string()));
+  EXPECT_THAT(full.err, HasSubstr("space"));
+  EXPECT_TRUE(read_file(state) == before) << "the last checkpoint was touched";
+  for (const auto& entry : fs::directory_iterator(state.parent_path()))
+    EXPECT_EQ(entry.path(), state);
+
+  const Outcome outcome =
+      run_ilora(folder, {"train", "--resume", cut.string(), "--set", "checkpoint.every=1000"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  expect_same_run(cut, whole);
+}
+
+TEST(Resume, OfAFinishedRunChangesNothing) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  ASSERT_EQ(
+      run_ilora(folder, train_arguments(tiny_settings(run, "ilora", {"train.epochs=1"}))).code, 0);
+  const auto adapters = adapter_bytes(run);
+  const auto log = read_file(RunFolder(run).metrics());
+  const Json scores = results_of(run).at("scores");
+  ASSERT_EQ(run_ilora(folder, {"train", "--resume", run.string()}).code, 0);
+  EXPECT_EQ(adapter_bytes(run), adapters);
+  EXPECT_EQ(read_file(RunFolder(run).metrics()), log);
+  EXPECT_EQ(results_of(run).at("scores"), scores);
+}
+
+class Continued : public ::testing::TestWithParam<const char*> {};
+
+// Two tasks, then a third taught to the finished run.
+TEST_P(Continued, LearnsOneMoreTaskAndKeepsWhatItKnew) {
+  const std::string method = GetParam();
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"train.epochs=3", "data.tasks=alpha,beta"};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, method, more))).code, 0);
+  const Json before = results_of(run);
+  const auto adapters = adapter_bytes(run);
+
+  const Outcome outcome = run_ilora(folder, {"train", "--continue", run.string(), "--task",
+                                             data_folder("tiny-tasks/gamma").string(), "--json"});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json after = results_of(run);
+  EXPECT_EQ(Json::parse(outcome.out), after);
+  EXPECT_EQ(after.at("tasks"), Json({"alpha", "beta", "gamma"}));
+  ASSERT_EQ(after.at("scores").size(), 4U);
+  for (const auto& [learner, by] : before.at("scores_by").items()) {
+    const Json& scores = after.at("scores_by").at(learner).at("choice");
+    for (size_t k = 0; k < 3; ++k) {
+      for (size_t j = 0; j < 2; ++j) EXPECT_EQ(scores[k][j], by.at("choice")[k][j]) << learner;
+    }
+    EXPECT_TRUE(scores[0][2].is_number()) << "the base model on the new task";
+    EXPECT_TRUE(scores[1][2].is_null()) << "after the first task nobody knew of the third";
+    EXPECT_TRUE(scores[2][2].is_number()) << "the learner on the new task, untaught";
+    for (size_t j = 0; j < 3; ++j) EXPECT_TRUE(scores[3][j].is_number());
+  }
+  EXPECT_TRUE(after.at("metrics").at("backward_transfer").is_number());
+  EXPECT_TRUE(after.at("metrics").at("forward_transfer").is_number());
+  for (const auto& [path, bytes] : adapters)
+    EXPECT_TRUE(adapter_bytes(run).at(path) == bytes) << path;
+  EXPECT_EQ(count_steps(run), 36);
+
+  // All three tasks from the start give the same adapters: the run really went on where it stood.
+  const fs::path whole = folder / "whole";
+  ASSERT_EQ(
+      run_ilora(folder, train_arguments(tiny_settings(whole, method, {"train.epochs=3"}))).code, 0);
+  EXPECT_EQ(adapter_bytes(run), adapter_bytes(whole));
+  EXPECT_EQ(after.at("scores")[3], results_of(whole).at("scores")[3]);
+  EXPECT_EQ(after.at("scores")[0], results_of(whole).at("scores")[0]);
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, Continued, ::testing::Values("er", "ilora"),
+                         [](const auto& kind) { return std::string(kind.param); });
+
+TEST(Continued, NeedsAFinishedRunAndATask) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"train.epochs=20", "data.tasks=alpha"};
+  Child child(folder, train_arguments(tiny_settings(run, "er", more)));
+  ASSERT_TRUE(signal_after(child, run, 3, SIGINT)) << "the run was over too soon";
+  ASSERT_EQ(child.wait().code, 130);
+  const Outcome unfinished = run_ilora(folder, {"train", "--continue", run.string(), "--task",
+                                                data_folder("tiny-tasks/beta").string()});
+  EXPECT_EQ(unfinished.code, 2);
+  EXPECT_THAT(unfinished.err, HasSubstr("--resume " + run.string()));
+
+  ASSERT_EQ(run_ilora(folder, {"train", "--resume", run.string()}).code, 0);
+  const Outcome nothing = run_ilora(folder, {"train", "--continue", run.string()});
+  EXPECT_EQ(nothing.code, 2);
+  EXPECT_THAT(nothing.err, HasSubstr("--task"));
+}
+
+}  // namespace
+}  // namespace ilora::testing
