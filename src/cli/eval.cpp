@@ -16,7 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvalArguments {
-  std::string run, data, measure = "auto", split = "test";
+  std::string run, data, measure, split = "test";
   std::vector<std::string> learners, settings;
   int64_t task = 0, rows = 0;
   bool json = false, answers = false;
@@ -29,6 +29,17 @@ std::vector<fs::path> task_folders(const std::string& data) {
   Recipe recipe;
   recipe.data_folder = data;
   return recipe.task_folders();
+}
+
+// The measure asked for; without one, that of the run for its own tasks, and auto for others.
+std::string measure_for(const EvalArguments& a, const RunFolder& folder, const std::string& task) {
+  if (!a.measure.empty()) return a.measure;
+  if (!fs::exists(folder.results())) return "auto";
+  const Json results = read_json(folder.results());
+  for (size_t j = 0; j < results.at("tasks").size(); ++j) {
+    if (results["tasks"][j] == task) return results.at("measures").at(j);
+  }
+  return "auto";
 }
 
 Json evaluate_all(const EvalArguments& a) {
@@ -56,8 +67,8 @@ Json evaluate_all(const EvalArguments& a) {
         base ? Adapter() : load_peft(folder.adapter(number, learner), bench.files.config());
     const Uses uses = base ? Uses{} : Uses{{&adapter, 1.0, {}}};
     for (const TaskText& text : tasks) {
-      const TaskEval task =
-          make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest, a.measure);
+      const TaskEval task = make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest,
+                                           measure_for(a, folder, text.name));
       const TaskScore score = evaluator.evaluate(task, uses);
       Json entry = {{"measure", measure_name(task.measure)},
                     {"score", score.score},
@@ -103,7 +114,8 @@ void add_eval(CLI::App& app) {
                       "fast, slow, ..., or base for no adapter (repeatable; default: all saved)");
   command->add_option("--after", a->task,
                       "adapters as they were after this task, from 1 (default: the last)");
-  command->add_option("--measure", a->measure, "auto, choice, choice-generated, exact, number");
+  command->add_option("--measure", a->measure,
+                      "auto, choice, choice-generated, exact, number (default: the run's)");
   command->add_option("--split", a->split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
   command->add_option("--rows", a->rows, "most rows of each task; 0: all");
   command->add_option("--set", a->settings,

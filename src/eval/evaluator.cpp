@@ -31,6 +31,10 @@ bool matches(const TaskEval& task, const std::string& text, const std::string& e
   return false;
 }
 
+std::string no_prompt(size_t row) {
+  return fmt::format("[eval] the prompt of evaluated row {} has no tokens", row);
+}
+
 }  // namespace
 
 TaskScore Evaluator::evaluate(const TaskEval& task, const Uses& uses) {
@@ -71,7 +75,7 @@ std::vector<std::vector<double>> Evaluator::option_likelihoods(
   for (const Example& row : rows) {
     std::vector<int32_t>& ids = prompts.emplace_back(encoder_.prompt(row.prompt));
     encoder_.cut(ids, static_cast<int64_t>(longest_option));
-    if (ids.empty()) throw Error(ErrorKind::kData, "[eval] a prompt has no tokens");
+    if (ids.empty()) throw Error(ErrorKind::kData, no_prompt(prompts.size() - 1));
   }
 
   std::vector<std::vector<double>> likelihoods(rows.size());
@@ -98,7 +102,7 @@ void Evaluator::score_batch(std::span<const std::vector<int32_t>> prompts,
   for (const auto& prompt : prompts) {
     for (const auto& option : options) capacity = std::max(capacity, prompt.size() + option.size());
   }
-  KeyValueCache cache(engine_.config(), engine_.gemm_type(), static_cast<int64_t>(prompts.size()),
+  KeyValueCache cache(engine_.config(), engine_.kernels().state, static_cast<int64_t>(prompts.size()),
                       static_cast<int64_t>(capacity));
   // All of the prompts but their last tokens: those predict the options' first.
   std::vector<Feed> feeds;
@@ -136,6 +140,7 @@ void Evaluator::generate_answers(const TaskEval& task, const Uses& uses,
   std::vector<std::vector<int32_t>> prompts;
   for (const Example& row : task.rows) {
     std::vector<int32_t>& ids = prompts.emplace_back(encoder_.prompt(row.prompt));
+    if (ids.empty()) throw Error(ErrorKind::kData, no_prompt(prompts.size() - 1));
     encoder_.cut(ids, options_.max_new_tokens);
   }
   const auto answers = generate(engine_, uses, prompts, options);

@@ -98,11 +98,13 @@ void Trainer::learn_task() {
   while (at.task_step < at.task_steps) {
     step(batch(at.task_step));
     const bool due = recipe_.checkpoint_every > 0 && at.step % recipe_.checkpoint_every == 0;
-    if (due) save();
-    stop_if_interrupted();
+    const bool stop_now = interrupted();
+    if (due || stop_now) save();
+    if (stop_now) stop(fmt::format("after step {}; a checkpoint is written", at.step));
   }
   if (at.task_steps > 0) progress.finish();
   progress_ = nullptr;
+  save();  // where an evaluation that is interrupted goes on from: end_task runs once
 
   method_.end_task(run_);
   evaluate(at.task + 1);
@@ -119,8 +121,7 @@ void Trainer::learn_task() {
 void Trainer::step(const std::vector<const Row*>& rows) {
   const double began = now();
   Position& at = run_.position;
-  at.epoch = at.task_step * recipe_.batch_size /
-             static_cast<int64_t>(stream_[static_cast<size_t>(at.task)].rows.size());
+  at.epoch = at.task_step / (at.task_steps / stream_[static_cast<size_t>(at.task)].epochs);
   const double rate = scheduled_rate(recipe_, at.task_step, at.task_steps);
   const Tensor gradient = run_.gradient();
 
@@ -169,11 +170,15 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
   if (std::isfinite(report.total()) && std::isfinite(norm)) return;
   std::string rows;
   for (size_t s = 0; s < pass.segments.size(); ++s) {
-    const auto& losses = report.segments[s].negative_log_likelihood;
-    for (size_t i = 0; i < losses.size(); ++i) {
+    if (!pass.segments[s].has_gradient()) continue;
+    const PassReport::SegmentRows& losses = report.segments[s];
+    for (size_t i = 0; i < pass.segments[s].rows.size(); ++i) {
+      double loss = 0;
+      if (!losses.negative_log_likelihood.empty()) loss += losses.negative_log_likelihood[i];
+      if (!losses.consistency.empty()) loss += losses.consistency[i];
       // Where every loss is finite it is the gradient that is not: any row of the step may be the
       // cause.
-      if (std::isfinite(losses[i]) && !std::isfinite(report.total())) continue;
+      if (std::isfinite(loss) && !std::isfinite(report.total())) continue;
       const Row& row = *pass.segments[s].rows[i];
       rows += fmt::format("{}{}:{}", rows.empty() ? "" : ", ",
                           scores_.tasks()[static_cast<size_t>(row.task)], row.id & 0xffffffffu);
@@ -251,8 +256,9 @@ void Trainer::evaluate(int64_t row) {
     for (const Learner& learner : run_.learners()) {
       const Uses uses = {{learner.adapter.get(), 1.0, {}}};
       for (int64_t column = 0; column < columns; ++column) {
-        if (whole || column == row - 1)
-          evaluate_entry(learner.name, uses, row, static_cast<size_t>(column));
+        if (!whole && column != row - 1) continue;
+        evaluate_entry(learner.name, uses, row, static_cast<size_t>(column));
+        if (interrupted()) stop(fmt::format("in the evaluation after task {}", row));
       }
     }
   }
@@ -279,17 +285,12 @@ void Trainer::evaluate_entry(const std::string& learner, const Uses& uses, int64
              {"learner", learner},
              {"measure", measure_name(evals_[column].measure)},
              {"score", score}});
-  stop_if_interrupted();
 }
 
-void Trainer::stop_if_interrupted() {
-  if (!interrupted()) return;
-  save();
+void Trainer::stop(const std::string& where) const {
   write_results("interrupted");
-  throw Error(
-      ErrorKind::kInterrupted,
-      fmt::format("[train] stopped after step {}; a checkpoint is written", run_.position.step),
-      fmt::format("Go on with: ilora train --resume {}", folder_.path().string()));
+  throw Error(ErrorKind::kInterrupted, fmt::format("[train] stopped {}", where),
+              fmt::format("Go on with: ilora train --resume {}", folder_.path().string()));
 }
 
 void Trainer::visit(StateVisitor& visitor) {

@@ -49,7 +49,7 @@ class Trainer {
 
   void evaluate(int64_t row);
   void evaluate_entry(const std::string& learner, const Uses& uses, int64_t row, size_t column);
-  void stop_if_interrupted();
+  [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
   void save();
   void save_adapters() const;
   void visit(StateVisitor& visitor);
