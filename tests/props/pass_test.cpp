@@ -1,0 +1,189 @@
+// What a pass computes does not depend on how it is cut or on how many threads work, and it takes
+// no memory of its own once it has run.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <cstdlib>
+#include <new>
+
+#include "base/parallel.h"
+#include "base/random.h"
+#include "tests/run_fixture.h"
+
+namespace {
+std::atomic<int64_t> allocations{0};
+}
+
+// Not inlined: the compiler would see free() meet new.
+#define ILORA_APART __attribute__((noinline))
+
+// Every allocation of C++ code in this executable. (oneDNN and OpenMP use malloc.)
+ILORA_APART void* operator new(size_t bytes) {
+  ++allocations;
+  if (void* p = std::malloc(bytes != 0 ? bytes : 1)) return p;
+  throw std::bad_alloc();
+}
+ILORA_APART void* operator new(size_t bytes, std::align_val_t alignment) {
+  ++allocations;
+  const auto a = static_cast<size_t>(alignment);
+  if (void* p = std::aligned_alloc(a, (bytes + a - 1) / a * a)) return p;
+  throw std::bad_alloc();
+}
+ILORA_APART void operator delete(void* p) noexcept {
+  std::free(p);
+}
+ILORA_APART void operator delete(void* p, size_t) noexcept {
+  std::free(p);
+}
+ILORA_APART void operator delete(void* p, std::align_val_t) noexcept {
+  std::free(p);
+}
+ILORA_APART void operator delete(void* p, size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
+
+namespace ilora::testing {
+namespace {
+
+// I-LoRA's pass on the tiny model: current rows and replayed rows under the fast learner, replayed
+// rows under the slow one, with adapters that are not zero.
+struct ThreeSegments {
+  explicit ThreeSegments(const Settings& more, const Kernels* kernels = nullptr)
+      : tiny(tiny_settings("unused", "ilora", more)),
+        own(tiny.model(), *tiny.bench->weights, kernels != nullptr ? *kernels : tiny.bench->kernels,
+            tiny.engine().options()),
+        fast(tiny.model(), tiny.recipe().lora),
+        slow(tiny.model(), tiny.recipe().lora),
+        gradient(DType::kF32, {fast.layout().size()}),
+        current(tiny.rows(0)),
+        replayed(tiny.rows(1)) {
+    uint64_t stream = 1;
+    for (Adapter* adapter : {&fast, &slow}) {
+      const Random random(5, Stream::kAdapterInit, stream++);
+      for (int64_t i = 0; i < adapter->layout().size(); ++i)
+        adapter->values().ptr<float>()[i] =
+            static_cast<float>(0.4 * random.uniform(static_cast<uint64_t>(i)) - 0.2);
+    }
+    const Uses trained = {{&fast, 1.0, gradient.view()}};
+    pass.segments.push_back({pointers(current), trained, 1.0, {}});
+    pass.segments.push_back({pointers(replayed), trained, 1.0, {}});
+    Consistency& consistency = pass.segments.back().consistency;
+    consistency.weight = 0.7;
+    consistency.teacher = 2;
+    consistency.layers = {1, 2};
+    pass.segments.push_back({pointers(replayed), {{&slow, 1.0, {}}}, 0.0, {}});
+  }
+
+  PassReport run() {
+    std::fill_n(gradient.ptr<float>(), fast.layout().size(), 0.0f);
+    own.run(pass, count_denominators(pass, own.options().loss), 3, report);
+    return report;
+  }
+
+  TinyRun tiny;
+  Engine own;
+  Adapter fast, slow;
+  Buffer gradient;
+  std::vector<Row> current, replayed;
+  Pass pass;
+  PassReport report;
+};
+
+TEST(Pass, OneMicroPassOrFourGiveTheSameGradient) {
+  for (const char* dropout : {"lora.dropout=0", "lora.dropout=0.3"}) {
+    ThreeSegments whole({"engine.max_tokens=4096", dropout}),
+        cut({"engine.max_tokens=180", dropout});
+    EXPECT_EQ(cut_pass(whole.pass, 4096).size(), 1U);
+    EXPECT_GE(cut_pass(cut.pass, 180).size(), 4U);
+    const PassReport a = whole.run(), b = cut.run();
+    EXPECT_LE(relative_difference(cut.gradient.view(), whole.gradient.view()), 1e-6);
+    EXPECT_NEAR(a.cross_entropy, b.cross_entropy, 1e-6 * a.cross_entropy);
+    EXPECT_NEAR(a.consistency, b.consistency, 1e-6 * a.consistency);
+    EXPECT_GT(a.consistency, 0.0);
+    for (size_t s = 0; s < a.segments.size(); ++s) {
+      ASSERT_EQ(a.segments[s].negative_log_likelihood.size(),
+                b.segments[s].negative_log_likelihood.size());
+      for (size_t i = 0; i < a.segments[s].negative_log_likelihood.size(); ++i)
+        EXPECT_NEAR(a.segments[s].negative_log_likelihood[i],
+                    b.segments[s].negative_log_likelihood[i], 1e-4);
+    }
+  }
+}
+
+TEST(Pass, OneOrTwoThreadsGiveTheSameBits) {
+  for (const char* dropout : {"lora.dropout=0", "lora.dropout=0.3"}) {
+    ThreeSegments one({"engine.threads=1", dropout});
+    const PassReport a = one.run();
+    ThreeSegments two({"engine.threads=2", dropout});
+    ASSERT_EQ(max_threads(), 2);
+    const PassReport b = two.run();
+    EXPECT_EQ(values_of(one.gradient.view()), values_of(two.gradient.view()));
+    EXPECT_EQ(a.cross_entropy, b.cross_entropy);
+    EXPECT_EQ(a.consistency, b.consistency);
+  }
+  set_threads(1);
+}
+
+TEST(Pass, GradientsOfTheLinkedRowsDoNotDependOnTheOrderOfTheTasks) {
+  // The mean over current and replayed rows is one mean: exchanging which rows are current changes
+  // nothing but rounding, once the consistency term is off.
+  ThreeSegments a({}), b({});
+  for (ThreeSegments* t : {&a, &b}) {
+    t->pass.segments.pop_back();
+    t->pass.segments[1].consistency = {};
+  }
+  std::swap(b.pass.segments[0].rows, b.pass.segments[1].rows);
+  a.run();
+  b.run();
+  EXPECT_LE(relative_difference(b.gradient.view(), a.gradient.view()), 1e-6);
+}
+
+// The report and the list of cuts are the caller's; a pass itself takes memory the first time only.
+TEST(Pass, AllocatesNothingAfterTheFirst) {
+  Kernels kernels = cpu_kernels();
+  kernels.gemm =
+      reference_kernels(DType::kF32).gemm;  // oneDNN's own allocations are not ours to count
+  for (const char* dropout : {"lora.dropout=0", "lora.dropout=0.3"}) {
+    for (const char* tokens : {"engine.max_tokens=4096", "engine.max_tokens=180"}) {
+      ThreeSegments three({dropout, tokens}, &kernels);
+      three.run();
+      const Denominators denominators = count_denominators(three.pass, three.own.options().loss);
+
+      int64_t before = allocations;
+      three.own.run(three.pass, denominators, 4, three.report);
+      const int64_t whole_run = allocations - before;
+      before = allocations;
+      const auto cuts = cut_pass(three.pass, three.own.options().max_tokens);
+      const int64_t cutting = allocations - before;
+      before = allocations;
+      PassReport report;
+      for (const Segment& segment : three.pass.segments) {
+        PassReport::SegmentRows& rows = report.segments.emplace_back();
+        if (segment.cross_entropy != 0)
+          rows.negative_log_likelihood.assign(segment.rows.size(), 0.0);
+        if (segment.consistency.weight != 0) rows.consistency.assign(segment.rows.size(), 0.0);
+      }
+      const int64_t reporting = allocations - before;
+      EXPECT_GT(cutting, 0);  // the counter counts
+      EXPECT_LE(whole_run, cutting + reporting)
+          << dropout << " " << tokens << ": " << cuts.size() << " micro-passes";
+    }
+  }
+}
+
+TEST(Pass, DropoutIsAFunctionOfStepAndRowAndItsMeanIsNone) {
+  ThreeSegments dropped({"lora.dropout=0.3"}), plain({});
+  const PassReport a = dropped.run();
+  const auto first = values_of(dropped.gradient.view());
+  EXPECT_EQ(dropped.run().total(), a.total());
+  EXPECT_EQ(values_of(dropped.gradient.view()), first);
+  EXPECT_NE(a.total(), plain.run().total());
+  // Another step has another mask.
+  std::fill_n(dropped.gradient.ptr<float>(), dropped.fast.layout().size(), 0.0f);
+  dropped.own.run(dropped.pass, count_denominators(dropped.pass, {}), 4, dropped.report);
+  EXPECT_NE(dropped.report.total(), a.total());
+}
+
+}  // namespace
+}  // namespace ilora::testing

@@ -1,0 +1,164 @@
+// I-LoRA's slow learner against its definition (Ren et al. 2024): the recurrence over the fast
+// learner's trajectory, computed in double beside a run of the method's own hooks.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "tests/run_fixture.h"
+#include "train/optimizer.h"
+
+namespace ilora::testing {
+namespace {
+
+// The trainer's step, with the learners' values in the open: plan, gradient, clip, AdamW,
+// after_update.
+class Loop {
+ public:
+  explicit Loop(const Settings& more)
+      : tiny(tiny_settings("unused", "ilora", more)),
+        method(tiny.configuration.method()),
+        run(tiny.engine(), first(), 1),
+        optimizer(tiny.bench->kernels, tiny.recipe(), run.fast().layout().size()) {
+    for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
+    run.position.tasks = static_cast<int64_t>(rows.size());
+  }
+
+  void begin_task(int64_t task, int64_t steps) {
+    run.position.task = task;
+    run.position.task_step = 0;
+    run.position.task_steps = steps;
+    optimizer.reset();
+    method.begin_task(run);
+  }
+  PassReport step() {
+    const std::vector<Row>& all = rows[static_cast<size_t>(run.position.task)];
+    const auto current =
+        pointers(all, static_cast<size_t>(run.position.task_step) * 4 % all.size(), 4);
+    run.position.epoch = run.position.task_step / 4;
+    run.kernels().fill(run.gradient(), 0.0);
+    const Pass pass = method.plan(run, current);
+    const PassReport report = run.run(pass, run.dropout_key());
+    optimizer.clip(run.gradient());
+    optimizer.step(run.fast().values(), run.gradient(), 0.02);
+    ++run.position.step;
+    ++run.position.task_step;
+    method.after_update(run, current);
+    return report;
+  }
+  std::vector<float> fast() { return values_of(run.fast().values()); }
+  std::vector<float> slow() { return values_of(run.find("slow")->values()); }
+
+  TinyRun tiny;
+  Method& method;
+  Run run;
+  Optimizer optimizer;
+  std::vector<std::vector<Row>> rows;
+
+ private:
+  Adapter first() {
+    Adapter adapter(tiny.model(), tiny.recipe().lora);
+    adapter.initialise(1, 0);
+    return adapter;
+  }
+};
+
+// 25 steps in each of two tasks; the recurrence takes lambda from `lambda(k, steps of the task)`.
+void follow(const Settings& more, const std::function<double(int64_t, int64_t)>& lambda) {
+  Loop loop(more);
+  std::vector<double> expected;
+  for (const int64_t task : {0, 1}) {
+    loop.begin_task(task, 25);
+    if (expected.empty()) {
+      const auto start = loop.fast();
+      ASSERT_EQ(loop.slow(), start) << "the slow learner starts as the fast one";
+      expected.assign(start.begin(), start.end());
+    }
+    for (int i = 0; i < 25; ++i) {
+      loop.step();
+      const double share = lambda(loop.run.position.step, 25);
+      ASSERT_DOUBLE_EQ(loop.run.reported().at("lambda"), share);
+      const auto fast = loop.fast();
+      for (size_t j = 0; j < fast.size(); ++j)
+        expected[j] = share * expected[j] + (1.0 - share) * static_cast<double>(fast[j]);
+    }
+  }
+  const auto slow = loop.slow();
+  const auto fast = loop.fast();
+  double worst = 0, apart = 0;
+  for (size_t j = 0; j < slow.size(); ++j) {
+    worst = std::max(worst, std::abs(static_cast<double>(slow[j]) - expected[j]));
+    apart = std::max(apart, std::abs(static_cast<double>(slow[j]) - static_cast<double>(fast[j])));
+  }
+  EXPECT_LE(worst, 1e-6) << "after " << loop.run.position.step << " steps";
+  EXPECT_GT(apart, 1e-3) << "the learners never parted: nothing was tested";
+  ::testing::Test::RecordProperty("largest_difference", fmt::format("{}", worst));
+}
+
+TEST(SlowLearner, FollowsTheRecurrenceWithAGivenLambda) {
+  follow({"ilora.lambda=0.9"},
+         [](int64_t k, int64_t) { return std::min(1.0 - 1.0 / static_cast<double>(k + 1), 0.9); });
+}
+
+TEST(SlowLearner, FollowsTheRecurrenceWithAHalfLife) {
+  follow({"ilora.half_life=1"}, [](int64_t k, int64_t steps) {
+    return std::min(1.0 - 1.0 / static_cast<double>(k + 1),
+                    std::exp2(-1.0 / static_cast<double>(steps)));
+  });
+}
+
+TEST(SlowLearner, FollowsTheRecurrenceWithoutWarmUp) {
+  follow({"ilora.half_life=0.5", "ilora.warm_up=false"}, [](int64_t, int64_t steps) {
+    return std::exp2(-1.0 / (0.5 * static_cast<double>(steps)));
+  });
+}
+
+TEST(SlowLearner, LambdaOneNeverMovesAndLambdaZeroIsTheFastLearner) {
+  for (const bool still : {true, false}) {
+    Loop loop({"ilora.warm_up=false", still ? "ilora.lambda=1" : "ilora.lambda=0"});
+    loop.begin_task(0, 8);
+    const auto start = loop.slow();
+    for (int i = 0; i < 8; ++i) {
+      loop.step();
+      ASSERT_EQ(loop.slow(), still ? start : loop.fast());
+    }
+    EXPECT_NE(loop.fast(), start) << "the fast learner did not move: nothing was tested";
+  }
+}
+
+// With warm-up the first lambda is 1/2, so equal learners need lambda 0: then fast and slow stay
+// one, and replayed rows have no distance at all, in the second task either.
+TEST(SlowLearner, ConsistencyIsZeroWhileBothLearnersAreEqual) {
+  Loop loop(
+      {"ilora.warm_up=false", "ilora.lambda=0", "ilora.layers=0,1,-1", "ilora.positions=all"});
+  for (const int64_t task : {0, 1}) {
+    loop.begin_task(task, 6);
+    for (int i = 0; i < 6; ++i) {
+      const PassReport report = loop.step();
+      EXPECT_EQ(report.consistency, 0.0);
+      EXPECT_EQ(report.segments.size(), task == 0 ? 1U : 3U);
+      for (const auto& segment : report.segments) {
+        for (const double row : segment.consistency) EXPECT_EQ(row, 0.0);
+      }
+    }
+  }
+  // And not by accident: one step of the fast learner alone separates them.
+  Loop apart({"ilora.warm_up=false", "ilora.lambda=1"});
+  apart.begin_task(0, 6);
+  apart.step();
+  apart.begin_task(1, 6);
+  EXPECT_GT(apart.step().consistency, 0.0);
+}
+
+TEST(SlowLearner, SurvivesTasks) {
+  Loop loop({});
+  loop.begin_task(0, 4);
+  for (int i = 0; i < 4; ++i) loop.step();
+  const auto slow = loop.slow();
+  loop.begin_task(1, 4);
+  EXPECT_EQ(loop.slow(), slow) << "a new task does not begin a new slow learner";
+  EXPECT_EQ(loop.run.learners().size(), 2U);
+}
+
+}  // namespace
+}  // namespace ilora::testing
