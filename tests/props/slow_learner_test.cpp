@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 
 #include "tests/run_fixture.h"
 #include "train/optimizer.h"
@@ -148,6 +149,26 @@ TEST(SlowLearner, ConsistencyIsZeroWhileBothLearnersAreEqual) {
   apart.step();
   apart.begin_task(1, 6);
   EXPECT_GT(apart.step().consistency, 0.0);
+}
+
+TEST(SlowLearner, ConsistencyIsZeroWhileBothLearnersAreEqualOnARealModel) {
+  const char* model = std::getenv("ILORA_MODEL");
+  if (model == nullptr || *model == '\0') GTEST_SKIP() << "set ILORA_MODEL to a model";
+  for (const char* mode : {"f32", "bf16"}) {
+    if (std::string(mode) == "bf16" && !cpu_features().bf16_possible) continue;
+    Loop loop({std::string("model.path=") + model, std::string("engine.mode=") + mode,
+               "ilora.warm_up=false", "ilora.lambda=0", "ilora.layers=3,-1",
+               "lora.targets=q_proj,v_proj"});
+    for (const int64_t task : {0, 1}) {
+      loop.begin_task(task, 2);
+      for (int i = 0; i < 2; ++i) {
+        const PassReport report = loop.step();
+        EXPECT_EQ(report.consistency, 0.0) << mode;
+        EXPECT_GT(report.cross_entropy, 0.0);
+      }
+    }
+    EXPECT_GT(loop.run.reported().count("distance"), 0U);
+  }
 }
 
 TEST(SlowLearner, SurvivesTasks) {
