@@ -14,3 +14,8 @@ if(ILORA_SANITIZE)
 endif()
 target_include_directories(ilora_flags INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
 target_compile_definitions(ilora_flags INTERFACE ILORA_VERSION="${PROJECT_VERSION}")
+# Complex numbers serve differentiation alone, with finite values: no need for products that mend NaN and infinity.
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/reference.cpp PROPERTIES COMPILE_OPTIONS
+                              -fcx-limited-range)
+endif()

@@ -5,6 +5,7 @@
 
 #include <complex>
 
+#include "base/parallel.h"
 #include "base/random.h"
 #include "tests/model_fixture.h"
 
@@ -97,6 +98,7 @@ struct Problem {
 class ModelGradients : public ::testing::TestWithParam<Case> {};
 
 TEST_P(ModelGradients, MatchComplexStep) {
+  set_threads(1);  // the model is tiny
   Problem real(GetParam(), DType::kF64);
   const PassReport report = real.run();
   const double* gradient = real.gradient.ptr<double>();

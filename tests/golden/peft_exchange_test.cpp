@@ -1,0 +1,101 @@
+// Adapters exchanged with PEFT itself, in both directions, through check_peft.py. Needs
+// ILORA_PYTHON (an interpreter with torch, transformers and peft); the base model is ILORA_MODEL,
+// or the tiny Llama without it.
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "model/peft.h"
+#include "tests/model_fixture.h"
+
+namespace ilora {
+namespace {
+
+using testing::golden_folder;
+using testing::TestModel;
+
+constexpr double kTolerance = 2e-3;
+
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);
+  return value == nullptr ? "" : value;
+}
+
+std::vector<float> last_logits(Engine& engine, const std::vector<int32_t>& ids,
+                               const Adapter& adapter) {
+  std::vector<float> last;
+  engine.all_logits(ids, {{&adapter, 1.0, {}}}, [&](size_t, std::span<const float> logits) {
+    last.assign(logits.begin(), logits.end());
+  });
+  return last;
+}
+
+class PeftExchange : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    python_ = environment("ILORA_PYTHON");
+    if (python_.empty()) GTEST_SKIP() << "ILORA_PYTHON names no interpreter with peft";
+    const std::string model = environment("ILORA_MODEL");
+    base_ = model.empty() ? (golden_folder("tiny-llama") / "model").string() : model;
+    folder_ = std::filesystem::temp_directory_path() / fmt::format("ilora-peft-{}", ::getpid());
+    make_folder(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  int run(const std::string& arguments) const {
+    const std::string script = (golden_folder("check_peft.py")).string();
+    return std::system(fmt::format("'{}' '{}' {}", python_, script, arguments).c_str());
+  }
+
+  std::string python_, base_;
+  std::filesystem::path folder_;
+  const std::vector<int32_t> ids_ = {12, 57, 3, 99, 101, 44, 7, 120};
+};
+
+TEST_F(PeftExchange, OursLoadsInPeft) {
+  TestModel model(base_, cpu_kernels(), DType::kF32);
+  LoraOptions options;
+  options.targets = {"q_proj", "v_proj", "down_proj"};
+  Adapter adapter(model.files.config(), options);
+  adapter.initialise(1, 0);
+  const Random random(2, Stream::kTest);
+  for (const LoraBlock& b : adapter.layout().blocks()) {
+    for (int64_t i = b.offset_bt; i < b.offset_bt + b.rank * b.out; ++i) {
+      adapter.values().ptr<float>()[i] =
+          static_cast<float>(0.02 * random.normal(static_cast<uint64_t>(i)));
+    }
+  }
+  save_peft(folder_ / "ours", adapter, base_);
+  write_json(folder_ / "logits.json",
+             {{"ids", ids_}, {"logits_last", last_logits(model.engine, ids_, adapter)}});
+  EXPECT_EQ(
+      run(fmt::format("compare --base '{}' --adapter '{}' --logits '{}' --tolerance {}", base_,
+                      (folder_ / "ours").string(), (folder_ / "logits.json").string(), kTolerance)),
+      0);
+}
+
+TEST_F(PeftExchange, PeftsLoadsHere) {
+  std::string ids;
+  for (const int32_t id : ids_) ids += fmt::format("{}{}", ids.empty() ? "" : ",", id);
+  ASSERT_EQ(run(fmt::format("make --base '{}' --out '{}' --modules q_proj,v_proj,up_proj --ids {}",
+                            base_, (folder_ / "theirs").string(), ids)),
+            0);
+  TestModel model(base_, cpu_kernels(), DType::kF32);
+  const Adapter adapter = load_peft(folder_ / "theirs", model.files.config());
+  const std::vector<float> got = last_logits(model.engine, ids_, adapter);
+  const Json expected = read_json(folder_ / "theirs" / "logits.json")["logits_last"];
+  ASSERT_EQ(got.size(), expected.size());
+  double worst = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    worst = std::max(worst, std::abs(static_cast<double>(got[i]) - expected[i].get<double>()));
+  }
+  EXPECT_LE(worst, kTolerance);
+  std::printf("largest difference of a logit: %.2e\n", worst);
+}
+
+}  // namespace
+}  // namespace ilora
