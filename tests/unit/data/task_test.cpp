@@ -1,0 +1,147 @@
+// Task folders, and how their text becomes rows.
+#include "data/task.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "tests/unit/base/temporary_folder.h"
+#include "text/tokenizer.h"
+
+namespace ilora {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    return std::string(e.what()) + "\n" + e.hint();
+  }
+  return "no error";
+}
+
+TEST(ReadTask, ReadsWhatWriteTaskWrote) {
+  const TemporaryFolder folder;
+  const TaskText task = {
+      "colours", {{"a \"b\"\n", " é"}, {"c", " d"}}, {{"e", " f"}}, {{"g", " h"}}};
+  write_task(folder / "colours", task);
+  const TaskText read = read_task(folder / "colours");
+  EXPECT_EQ(read.name, "colours");
+  ASSERT_EQ(read.train.size(), 2U);
+  EXPECT_EQ(read.train[0].prompt, "a \"b\"\n");
+  EXPECT_EQ(read.train[0].answer, " é");
+  EXPECT_EQ(read.split(Split::kEval)[0].answer, " f");
+  EXPECT_EQ(read.split(Split::kTest)[0].prompt, "g");
+  EXPECT_EQ(read_task(folder / "colours/").name, "colours");
+  EXPECT_EQ(read_task(folder / "colours/../colours/.").name, "colours");
+}
+
+TEST(ReadTask, ObeysLimitsAndAMissingEvalSplit) {
+  const TemporaryFolder folder;
+  write_task(folder / "t",
+             {"t", {{"a", "b"}, {"c", "d"}, {"e", "f"}}, {{"g", "h"}}, {{"i", "j"}, {"k", "l"}}});
+  const TaskText two = read_task(folder / "t", {2, 0, 1});
+  EXPECT_EQ(two.train.size(), 2U);
+  EXPECT_EQ(two.test.size(), 1U);
+  EXPECT_EQ(two.eval.size(), 1U);
+  std::filesystem::remove(folder / "t/eval.json");
+  EXPECT_TRUE(read_task(folder / "t").eval.empty());
+}
+
+TEST(ReadTask, NamesFileAndRowOfWhatIsWrong) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(message_of([&] { read_task(folder / "absent"); }), HasSubstr("absent"));
+  write_task(folder / "t", {"t", {{"a", "b"}}, {{"c", "d"}}, {{"e", "f"}}});
+  const auto train = folder / "t/train.json";
+  const auto after = [&](const std::string& text) {
+    write_file_atomic(train, text);
+    return message_of([&] { read_task(folder / "t"); });
+  };
+  EXPECT_THAT(after(R"([{"prompt":"a","answer":"b"},{"prompt":"a"}])"),
+              AllOf(HasSubstr("row 1"), HasSubstr("\"answer\""), HasSubstr("train.json")));
+  EXPECT_THAT(after(R"([{"prompt":null,"answer":"b"}])"),
+              AllOf(HasSubstr("row 0"), HasSubstr("\"prompt\"")));
+  EXPECT_THAT(after("[]"), AllOf(HasSubstr("train.json"), HasSubstr("no rows")));
+  EXPECT_THAT(after("{}"), HasSubstr("list"));
+  EXPECT_THAT(after("[{]"), HasSubstr("train.json"));
+  std::filesystem::remove(train);
+  EXPECT_THAT(message_of([&] { read_task(folder / "t"); }), HasSubstr("train.json"));
+}
+
+class EncoderTest : public ::testing::Test {
+ protected:
+  Tokenizer tokenizer_ =
+      Tokenizer::from_folder(std::filesystem::path(ILORA_SOURCE_DIR) / "tests/data/tiny-tokenizer");
+};
+
+TEST_F(EncoderTest, TokenizesPromptAndAnswerApartAndEndsWithEos) {
+  const Encoder encoder(tokenizer_, {}, 1024);
+  const Row row = encoder.encode({"Is it red?", " yes"}, 3, 7, "x");
+  const auto prompt = tokenizer_.encode("Is it red?"), answer = tokenizer_.encode(" yes");
+  std::vector<int32_t> expected = prompt;
+  expected.insert(expected.end(), answer.begin(), answer.end());
+  expected.push_back(tokenizer_.eos());
+  EXPECT_EQ(row.tokens, expected);
+  EXPECT_EQ(row.prompt_length, static_cast<int64_t>(prompt.size()));
+  EXPECT_EQ(row.task, 3);
+  EXPECT_EQ(row.id, 7U);
+  EXPECT_EQ(row.length(), static_cast<int64_t>(expected.size()) - 1)
+      << "the end is predicted, never fed";
+  EXPECT_EQ(row.labels(false), static_cast<int64_t>(answer.size()) + 1);
+  EXPECT_EQ(row.first_label(false), row.prompt_length - 1);
+  EXPECT_EQ(row.labels(true), row.length());
+}
+
+TEST_F(EncoderTest, CutsLongPromptsFromTheLeft) {
+  const Encoder encoder(tokenizer_, {"raw", 10}, 1024);
+  const Row row = encoder.encode(
+      {"one two three four five six seven eight nine ten eleven twelve", " yes"}, 0, 0, "x");
+  const auto answer = tokenizer_.encode(" yes");
+  EXPECT_EQ(row.length(), 10);
+  auto prompt = tokenizer_.encode("one two three four five six seven eight nine ten eleven twelve");
+  const auto kept = static_cast<std::ptrdiff_t>(10 - answer.size());
+  EXPECT_EQ(std::vector<int32_t>(row.tokens.begin(), row.tokens.begin() + kept),
+            std::vector<int32_t>(prompt.end() - kept, prompt.end()));
+  EXPECT_EQ(std::vector<int32_t>(row.tokens.begin() + kept, row.tokens.end() - 1), answer);
+}
+
+TEST_F(EncoderTest, ContextBoundsTheLength) {
+  EXPECT_EQ(Encoder(tokenizer_, {"raw", 1024}, 32).max_length(), 32);
+  EXPECT_EQ(Encoder(tokenizer_, {"raw", 16}, 32).max_length(), 16);
+}
+
+TEST_F(EncoderTest, RefusesRowsWithoutTokensOrRoom) {
+  const Encoder encoder(tokenizer_, {"raw", 6}, 1024);
+  EXPECT_THAT(message_of([&] {
+                encoder.encode({"a", ""}, 0, 0, "row 4 of x");
+              }),
+              AllOf(HasSubstr("answer of row 4 of x"), HasSubstr("no tokens")));
+  EXPECT_THAT(message_of([&] {
+                encoder.encode({"", "a"}, 0, 0, "row 4 of x");
+              }),
+              AllOf(HasSubstr("prompt of row 4 of x"), HasSubstr("no tokens")));
+  EXPECT_THAT(message_of([&] {
+                encoder.encode({"a", "1234567890"}, 0, 0, "row 4 of x");
+              }),
+              AllOf(HasSubstr("row 4 of x"), HasSubstr("data.max_length")));
+}
+
+TEST_F(EncoderTest, ChatTemplateWrapsThePromptAndEndsTheTurn) {
+  const Encoder encoder(tokenizer_, {"chat", 1024}, 1024);
+  const Row row = encoder.encode({"Hello", "World"}, 0, 0, "x");
+  const std::string text =
+      tokenizer_.decode({row.tokens.data(), static_cast<size_t>(row.prompt_length)}, false);
+  EXPECT_THAT(text, HasSubstr("user\nHello<|im_end|>"));
+  EXPECT_TRUE(text.ends_with("<|im_start|>assistant\n")) << text;
+  EXPECT_EQ(row.tokens.back(), encoder.end_token());
+  EXPECT_EQ(tokenizer_.decode(std::vector<int32_t>{encoder.end_token()}, false), "<|im_end|>");
+}
+
+}  // namespace
+}  // namespace ilora

@@ -1,0 +1,121 @@
+// Packed rows: no token of one sequence among another's, labels where they belong, filler that
+// belongs to nobody.
+#include "model/packed.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace ilora {
+namespace {
+
+Row row_of(int32_t first, int64_t tokens, int64_t answer, uint64_t id) {
+  Row row;
+  for (int64_t i = 0; i < tokens; ++i) row.tokens.push_back(first + static_cast<int32_t>(i));
+  row.prompt_length = tokens - answer;
+  row.id = id;
+  return row;
+}
+
+class PackedTest : public ::testing::Test {
+ protected:
+  PackedTest() {
+    const Uses trained = {{&adapter_, 1.0, gradient_.view()}};
+    pass_.segments.push_back({{&rows_[0], &rows_[1]}, trained, 1.0, {}});
+    pass_.segments.push_back({{&rows_[2]}, {{&adapter_, 1.0, {}}}, 1.0, {}});
+  }
+  void pack(const LossOptions& options = {}, uint64_t key = 9) {
+    const auto cuts = cut_pass(pass_, 1000);
+    packed_.pack(pass_, cuts[0], count_denominators(pass_, options), options, key);
+  }
+
+  std::vector<Row> rows_ = {row_of(100, 6, 2, 1), row_of(200, 9, 1, 2), row_of(300, 5, 3, 3)};
+  Adapter adapter_;
+  Buffer gradient_{DType::kF32, {1}};
+  Pass pass_;
+  Packed packed_;
+};
+
+TEST_F(PackedTest, LaysRowsOutOneAfterAnother) {
+  pack();
+  ASSERT_EQ(packed_.sequences.size(), 3U);
+  ASSERT_EQ(packed_.segments.size(), 2U);
+  EXPECT_EQ(packed_.tokens.size(), static_cast<size_t>(packed_.rows));
+  EXPECT_EQ(packed_.rows % 16, 0);
+  EXPECT_EQ(packed_.segments[0].begin, 0);
+  EXPECT_EQ(packed_.segments[1].begin % 16, 0);
+  EXPECT_EQ(packed_.gradient_rows, packed_.segments[0].end);
+  EXPECT_EQ(packed_.gradient_spans, 2);
+  std::set<int64_t> covered;
+  for (size_t i = 0; i < 3; ++i) {
+    const PackedSequence& s = packed_.sequences[i];
+    const AttentionSpan& span = packed_.spans[i];
+    ASSERT_EQ(s.length, rows_[i].length());
+    EXPECT_EQ(span.query_begin, s.begin);
+    EXPECT_EQ(span.key_begin, s.begin);
+    EXPECT_EQ(span.query_len, s.length);
+    EXPECT_EQ(span.key_len, s.length);
+    for (int64_t p = 0; p < s.length; ++p) {
+      const auto n = static_cast<size_t>(s.begin + p);
+      EXPECT_EQ(packed_.tokens[n], rows_[i].tokens[static_cast<size_t>(p)]);
+      EXPECT_EQ(packed_.positions[n], p);
+      EXPECT_TRUE(covered.insert(s.begin + p).second) << "two sequences share a row";
+    }
+  }
+  for (int64_t n = 0; n < packed_.rows; ++n) {
+    EXPECT_EQ(packed_.tokens[static_cast<size_t>(n)] == -1, !covered.contains(n));
+  }
+}
+
+TEST_F(PackedTest, LabelsAreTheAnswerAndItsEnd) {
+  pack();
+  ASSERT_EQ(packed_.label_rows.size(), 2U + 1U + 3U);
+  EXPECT_EQ(packed_.gradient_labels, 3);
+  EXPECT_EQ(packed_.label_targets, (std::vector<int32_t>{104, 105, 208, 302, 303, 304}));
+  for (size_t i = 0; i < packed_.label_rows.size(); ++i)
+    EXPECT_EQ(packed_.tokens[static_cast<size_t>(packed_.label_rows[i])] + 1,
+              packed_.label_targets[i]);
+  // The mean over a row's labels, then over three rows.
+  const std::vector<double> expected = {1.0 / 6, 1.0 / 6, 1.0 / 3, 1.0 / 9, 1.0 / 9, 1.0 / 9};
+  for (size_t i = 0; i < expected.size(); ++i)
+    EXPECT_NEAR(packed_.label_scale[i], expected[i], 1e-7);
+  pack({LossReduction::kToken, false});
+  for (const float scale : packed_.label_scale) EXPECT_NEAR(scale, 1.0 / 6, 1e-7);
+  pack({LossReduction::kSequence, true});
+  EXPECT_EQ(packed_.label_rows.size(), 5U + 8U + 4U);
+}
+
+TEST_F(PackedTest, DropoutKeysNameRowsAndNotPlaces) {
+  pack();
+  const auto key_of = [&](size_t sequence, int64_t position) {
+    return packed_.row_keys[static_cast<size_t>(packed_.sequences[sequence].begin + position)];
+  };
+  const uint64_t second = key_of(1, 3);
+  std::set<uint64_t> keys;
+  for (size_t s = 0; s < 3; ++s) {
+    for (int64_t p = 0; p < packed_.sequences[s].length; ++p) keys.insert(key_of(s, p));
+  }
+  EXPECT_EQ(keys.size(), 5U + 8U + 4U);
+  std::swap(pass_.segments[0].rows[0], pass_.segments[0].rows[1]);  // elsewhere in the pack
+  pack();
+  EXPECT_EQ(key_of(0, 3), second);
+  pack({}, 10);  // another step
+  EXPECT_NE(key_of(0, 3), second);
+}
+
+TEST_F(PackedTest, FeedsFollowWhatTheCacheHolds) {
+  const std::vector<int32_t> a = {7, 8, 9}, b = {4}, targets = {-1, 9, 11};
+  const std::vector<Feed> feeds = {{a, targets, 2, 5}, {b, {}, 0, 0}};
+  packed_.pack_feeds(feeds, 20);
+  ASSERT_EQ(packed_.spans.size(), 2U);
+  EXPECT_EQ(packed_.spans[0].key_begin, 40);
+  EXPECT_EQ(packed_.spans[0].key_len, 8);
+  EXPECT_EQ(packed_.spans[0].query_len, 3);
+  EXPECT_EQ(packed_.positions[0], 5);
+  EXPECT_EQ(packed_.spans[1].key_begin, 0);
+  EXPECT_EQ(packed_.label_targets, (std::vector<int32_t>{9, 11}));
+  EXPECT_EQ(packed_.gradient_rows, 0);
+}
+
+}  // namespace
+}  // namespace ilora

@@ -1,0 +1,105 @@
+// A run's state in one file: everything comes back to the bit, and what does not fit is named.
+#include "train/checkpoint.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+
+#include "base/error.h"
+#include "tests/unit/base/temporary_folder.h"
+
+namespace ilora {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct State {
+  int64_t count = 0;
+  double real = 0;
+  Buffer flat{DType::kF32, {5}};
+  std::vector<Row> kept;
+
+  void visit(StateVisitor& visitor) {
+    visitor.value("count", count);
+    visitor.value("real", real);
+    visitor.vector("flat", flat.view());
+    visitor.rows("kept", kept);
+  }
+};
+
+TEST(Checkpoint, BringsEverythingBack) {
+  const TemporaryFolder folder;
+  State written;
+  written.count = (int64_t{1} << 53) + 1;  // more than a double holds
+  written.real = 0.1 + 1e-17;
+  const float values[5] = {1.5f, -0.0f, 1e-42f, 3.4e38f, std::nextafterf(1.0f, 2.0f)};
+  std::copy_n(values, 5, written.flat.ptr<float>());
+  for (int i = 0; i < 3; ++i) {
+    Row& row = written.kept.emplace_back();
+    row.tokens.assign(static_cast<size_t>(i + 2), 100000 + i);
+    row.prompt_length = i + 1;
+    row.task = i;
+    row.id = 0xfedcba9876543210u + static_cast<uint64_t>(i);
+  }
+  StateWriter writer;
+  written.visit(writer);
+  writer.json("names", Json({"fast", "slow"}));
+  writer.write(folder / "state.safetensors");
+
+  State read;
+  read.kept.resize(7);  // replaced, not added to
+  StateReader reader(folder / "state.safetensors");
+  read.visit(reader);
+  EXPECT_EQ(read.count, written.count);
+  EXPECT_EQ(read.real, written.real);
+  EXPECT_EQ(std::memcmp(read.flat.ptr<float>(), values, sizeof values), 0);
+  ASSERT_EQ(read.kept.size(), 3U);
+  for (size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(read.kept[i].tokens, written.kept[i].tokens);
+    EXPECT_EQ(read.kept[i].prompt_length, written.kept[i].prompt_length);
+    EXPECT_EQ(read.kept[i].task, written.kept[i].task);
+    EXPECT_EQ(read.kept[i].id, written.kept[i].id);
+  }
+  EXPECT_EQ(reader.json("names"), Json({"fast", "slow"}));
+}
+
+TEST(Checkpoint, EmptyRowsAreRows) {
+  const TemporaryFolder folder;
+  State written, read;
+  StateWriter writer;
+  written.visit(writer);
+  writer.write(folder / "state.safetensors");
+  StateReader reader(folder / "state.safetensors");
+  read.kept.resize(2);
+  read.visit(reader);
+  EXPECT_TRUE(read.kept.empty());
+}
+
+TEST(Checkpoint, NamesWhatIsMissingOrDoesNotFit) {
+  const TemporaryFolder folder;
+  State written;
+  StateWriter writer;
+  written.visit(writer);
+  writer.write(folder / "state.safetensors");
+  StateReader reader(folder / "state.safetensors");
+  const auto message = [&](const std::function<void()>& action) {
+    try {
+      action();
+    } catch (const Error& e) {
+      return std::string(e.what());
+    }
+    return std::string("no error");
+  };
+  int64_t x = 0;
+  EXPECT_THAT(message([&] { reader.value("absent", x); }), HasSubstr("absent"));
+  Buffer longer(DType::kF32, {6});
+  EXPECT_THAT(message([&] { reader.vector("flat", longer.view()); }), HasSubstr("flat"));
+  EXPECT_THAT(message([&] { reader.vector("other", longer.view()); }), HasSubstr("other"));
+  EXPECT_THROW(StateReader(folder / "no-such-file"), Error);
+}
+
+}  // namespace
+}  // namespace ilora

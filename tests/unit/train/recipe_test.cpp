@@ -1,0 +1,95 @@
+// The recipe: schedules, task folders, measures.
+#include "train/recipe.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+
+#include "base/error.h"
+#include "tests/unit/base/temporary_folder.h"
+
+namespace ilora {
+namespace {
+
+std::vector<double> rates(const std::string& schedule, double warm_up, int64_t steps) {
+  Recipe recipe;
+  recipe.learning_rate = 1.0;
+  recipe.schedule = schedule;
+  recipe.warm_up = warm_up;
+  std::vector<double> list;
+  for (int64_t s = 0; s < steps; ++s) list.push_back(scheduled_rate(recipe, s, steps));
+  return list;
+}
+
+TEST(Schedule, FollowsItsFormula) {
+  using ::testing::DoubleNear;
+  using ::testing::Pointwise;
+  const auto near = [](const std::vector<double>& x) {
+    return Pointwise(::testing::DoubleNear(1e-12), x);
+  };
+  EXPECT_THAT(rates("constant", 0.0, 4), near({1, 1, 1, 1}));
+  EXPECT_THAT(rates("constant", 0.5, 4), near({0.5, 1, 1, 1}));
+  EXPECT_THAT(rates("linear", 0.0, 4), near({1, 0.75, 0.5, 0.25}));
+  EXPECT_THAT(rates("linear", 0.2, 10),
+              near({0.5, 1, 1, 0.875, 0.75, 0.625, 0.5, 0.375, 0.25, 0.125}));
+  const auto cosine = rates("cosine", 0.0, 4);
+  EXPECT_THAT(cosine, near({1, 0.5 * (1 + std::sqrt(0.5)), 0.5, 0.5 * (1 - std::sqrt(0.5))}));
+  EXPECT_THAT(rates("linear", 1.0, 3), near({1.0 / 3, 2.0 / 3, 1}));
+  EXPECT_THAT(rates("linear", 0.1, 1), near({1}));
+}
+
+TEST(Recipe, FindsTaskFolders) {
+  const TemporaryFolder folder;
+  for (const char* name : {"b", "a", "c"}) {
+    std::filesystem::create_directories(folder / name);
+    if (name[0] != 'c') std::ofstream(folder / name / "train.json") << "[]";
+  }
+  Recipe recipe;
+  recipe.data_folder = (folder / "").string();
+  const auto found = recipe.task_folders();
+  ASSERT_EQ(found.size(), 2U);  // c holds no task
+  EXPECT_EQ(found[0].filename(), "a");
+  EXPECT_EQ(found[1].filename(), "b");
+  recipe.tasks = {"c", "a"};
+  EXPECT_EQ(recipe.task_folders()[0].filename(), "c") << "the order given is the order learned";
+  recipe.measures = {"choice", "exact", "number"};
+  EXPECT_THROW(recipe.task_folders(), Error);
+  recipe.measures = {"choice", "exact"};
+  EXPECT_NO_THROW(recipe.task_folders());
+  EXPECT_EQ(recipe.measure_of(1), "exact");
+  recipe.measures = {"number"};
+  EXPECT_EQ(recipe.measure_of(1), "number");
+  recipe.measures = {};
+  EXPECT_EQ(recipe.measure_of(1), "auto");
+}
+
+TEST(Recipe, OptionsReachTheirParts) {
+  Recipe recipe;
+  OptionList options;
+  recipe.add_options(options);
+  options.load_yaml_text(
+      "train: {loss_reduction: token, train_on_prompt: true}\ndata: {template: chat, max_length: "
+      "99}\n"
+      "lora: {rank: 4, alpha: 8, rslora: true}\neval: {split: eval}\n",
+      "test");
+  EXPECT_EQ(recipe.loss().reduction, LossReduction::kToken);
+  EXPECT_TRUE(recipe.loss().train_on_prompt);
+  EXPECT_EQ(recipe.encoding().text_template, "chat");
+  EXPECT_EQ(recipe.encoding().max_length, 99);
+  EXPECT_DOUBLE_EQ(recipe.lora.scaling(), 4.0);
+  EXPECT_EQ(recipe.evaluated_split(), Split::kEval);
+  EXPECT_EQ(Recipe().lora.rank, 8);  // the paper's defaults
+  EXPECT_EQ(Recipe().lora.alpha, 16);
+  EXPECT_EQ(Recipe().lora.targets, (std::vector<std::string>{"q_proj", "v_proj"}));
+  // What is written into a run folder reads back as it was.
+  Recipe second;
+  OptionList again;
+  second.add_options(again);
+  again.load_yaml_text(options.to_yaml(), "config.yaml");
+  EXPECT_EQ(again.to_yaml(), options.to_yaml());
+}
+
+}  // namespace
+}  // namespace ilora
