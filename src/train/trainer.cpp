@@ -92,6 +92,7 @@ void Trainer::learn_task() {
   method_.begin_task(run_);
   for (const Learner& learner : run_.learners()) scores_.begin_learner(learner.name, "fast");
 
+  const bool trains = at.task_step < at.task_steps;
   Progress progress(fmt::format("task {}/{} {}", at.task + 1, at.tasks, name), at.task_steps,
                     "step", at.task_step);
   progress_ = &progress;
@@ -102,7 +103,7 @@ void Trainer::learn_task() {
     if (due || stop_now) save();
     if (stop_now) stop(fmt::format("after step {}; a checkpoint is written", at.step));
   }
-  if (at.task_steps > 0) progress.finish();
+  if (trains) progress.finish();
   progress_ = nullptr;
   save();  // where an evaluation that is interrupted goes on from: end_task runs once
 
