@@ -24,10 +24,10 @@ struct TrainArguments {
 // What an interrupted run may change when it goes on: how it is computed, not what.
 void check_resume_settings(const std::vector<std::string>& settings) {
   for (const std::string& s : settings) {
-    if (s.starts_with("engine.") || s.starts_with("checkpoint.")) continue;
+    if (s.starts_with("engine.threads=") || s.starts_with("checkpoint.")) continue;
     throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", s),
-                "A resumed run ends as the uninterrupted one would; only engine.* and checkpoint.* "
-                "may differ.");
+                "A resumed run ends in the uninterrupted one's bits; only engine.threads and "
+                "checkpoint.* may differ.");
   }
 }
 
