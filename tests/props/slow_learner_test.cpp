@@ -130,16 +130,22 @@ TEST(SlowLearner, LambdaOneNeverMovesAndLambdaZeroIsTheFastLearner) {
 // With warm-up the first lambda is 1/2, so equal learners need lambda 0: then fast and slow stay
 // one, and replayed rows have no distance at all, in the second task either.
 TEST(SlowLearner, ConsistencyIsZeroWhileBothLearnersAreEqual) {
-  Loop loop(
-      {"ilora.warm_up=false", "ilora.lambda=0", "ilora.layers=0,1,-1", "ilora.positions=all"});
-  for (const int64_t task : {0, 1}) {
-    loop.begin_task(task, 6);
-    for (int i = 0; i < 6; ++i) {
-      const PassReport report = loop.step();
-      EXPECT_EQ(report.consistency, 0.0);
-      EXPECT_EQ(report.segments.size(), task == 0 ? 1U : 3U);
-      for (const auto& segment : report.segments) {
-        for (const double row : segment.consistency) EXPECT_EQ(row, 0.0);
+  for (const char* kernels : {"engine.kernels=cpu", "engine.kernels=reference"}) {
+    // Below AVX-512, oneDNN rounds a row by its place in a product: the same row twice differs in
+    // its last bits.
+    const bool exact = cpu_features().bf16_possible || std::string(kernels).ends_with("reference");
+    const double most = exact ? 0.0 : 1e-10;
+    Loop loop({"ilora.warm_up=false", "ilora.lambda=0", "ilora.layers=0,1,-1",
+               "ilora.positions=all", kernels});
+    for (const int64_t task : {0, 1}) {
+      loop.begin_task(task, 6);
+      for (int i = 0; i < 6; ++i) {
+        const PassReport report = loop.step();
+        EXPECT_LE(report.consistency, most) << kernels;
+        EXPECT_EQ(report.segments.size(), task == 0 ? 1U : 3U);
+        for (const auto& segment : report.segments) {
+          for (const double row : segment.consistency) EXPECT_LE(row, most) << kernels;
+        }
       }
     }
   }
@@ -163,7 +169,7 @@ TEST(SlowLearner, ConsistencyIsZeroWhileBothLearnersAreEqualOnARealModel) {
       loop.begin_task(task, 2);
       for (int i = 0; i < 2; ++i) {
         const PassReport report = loop.step();
-        EXPECT_EQ(report.consistency, 0.0) << mode;
+        EXPECT_LE(report.consistency, cpu_features().bf16_possible ? 0.0 : 1e-10) << mode;
         EXPECT_GT(report.cross_entropy, 0.0);
       }
     }
