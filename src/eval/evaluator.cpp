@@ -102,8 +102,8 @@ void Evaluator::score_batch(std::span<const std::vector<int32_t>> prompts,
   for (const auto& prompt : prompts) {
     for (const auto& option : options) capacity = std::max(capacity, prompt.size() + option.size());
   }
-  KeyValueCache cache(engine_.config(), engine_.kernels().state, static_cast<int64_t>(prompts.size()),
-                      static_cast<int64_t>(capacity));
+  KeyValueCache cache(engine_.config(), engine_.kernels().state,
+                      static_cast<int64_t>(prompts.size()), static_cast<int64_t>(capacity));
   // All of the prompts but their last tokens: those predict the options' first.
   std::vector<Feed> feeds;
   for (size_t i = 0; i < prompts.size(); ++i) {
