@@ -80,6 +80,7 @@ Json bench_step(const BenchArguments& a) {
   std::vector<Row> made;
   for (int64_t i = 0; i < rows; ++i) made.push_back(made_up_row(config, static_cast<uint64_t>(i)));
   std::vector<const Row*> all;
+  all.reserve(made.size());
   for (const Row& row : made) all.push_back(&row);
   // Fill what memory the method has, as the first task would, and go on in a second task.
   run.position.tasks = 2;
