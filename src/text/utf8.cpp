@@ -35,7 +35,7 @@ Lead lead_of(unsigned char byte) {
 // The first byte at or after `position` that is not ASCII.
 size_t skip_ascii(std::string_view text, size_t position) {
   while (position + 8 <= text.size()) {
-    uint64_t block;
+    uint64_t block = 0;
     std::memcpy(&block, text.data() + position, 8);
     if (block & 0x8080808080808080ULL) break;
     position += 8;
