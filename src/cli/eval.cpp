@@ -69,7 +69,7 @@ Json evaluate_all(const EvalArguments& a) {
     for (const TaskText& text : tasks) {
       const TaskEval task = make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest,
                                            measure_for(a, folder, text.name));
-      const TaskScore score = evaluator.evaluate(task, uses);
+      const TaskScore score = evaluator.evaluate(task, {uses, {}});
       Json entry = {{"measure", measure_name(task.measure)},
                     {"score", score.score},
                     {"rows", score.rows.size()}};

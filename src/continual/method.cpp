@@ -1,5 +1,7 @@
 #include "continual/method.h"
 
+#include "base/error.h"
+
 namespace ilora {
 
 Segment trained_segment(Run& run, const std::vector<const Row*>& rows) {
@@ -14,6 +16,19 @@ Pass Method::plan(Run& run, const std::vector<const Row*>& current) {
   Pass pass;
   pass.segments.push_back(trained_segment(run, current));
   return pass;
+}
+
+std::vector<std::string> Method::scored(const Run& run) const {
+  std::vector<std::string> names;
+  for (const Learner& learner : run.learners()) names.push_back(learner.name);
+  return names;
+}
+
+Deployed Method::answer_with(Run& run, const std::string& learner, int64_t task) {
+  static_cast<void>(task);
+  const Adapter* adapter = run.find(learner);
+  ILORA_CHECK(adapter != nullptr, "no learner {}", learner);
+  return {{{adapter, 1.0, {}}}, {}};
 }
 
 }  // namespace ilora

@@ -46,8 +46,13 @@ class Method {
     static_cast<void>(current);
   }
   virtual void end_task(Run& run) { static_cast<void>(run); }
-  // The learner that answers: its name in run.learners().
+  // The learner that answers in the end: one of scored().
   virtual std::string deployed() const { return "fast"; }
+  // The learners that are evaluated after each task: by default all that the run has.
+  virtual std::vector<std::string> scored(const Run& run) const;
+  // How a scored learner answers rows of task `task` of the stream (from 0; it may not be learned
+  // yet). Default: with that learner's adapter.
+  virtual Deployed answer_with(Run& run, const std::string& learner, int64_t task);
   // What the method keeps between steps besides learners (which the trainer saves): one list for
   // saving and loading.
   virtual void visit(StateVisitor& visitor) { static_cast<void>(visitor); }

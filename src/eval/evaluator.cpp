@@ -31,27 +31,24 @@ bool matches(const TaskEval& task, const std::string& text, const std::string& e
   return false;
 }
 
-std::string no_prompt(size_t row) {
-  return fmt::format("[eval] the prompt of evaluated row {} has no tokens", row);
-}
-
 }  // namespace
 
-TaskScore Evaluator::evaluate(const TaskEval& task, const Uses& uses) {
+TaskScore Evaluator::evaluate(const TaskEval& task, const Deployed& deployed) {
   TaskScore result;
   result.rows.resize(task.rows.size());
   if (task.measure == Measure::kChoice) {
-    choose(task, uses, result.rows);
+    choose(task, deployed, result.rows);
   } else {
-    generate_answers(task, uses, result.rows);
+    generate_answers(task, deployed, result.rows);
   }
   for (const RowScore& row : result.rows)
     result.score += row.score / static_cast<double>(result.rows.size());
   return result;
 }
 
-void Evaluator::choose(const TaskEval& task, const Uses& uses, std::vector<RowScore>& scores) {
-  const auto likelihoods = option_likelihoods(task.rows, task.options, uses);
+void Evaluator::choose(const TaskEval& task, const Deployed& deployed,
+                       std::vector<RowScore>& scores) {
+  const auto likelihoods = option_likelihoods(task.rows, task.options, deployed);
   for (size_t i = 0; i < task.rows.size(); ++i) {
     const auto best =
         std::max_element(likelihoods[i].begin(), likelihoods[i].end()) - likelihoods[i].begin();
@@ -61,7 +58,8 @@ void Evaluator::choose(const TaskEval& task, const Uses& uses, std::vector<RowSc
 }
 
 std::vector<std::vector<double>> Evaluator::option_likelihoods(
-    const std::vector<Example>& rows, const std::vector<std::string>& options, const Uses& uses) {
+    const std::vector<Example>& rows, const std::vector<std::string>& options,
+    const Deployed& deployed) {
   std::vector<std::vector<int32_t>> option_ids;
   size_t longest_option = 0;
   for (const std::string& option : options) {
@@ -72,11 +70,8 @@ std::vector<std::vector<double>> Evaluator::option_likelihoods(
     longest_option = std::max(longest_option, option_ids.back().size());
   }
   std::vector<std::vector<int32_t>> prompts;
-  for (const Example& row : rows) {
-    std::vector<int32_t>& ids = prompts.emplace_back(encoder_.prompt(row.prompt));
-    encoder_.cut(ids, static_cast<int64_t>(longest_option));
-    if (ids.empty()) throw Error(ErrorKind::kData, no_prompt(prompts.size() - 1));
-  }
+  for (size_t i = 0; i < rows.size(); ++i)
+    prompts.push_back(prompt_tokens(rows, i, static_cast<int64_t>(longest_option), deployed));
 
   std::vector<std::vector<double>> likelihoods(rows.size());
   for (size_t first = 0; first < rows.size();) {
@@ -88,7 +83,7 @@ std::vector<std::vector<double>> Evaluator::option_likelihoods(
       longest = with;
       ++count;
     }
-    score_batch(std::span(prompts).subspan(first, count), option_ids, uses,
+    score_batch(std::span(prompts).subspan(first, count), option_ids, deployed.uses,
                 std::span(likelihoods).subspan(first, count));
     first += count;
   }
@@ -130,7 +125,22 @@ void Evaluator::score_batch(std::span<const std::vector<int32_t>> prompts,
   }
 }
 
-void Evaluator::generate_answers(const TaskEval& task, const Uses& uses,
+std::vector<int32_t> Evaluator::prompt_tokens(const std::vector<Example>& rows, size_t row,
+                                              int64_t answer, const Deployed& deployed) const {
+  std::vector<int32_t> ids = encoder_.prompt(rows[row].prompt);
+  if (ids.empty()) {
+    throw Error(ErrorKind::kData,
+                fmt::format("[eval] the prompt of evaluated row {} has no tokens", row));
+  }
+  encoder_.cut(ids, answer);
+  if (!deployed.prefix) return ids;
+  std::vector<int32_t> whole = deployed.prefix(ids);
+  encoder_.cut(ids, answer + static_cast<int64_t>(whole.size()));
+  whole.insert(whole.end(), ids.begin(), ids.end());
+  return whole;
+}
+
+void Evaluator::generate_answers(const TaskEval& task, const Deployed& deployed,
                                  std::vector<RowScore>& scores) {
   GenerateOptions options;
   options.max_new_tokens = options_.max_new_tokens;
@@ -138,12 +148,9 @@ void Evaluator::generate_answers(const TaskEval& task, const Uses& uses,
   if (const int32_t eos = encoder_.tokenizer().eos(); eos != encoder_.end_token() && eos >= 0)
     options.stop.push_back(eos);
   std::vector<std::vector<int32_t>> prompts;
-  for (const Example& row : task.rows) {
-    std::vector<int32_t>& ids = prompts.emplace_back(encoder_.prompt(row.prompt));
-    if (ids.empty()) throw Error(ErrorKind::kData, no_prompt(prompts.size() - 1));
-    encoder_.cut(ids, options_.max_new_tokens);
-  }
-  const auto answers = generate(engine_, uses, prompts, options);
+  for (size_t i = 0; i < task.rows.size(); ++i)
+    prompts.push_back(prompt_tokens(task.rows, i, options_.max_new_tokens, deployed));
+  const auto answers = generate(engine_, deployed.uses, prompts, options);
   for (size_t i = 0; i < answers.size(); ++i) {
     scores[i].answer = encoder_.tokenizer().decode(answers[i]);
     scores[i].score = matches(task, scores[i].answer, task.rows[i].answer) ? 1.0 : 0.0;

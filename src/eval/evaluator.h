@@ -33,18 +33,23 @@ class Evaluator {
   Evaluator(Engine& engine, const Encoder& encoder, EvalOptions options)
       : engine_(engine), encoder_(encoder), options_(options) {}
 
-  // `uses`: the adapters that answer; empty: the base model.
-  TaskScore evaluate(const TaskEval& task, const Uses& uses);
+  // Without adapters the base model answers.
+  TaskScore evaluate(const TaskEval& task, const Deployed& deployed);
 
   // The summed log-likelihood of each option (with the end token) behind each prompt:
   // [row][option].
   std::vector<std::vector<double>> option_likelihoods(const std::vector<Example>& rows,
                                                       const std::vector<std::string>& options,
-                                                      const Uses& uses);
+                                                      const Deployed& deployed);
 
  private:
-  void choose(const TaskEval& task, const Uses& uses, std::vector<RowScore>& scores);
-  void generate_answers(const TaskEval& task, const Uses& uses, std::vector<RowScore>& scores);
+  void choose(const TaskEval& task, const Deployed& deployed, std::vector<RowScore>& scores);
+  void generate_answers(const TaskEval& task, const Deployed& deployed,
+                        std::vector<RowScore>& scores);
+  // The tokens of a row's prompt, with what is to stand before it, cut to leave room for `answer`
+  // tokens. Throws Error(kData) for a prompt without tokens.
+  std::vector<int32_t> prompt_tokens(const std::vector<Example>& rows, size_t row, int64_t answer,
+                                     const Deployed& deployed) const;
   // Likelihoods of the options behind prompts [first, first+count), which share a cache.
   void score_batch(std::span<const std::vector<int32_t>> prompts,
                    const std::vector<std::vector<int32_t>>& options, const Uses& uses,

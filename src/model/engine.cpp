@@ -213,21 +213,15 @@ void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
 }
 
 void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit) {
-  const int64_t chunk = act_.logits.shape[0];
-  std::vector<int32_t> ids;
-  for (size_t first = 0; first < rows.size(); first += static_cast<size_t>(chunk)) {
-    const size_t n = std::min(rows.size() - first, static_cast<size_t>(chunk));
-    ids.assign(std::min((n + 15) / 16 * 16, static_cast<size_t>(chunk)), -1);
-    std::copy_n(rows.begin() + static_cast<std::ptrdiff_t>(first), n, ids.begin());
-    const auto padded = static_cast<int64_t>(ids.size());
-    const Tensor hidden = act_.label_hidden.rows(0, padded),
-                 hidden_g = act_.label_hidden_g.rows(0, padded);
-    kernels_.embed(hidden, act_.last, ids);
-    if (hidden_g.dtype != hidden.dtype) kernels_.convert(hidden_g, hidden);
-    kernels_.gemm(act_.logits.rows(0, padded), hidden_g, weights_.head().transposed(), 1.0f, 0.0f);
-    const auto vocabulary = static_cast<size_t>(config_.vocabulary);
+  PassContext ctx = context(nullptr);
+  const auto chunk = static_cast<size_t>(act_.logits.shape[0]);
+  const auto vocabulary = static_cast<size_t>(config_.vocabulary);
+  std::vector<int32_t> padded;
+  for (size_t first = 0; first < rows.size(); first += chunk) {
+    const size_t n = std::min(rows.size() - first, chunk);
+    const Tensor logits = head_logits(ctx, rows.subspan(first, n), padded);
     for (size_t i = 0; i < n; ++i)
-      visit(first + i, {act_.logits.ptr<float>() + i * vocabulary, vocabulary});
+      visit(first + i, {logits.ptr<float>() + i * vocabulary, vocabulary});
   }
 }
 

@@ -50,27 +50,35 @@ void write_scalar(Tensor x, int64_t i, double value) {
   ILORA_CHECK(false, "write_scalar of {}", x.describe());
 }
 
+Tensor head_logits(PassContext& ctx, std::span<const int32_t> rows, std::vector<int32_t>& padded) {
+  const Kernels& k = ctx.kernels;
+  const Activations& act = ctx.act;
+  const auto count = static_cast<int64_t>(rows.size());
+  const int64_t n = std::min((count + 15) / 16 * 16, act.logits.shape[0]);
+  ILORA_CHECK(count <= n, "{} rows in a chunk of {}", count, n);
+  padded.assign(static_cast<size_t>(n), -1);
+  std::copy(rows.begin(), rows.end(), padded.begin());
+
+  const Tensor hidden = act.label_hidden.rows(0, n), hidden_g = act.label_hidden_g.rows(0, n);
+  const Tensor logits = act.logits.rows(0, n);
+  k.embed(hidden, act.last, padded);
+  if (hidden_g.dtype != hidden.dtype) k.convert(hidden_g, hidden);
+  k.gemm(logits, hidden_g, ctx.weights.head().transposed(), 1.0f, 0.0f);
+  return logits;
+}
+
 void CrossEntropy::run(PassContext& ctx, Tensor dlast, int64_t chunk) {
   const Kernels& k = ctx.kernels;
   const Packed& p = ctx.packed;
   const Activations& act = ctx.act;
-  const Tensor head = ctx.weights.head();  // (V,D)
   const auto labels = static_cast<int64_t>(p.label_rows.size());
   for (int64_t first = 0; first < labels;) {
     // A chunk never mixes labels with and without gradient.
     const int64_t limit = first < p.gradient_labels ? p.gradient_labels : labels;
     const int64_t n = std::min(chunk, limit - first);
-    const int64_t padded = std::min((n + 15) / 16 * 16, act.logits.shape[0]);
     const auto at = static_cast<size_t>(first), count = static_cast<size_t>(n);
-    rows_.assign(static_cast<size_t>(padded), -1);
-    std::copy_n(p.label_rows.begin() + first, n, rows_.begin());
-
-    const Tensor hidden = act.label_hidden.rows(0, padded),
-                 hidden_g = act.label_hidden_g.rows(0, padded);
-    const Tensor logits = act.logits.rows(0, padded);
-    k.embed(hidden, act.last, rows_);
-    if (hidden_g.dtype != hidden.dtype) k.convert(hidden_g, hidden);
-    k.gemm(logits, hidden_g, head.transposed(), 1.0f, 0.0f);
+    const auto rows = std::span(p.label_rows).subspan(at, count);
+    const Tensor logits = head_logits(ctx, rows, rows_);
     const Tensor loss = act.label_loss.rows(first, first + n);
     const auto targets = std::span(p.label_targets).subspan(at, count);
     if (!dlast || first >= p.gradient_labels) {
@@ -78,10 +86,11 @@ void CrossEntropy::run(PassContext& ctx, Tensor dlast, int64_t chunk) {
     } else {
       k.cross_entropy_backward(loss, logits.rows(0, n), targets,
                                std::span(p.label_scale).subspan(at, count));
-      const Tensor dlogits = act.dlogits_g.rows(0, padded);
+      const Tensor dlogits = act.dlogits_g.rows(0, logits.shape[0]);
       if (dlogits.dtype != logits.dtype) k.convert(dlogits, logits);
-      k.gemm(hidden, dlogits, head, 1.0f, 0.0f);
-      scatter_add(k, dlast, std::span(p.label_rows).subspan(at, count), hidden);
+      const Tensor dhidden = act.label_hidden.rows(0, logits.shape[0]);
+      k.gemm(dhidden, dlogits, ctx.weights.head(), 1.0f, 0.0f);
+      scatter_add(k, dlast, rows, dhidden);
     }
     first += n;
   }

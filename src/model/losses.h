@@ -3,12 +3,17 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "model/block.h"
 #include "model/report.h"
 
 namespace ilora {
+
+// Logits of rows `rows` of hidden[L], at most act.logits' rows of them: (n,V) T, n = rows.size()
+// rounded up to 16, in act.logits; rows behind the last are of no meaning. `padded` is scratch.
+Tensor head_logits(PassContext& ctx, std::span<const int32_t> rows, std::vector<int32_t>& padded);
 
 // Cross-entropy at the labelled positions, in chunks of logits: writes act.label_loss, and adds the
 // gradient with respect to hidden[L] to `dlast` (N',D) T where given.

@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -21,6 +23,13 @@ struct AdapterUse {
   Tensor gradient;
 };
 using Uses = std::vector<AdapterUse>;
+
+// What answers the rows of a task.
+struct Deployed {
+  Uses uses;  // empty: the base model
+  // Token ids that stand before a row's prompt, chosen by its tokens (soft prompts); empty: none.
+  std::function<std::vector<int32_t>(std::span<const int32_t> prompt)> prefix;
+};
 
 enum class Positions : uint8_t { kAnswer, kAll };
 

@@ -90,7 +90,7 @@ void Trainer::learn_task() {
   const std::string& name = stream_[static_cast<size_t>(at.task)].name;
   if (at.task_step == 0 && recipe_.reset_optimizer) optimizer_.reset();
   method_.begin_task(run_);
-  for (const Learner& learner : run_.learners()) scores_.begin_learner(learner.name, "fast");
+  for (const std::string& learner : method_.scored(run_)) scores_.begin_learner(learner, "fast");
 
   const bool trains = at.task_step < at.task_steps;
   Progress progress(fmt::format("task {}/{} {}", at.task + 1, at.tasks, name), at.task_steps,
@@ -254,11 +254,11 @@ void Trainer::evaluate(int64_t row) {
     scores_.repeat_row(r);
   } else {
     const bool whole = recipe_.matrix == "full" || row == 0 || row == run_.position.tasks;
-    for (const Learner& learner : run_.learners()) {
-      const Uses uses = {{learner.adapter.get(), 1.0, {}}};
+    for (const std::string& learner : method_.scored(run_)) {
       for (int64_t column = 0; column < columns; ++column) {
         if (!whole && column != row - 1) continue;
-        evaluate_entry(learner.name, uses, row, static_cast<size_t>(column));
+        evaluate_entry(learner, method_.answer_with(run_, learner, column), row,
+                       static_cast<size_t>(column));
         if (interrupted()) stop(fmt::format("in the evaluation after task {}", row));
       }
     }
@@ -274,10 +274,10 @@ void Trainer::evaluate(int64_t row) {
              line);
 }
 
-void Trainer::evaluate_entry(const std::string& learner, const Uses& uses, int64_t row,
+void Trainer::evaluate_entry(const std::string& learner, const Deployed& deployed, int64_t row,
                              size_t column) {
   log().status(fmt::format("evaluating {} on {}", learner, evals_[column].name));
-  const double score = evaluator_.evaluate(evals_[column], uses).score;
+  const double score = evaluator_.evaluate(evals_[column], deployed).score;
   log().status("");
   scores_.set(learner, static_cast<size_t>(row), column, score);
   log_event({{"event", "eval"},
@@ -343,9 +343,10 @@ void Trainer::restore() {
   for (size_t column = known; column < names.size(); ++column) {
     evaluate_entry("fast", {}, 0, column);
     const double base = *scores_.get("fast", 0, column);
-    for (const Learner& learner : run_.learners()) {
-      scores_.set(learner.name, 0, column, base);
-      evaluate_entry(learner.name, {{learner.adapter.get(), 1.0, {}}}, run_.position.task, column);
+    for (const std::string& learner : method_.scored(run_)) {
+      scores_.set(learner, 0, column, base);
+      evaluate_entry(learner, method_.answer_with(run_, learner, static_cast<int64_t>(column)),
+                     run_.position.task, column);
     }
   }
 }

@@ -67,7 +67,7 @@ TEST(Evaluation, LikelihoodsEqualPlainForwards) {
        {"engine.max_tokens=2048", "engine.max_tokens=64"}) {  // one batch, several
     Answering a({tokens});
     const TaskEval task = make_task_eval(a.tiny.tasks[1], Split::kTest, "choice");
-    const auto found = a.evaluator.option_likelihoods(task.rows, task.options, a.uses);
+    const auto found = a.evaluator.option_likelihoods(task.rows, task.options, {a.uses, {}});
     ASSERT_EQ(found.size(), 8U);
     std::set<double> different;
     for (size_t i = 0; i < found.size(); ++i) {
@@ -90,7 +90,34 @@ TEST(Evaluation, LikelihoodsEqualPlainForwards) {
     for (size_t i = 0; i < found.size(); ++i)
       right +=
           task.options[found[i][0] >= found[i][1] ? 0 : 1] == task.rows[i].answer ? 1.0 / 8 : 0.0;
-    EXPECT_NEAR(a.evaluator.evaluate(task, a.uses).score, right, 1e-12);
+    EXPECT_NEAR(a.evaluator.evaluate(task, {a.uses, {}}).score, right, 1e-12);
+  }
+}
+
+TEST(Evaluation, APrefixStandsBeforeEveryPrompt) {
+  Answering a;
+  const TaskEval task = make_task_eval(a.tiny.tasks[1], Split::kTest, "choice");
+  TaskEval spelt_out = task;
+  for (Example& row : spelt_out.rows) row.prompt = "gamma " + row.prompt;
+  const auto text = a.encoder().prompt("gamma ");
+  size_t calls = 0;
+  const Deployed deployed = {a.uses, [&](std::span<const int32_t> prompt) {
+                               EXPECT_FALSE(prompt.empty());
+                               ++calls;
+                               return text;
+                             }};
+  const auto found = a.evaluator.option_likelihoods(task.rows, task.options, deployed);
+  EXPECT_EQ(calls, task.rows.size());
+  const auto expected = a.evaluator.option_likelihoods(spelt_out.rows, task.options, {a.uses, {}});
+  const auto plain = a.evaluator.option_likelihoods(task.rows, task.options, {a.uses, {}});
+  for (size_t i = 0; i < found.size(); ++i) {
+    const auto joined = a.encoder().prompt(spelt_out.rows[i].prompt);
+    auto put_together = text;
+    for (const int32_t token : a.encoder().prompt(task.rows[i].prompt))
+      put_together.push_back(token);
+    ASSERT_EQ(joined, put_together) << "the tokens must join for this comparison";
+    EXPECT_EQ(found[i], expected[i]);
+    EXPECT_NE(found[i], plain[i]);
   }
 }
 
@@ -192,7 +219,7 @@ TEST(Evaluation, MeasuresOfGeneratedText) {
   Evaluator evaluator(tiny.engine(), *tiny.bench->encoder, {4});
   for (const char* measure : {"choice", "choice-generated", "exact"}) {
     const TaskEval task = make_task_eval(tiny.tasks[0], Split::kTest, measure);
-    const TaskScore score = evaluator.evaluate(task, uses);
+    const TaskScore score = evaluator.evaluate(task, {uses, {}});
     EXPECT_GE(score.score, 0.75) << measure;
     for (size_t i = 0; i < score.rows.size(); ++i)
       EXPECT_EQ(score.rows[i].score,
