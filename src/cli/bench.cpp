@@ -3,11 +3,13 @@
 // `step` runs a method's own hooks on made-up rows of 256 tokens, the last 16 labelled; er and
 // ilora replay half of them.
 #include <iostream>
+#include <numeric>
 
 #include "base/json.h"
 #include "base/random.h"
 #include "cli/command.h"
 #include "cli/gemm_rate.h"
+#include "cli/profile_table.h"
 #include "train/environment.h"
 #include "train/optimizer.h"
 #include "train/workbench.h"
@@ -19,7 +21,7 @@ struct BenchArguments {
   std::string model, method = "seq", dtype = "auto";
   int64_t tokens = 2048;
   int repeat = 5;
-  bool json = false;
+  bool json = false, profile = false;
 };
 
 constexpr int64_t kRowTokens = 256, kLabels = 16;
@@ -66,6 +68,7 @@ Json bench_step(const BenchArguments& a) {
   recipe.mode = a.dtype;
   recipe.method = a.method;
   recipe.max_tokens = 2 * a.tokens;  // the slow learner's rows come on top
+  recipe.profile = a.profile;
   Method& method = configuration.method();
   const double peak = best_gflops(measure_gemm(cpu_kernels(), gemm_type_of(a.dtype), 2 * a.repeat));
 
@@ -98,6 +101,7 @@ Json bench_step(const BenchArguments& a) {
   int64_t tokens = 0;
   constexpr int kWarmUp = 2;
   for (int i = 0; i < a.repeat + kWarmUp; ++i) {
+    if (i == kWarmUp) clear_profile();
     const double began = seconds_now();
     bench.kernels.fill(run.gradient(), 0.0);
     const Pass pass = method.plan(run, current);
@@ -115,19 +119,26 @@ Json bench_step(const BenchArguments& a) {
     }
   }
   const double step = median(seconds);
-  return {{"model", config.name},
-          {"method", a.method},
-          {"dtype", bench.mode()},
-          {"tokens", tokens},
-          {"seconds_per_step", step},
-          {"tokens_per_second", static_cast<double>(tokens) / step},
-          {"gemm_flops", flops},
-          {"gemm_peak_gflops", peak},
-          {"utilization", flops / step / (peak * 1e9)},
-          {"activations_mib", static_cast<double>(bench.engine->arena().capacity()) / (1 << 20)},
-          {"weights_mib", static_cast<double>(bench.weights->bytes()) / (1 << 20)},
-          {"peak_rss_mib", peak_memory_mib()},
-          {"environment", environment_json(bench.mode())}};
+  Json json = {
+      {"model", config.name},
+      {"method", a.method},
+      {"dtype", bench.mode()},
+      {"tokens", tokens},
+      {"seconds_per_step", step},
+      {"tokens_per_second", static_cast<double>(tokens) / step},
+      {"gemm_flops", flops},
+      {"gemm_peak_gflops", peak},
+      {"utilization", flops / step / (peak * 1e9)},
+      {"activations_mib", static_cast<double>(bench.engine->arena().capacity()) / (1 << 20)},
+      {"weights_mib", static_cast<double>(bench.weights->bytes()) / (1 << 20)},
+      {"peak_rss_mib", peak_memory_mib()},
+      {"environment", environment_json(bench.mode())}};
+  if (a.profile) {
+    json["profile"] =
+        profile_json(profile_entries(), std::accumulate(seconds.begin(), seconds.end(), 0.0), peak,
+                     config, {recipe.lora.rank});
+  }
+  return json;
 }
 
 void print_facts(const Json& json) {
@@ -136,6 +147,7 @@ void print_facts(const Json& json) {
       std::cout << fmt::format("{:<18} {}\n", key,
                                value.is_string() ? value.get<std::string>() : value.dump());
   }
+  if (json.contains("profile")) std::cout << "\n" << profile_text(json.at("profile"));
 }
 
 }  // namespace
@@ -176,6 +188,7 @@ void add_bench(CLI::App& app) {
       ->check(CLI::PositiveNumber);
   step->add_option("--repeat", a->repeat, "repetitions; the median counts")
       ->check(CLI::PositiveNumber);
+  step->add_flag("--profile", a->profile, "time per operation, over the repetitions");
   step->add_flag("--json", a->json, "print JSON");
   step->callback([a] {
     const Json json = bench_step(*a);

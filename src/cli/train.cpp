@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "base/parallel.h"
 #include "cli/command.h"
+#include "cli/gemm_rate.h"
+#include "cli/profile_table.h"
 #include "report/report.h"
 #include "train/trainer.h"
 
@@ -18,7 +20,7 @@ namespace fs = std::filesystem;
 struct TrainArguments {
   std::string config, resume, continue_run;
   std::vector<std::string> tasks, settings;
-  bool json = false, show_options = false;
+  bool json = false, show_options = false, profile = false;
 };
 
 // What an interrupted run may change when it goes on: how it is computed, not what.
@@ -31,8 +33,19 @@ void check_resume_settings(const std::vector<std::string>& settings) {
   }
 }
 
-void run_training(Configuration& configuration, bool restore, bool json) {
-  const Recipe& recipe = configuration.recipe;
+// What --profile adds at the end: profile.json in the run's folder, and (unless JSON is asked for)
+// a table.
+void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, double peak,
+                  bool json) {
+  const Json profile =
+      profile_json(profile_entries(), seconds, peak, bench.files.config(), {recipe.lora.rank});
+  write_json(RunFolder(recipe.output).path() / "profile.json", profile);
+  if (!json) std::cout << profile_text(profile) << "\n";
+}
+
+void run_training(Configuration& configuration, bool restore, const TrainArguments& a) {
+  Recipe& recipe = configuration.recipe;
+  recipe.profile = a.profile;
   Method& method = configuration.method();
   const std::vector<TaskText> tasks = read_tasks(recipe);
   Workbench bench(recipe);
@@ -41,12 +54,17 @@ void run_training(Configuration& configuration, bool restore, bool json) {
              model.layers, bench.mode(), max_threads(), tasks.size(), recipe.output);
   Trainer trainer(recipe, configuration.options, method, bench, tasks);
   if (restore) trainer.restore();
+  const double peak =
+      a.profile ? best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), 5)) : 0.0;
+  clear_profile();
+  const double began = seconds_now();
   trainer.run();
+  if (a.profile) show_profile(bench, recipe, seconds_now() - began, peak, a.json);
 
   const RunFolder folder(recipe.output);
   const std::vector<fs::path> runs = {folder.path()};
   write_report(runs, folder.report());
-  if (json) {
+  if (a.json) {
     std::cout << read_json(folder.results()).dump(2) << "\n";
   } else {
     std::cout << comparison_table(runs);
@@ -66,7 +84,7 @@ void start(const TrainArguments& a) {
                             "(--set output=...).",
                             folder.path().string()));
   }
-  run_training(configuration, false, a.json);
+  run_training(configuration, false, a);
 }
 
 void resume(const TrainArguments& a) {
@@ -77,7 +95,7 @@ void resume(const TrainArguments& a) {
   // Killed before its first checkpoint: begin anew.
   const bool restore = fs::exists(folder.state());
   if (!restore) folder.truncate_metrics(0);
-  run_training(*configuration, restore, a.json);
+  run_training(*configuration, restore, a);
 }
 
 void continue_run(const TrainArguments& a) {
@@ -103,7 +121,7 @@ void continue_run(const TrainArguments& a) {
   }
   configuration->set(a.settings);
   recipe.tasks = tasks;
-  run_training(*configuration, true, a.json);
+  run_training(*configuration, true, a);
 }
 
 }  // namespace
@@ -118,6 +136,8 @@ void add_train(CLI::App& app) {
   command->add_option("--continue", a->continue_run, "teach a finished run more tasks (--task)");
   command->add_option("--task", a->tasks, "with --continue: a task's folder (repeatable)");
   command->add_flag("--options", a->show_options, "list every option of a configuration");
+  command->add_flag("--profile", a->profile,
+                    "time per operation: a table at the end, and profile.json in the run's folder");
   command->add_flag("--json", a->json, "print results.json instead of a table");
   command->callback([a] {
     if (a->show_options) {

@@ -3,16 +3,21 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "formats/gguf.h"
+#include "kernels/profile.h"
 
 namespace ilora {
 namespace {
 
+const Kernels& named_kernels(const std::string& name) {
+  if (name == "reference") return reference_kernels(DType::kF32);
+  if (name == "check") return check_kernels(cpu_kernels(), reference_kernels(DType::kF32));
+  return cpu_kernels();
+}
+
 const Kernels& choose_kernels(const Recipe& recipe) {
   if (recipe.threads > 0) set_threads(static_cast<int>(recipe.threads));
-  if (recipe.kernels == "reference") return reference_kernels(DType::kF32);
-  if (recipe.kernels == "check")
-    return check_kernels(cpu_kernels(), reference_kernels(DType::kF32));
-  return cpu_kernels();
+  const Kernels& kernels = named_kernels(recipe.kernels);
+  return recipe.profile ? profile_kernels(kernels) : kernels;
 }
 
 ModelFiles open_model(const Recipe& recipe) {
