@@ -71,6 +71,8 @@ AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& optio
   std::array<bool, kModules> wanted{};
   for (const std::string& target : options.targets)
     wanted[static_cast<size_t>(parse_module(target))] = true;
+  prompts_ = options.prompts;
+  width_ = config.width;
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     auto& index = index_.emplace_back();
     index.fill(-1);
@@ -82,6 +84,8 @@ AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& optio
       size_ += options.rank * (in + out);
     }
   }
+  offset_prompts_ = size_;
+  size_ += (prompts_.rows + prompts_.keys) * width_;
 }
 
 const LoraBlock* AdapterLayout::find(int64_t layer, Module module) const {
@@ -90,6 +94,7 @@ const LoraBlock* AdapterLayout::find(int64_t layer, Module module) const {
 }
 
 int64_t AdapterLayout::lowest_layer() const {
+  if (prompts_.rows > 0) return -1;
   return blocks_.empty() ? static_cast<int64_t>(index_.size()) : blocks_.front().layer;
 }
 

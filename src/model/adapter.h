@@ -1,5 +1,6 @@
 // LoRA adapters (Hu et al. 2021, with PEFT's semantics): one flat float32 vector plus a layout of
-// named views.
+// named views. An adapter may hold soft prompts (Lester et al. 2021) beside LoRA's blocks or in
+// their place.
 //
 // Optimiser, clipping, interpolation, distances and checkpoints see the vector; the model sees the
 // views.
@@ -29,12 +30,19 @@ Module parse_module(std::string_view name);     // throws Error(kUsage) naming w
 // {in, out} of a module in a model.
 std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
 
+// The soft-prompt part of an adapter: rows of the model's width.
+struct PromptShape {
+  int64_t rows = 0;  // P: they stand in front of a row's tokens, in the place of embeddings
+  int64_t keys = 0;  // what a method finds prompts by; the model never reads them
+};
+
 struct LoraOptions {
   int64_t rank = 8;
   double alpha = 16;
   double dropout = 0;
   bool rslora = false;  // scale alpha/sqrt(r) in place of alpha/r (Kalajdzievski 2023)
   std::vector<std::string> targets = {"q_proj", "v_proj"};
+  PromptShape prompts;
 
   double scaling() const;
 };
@@ -59,12 +67,19 @@ class AdapterLayout {
   const std::vector<LoraBlock>& blocks() const { return blocks_; }
   const LoraBlock* find(int64_t layer,
                         Module module) const;  // null where the module carries no LoRA
-  int64_t size() const { return size_; }       // length of the flat vector
-  int64_t lowest_layer() const;                // lowest layer with a block; L where there is none
+  const PromptShape& prompts() const { return prompts_; }
+  int64_t width() const { return width_; }  // D, of soft prompts and keys
+  int64_t offset_prompts() const { return offset_prompts_; }
+  int64_t offset_keys() const { return offset_prompts_ + prompts_.rows * width_; }
+  int64_t size() const { return size_; }  // length of the flat vector
+  // The lowest layer with a block; -1, the embedding, with soft prompts; L where there is nothing.
+  int64_t lowest_layer() const;
 
  private:
   std::vector<LoraBlock> blocks_;
   std::vector<std::array<int32_t, kModules>> index_;  // per layer; -1: none
+  PromptShape prompts_;
+  int64_t width_ = 0, offset_prompts_ = 0;
   int64_t size_ = 0;
 };
 
@@ -76,13 +91,23 @@ inline Tensor lora_bt(Tensor flat, const LoraBlock& b) {
   return flat.rows(b.offset_bt, b.offset_bt + b.rank * b.out).reshaped({b.rank, b.out});
 }
 
+// The soft prompts (P,D) and keys (K,D) inside a flat vector.
+inline Tensor soft_prompts(Tensor flat, const AdapterLayout& l) {
+  return flat.rows(l.offset_prompts(), l.offset_keys()).reshaped({l.prompts().rows, l.width()});
+}
+inline Tensor prompt_keys(Tensor flat, const AdapterLayout& l) {
+  return flat.rows(l.offset_keys(), l.offset_keys() + l.prompts().keys * l.width())
+      .reshaped({l.prompts().keys, l.width()});
+}
+
 class Adapter {
  public:
   Adapter() = default;
   // Values zero. `state` is F32; F64 and C128 serve the gradient tests.
   Adapter(const ModelConfig& config, const LoraOptions& options, DType state = DType::kF32);
 
-  // PEFT's initial distribution: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B zero.
+  // PEFT's initial distribution: A uniform in +-1/sqrt(in) (Kaiming with a = sqrt 5), B zero. Soft
+  // prompts and keys are zero: the method that has some fills them.
   void initialise(uint64_t seed, uint64_t substream);
 
   const LoraOptions& options() const { return options_; }

@@ -5,6 +5,7 @@
 #include <complex>
 
 #include "base/error.h"
+#include "model/soft_prompt.h"
 
 namespace ilora {
 namespace {
@@ -56,6 +57,7 @@ void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominator
                       uint64_t dropout_key, PassReport& report) {
   packed_.pack(pass, part, denominators, options_.loss, dropout_key);
   if (packed_.rows == 0) return;
+  require_context();
   for (size_t s = 0; s < pass.segments.size(); ++s)
     resolve(pass.segments[s].uses, packed_.segments[s]);
   consistency_.plan(pass, packed_, denominators, config_.layers);
@@ -63,7 +65,7 @@ void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominator
 
   PassContext ctx = context(nullptr);
   const bool backward_too = packed_.gradient_rows > 0;
-  embed();
+  embed(ctx);
   for (int64_t l = 0; l < config_.layers; ++l) {
     consistency_.at(ctx, l, act_.layers[static_cast<size_t>(l)].x, {}, backward_too, report);
     const bool top = l + 1 == config_.layers;
@@ -92,10 +94,11 @@ void Engine::backward(PassContext& ctx) {
   kernels_.fill(act_.dx, 0.0);
   kernels_.rmsnorm_backward(act_.dx, act_.dnormed, act_.x_last.rows(0, n), weights_.final_norm(),
                             act_.rstd_last.rows(0, n));
-  for (int64_t l = config_.layers - 1; l >= lowest_trained_; --l) {
+  for (int64_t l = config_.layers - 1; l >= std::max(lowest_trained_, int64_t{0}); --l) {
     consistency_.add_seed(ctx, l + 1, act_.dx);
     block_backward(ctx, l, l > lowest_trained_);
   }
+  if (lowest_trained_ < 0) soft_prompts_backward(ctx, act_.dx);
 }
 
 void Engine::resolve(const Uses& uses, PackedSegment& segment) {
@@ -104,7 +107,7 @@ void Engine::resolve(const Uses& uses, PackedSegment& segment) {
   for (size_t i = 0; i < uses.size(); ++i) {
     const Adapter& adapter = *uses[i].adapter;
     Tensor values = adapter.values();
-    if (values.dtype != shape_.gemm) {
+    if (values.dtype != shape_.gemm && !adapter.layout().blocks().empty()) {
       auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const AdapterCopy& c) {
         return c.adapter == &adapter && c.values.view().shape[0] == values.shape[0];
       });
@@ -141,7 +144,7 @@ void Engine::place(int64_t labels) {
   shape_.gradient_rows = packed_.gradient_rows;
   shape_.labels = labels;
   shape_.label_chunk = options_.label_chunk;
-  shape_.lowest_saved = lowest_trained_;
+  shape_.lowest_saved = std::max(lowest_trained_, int64_t{0});
   shape_.consistency_rows = consistency_.active() ? consistency_.rows() : 0;
   shape_.consistency_layers = consistency_.layers_below_top();
   arena_.begin();
@@ -155,9 +158,26 @@ PassContext Engine::context(KeyValueCache* cache) {
           rope_cos_.view(), rope_sin_.view(), cache,    input_keys_};
 }
 
-void Engine::embed() {
+// Rows of data are cut to the context when they are encoded; soft prompts come on top.
+void Engine::require_context() const {
+  for (const AttentionSpan& span : packed_.spans) {
+    if (span.key_len <= config_.context) continue;
+    throw Error(ErrorKind::kData,
+                fmt::format("[engine] a row of {} positions, soft prompts included, does not fit "
+                            "into the model's context of {}",
+                            span.key_len, config_.context),
+                "Lower data.max_length.");
+  }
+}
+
+void Engine::embed(const PassContext& ctx) {
   const Tensor first = config_.layers > 0 ? act_.layers.front().x : act_.x_last;
   kernels_.embed(first, weights_.embedding(), packed_.tokens);
+  soft_prompts_forward(ctx, first);
+}
+
+void Engine::token_embeddings(Tensor out, std::span<const int32_t> tokens) {
+  kernels_.embed(out, weights_.embedding(), tokens);
 }
 
 void Engine::final_norm() {
@@ -172,9 +192,10 @@ void Engine::feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* 
   packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : longest);
   resolve(uses, packed_.segments[0]);
   consistency_.plan({}, {}, {}, config_.layers);
+  require_context();
   place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())));
   PassContext ctx = context(cache);
-  embed();
+  embed(ctx);
   for (int64_t l = 0; l < config_.layers; ++l) {
     const bool top = l + 1 == config_.layers;
     block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
@@ -210,6 +231,16 @@ void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
   std::vector<int32_t> rows(tokens.size());
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
   visit_logits(rows, visit);
+}
+
+void Engine::mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses& uses) {
+  const Feed whole{tokens, {}, 0, 0};
+  feed({&whole, 1}, uses, nullptr, 0);
+  const Tensor sum = out.reshaped({1, out.size()});
+  kernels_.fill(sum, 0.0);
+  const auto count = static_cast<int64_t>(tokens.size());
+  for (int64_t n = 0; n < count; ++n) kernels_.add(sum, act_.last.rows(n, n + 1));
+  kernels_.scale(sum, 1.0 / static_cast<double>(count));
 }
 
 void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit) {

@@ -50,6 +50,12 @@ class Engine {
   // Logits (V) at every token of one sequence, without a cache: for tests and comparisons.
   void all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit);
 
+  // out (D) T = the mean of hidden[L] over a sequence's positions: a feature of the text. The
+  // sequence runs alone, so that the bits depend on nothing else.
+  void mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses& uses);
+  // out (n,D) T = the embeddings of n tokens.
+  void token_embeddings(Tensor out, std::span<const int32_t> tokens);
+
   // Bytes of activations placed so far, at their largest.
   const Arena& arena() const { return arena_; }
 
@@ -59,7 +65,8 @@ class Engine {
   void feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache, int64_t labels);
   void resolve(const Uses& uses, PackedSegment& segment);
   void place(int64_t labels);
-  void embed();
+  void require_context() const;
+  void embed(const PassContext& ctx);
   void final_norm();
   void visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit);
   void backward(PassContext& ctx);

@@ -113,12 +113,15 @@ void ConsistencyTerm::plan(const Pass& pass, const Packed& packed, const Denomin
     const auto teacher = std::find_if(
         packed.sequences.begin(), packed.sequences.end(),
         [&](const PackedSequence& t) { return t.segment == spec.teacher && t.row == student.row; });
-    ILORA_CHECK(teacher != packed.sequences.end() && teacher->length == student.length);
+    ILORA_CHECK(teacher != packed.sequences.end() &&
+                teacher->length - teacher->prefix == student.length - student.prefix);
     const auto begin = static_cast<int64_t>(student_.size());
-    const int64_t from = spec.positions == Positions::kAll ? 0 : student.first_label;
+    // Soft prompts are not compared: the teacher may have others, or none.
+    const int64_t from = spec.positions == Positions::kAll ? student.prefix : student.first_label;
+    const int64_t shift = teacher->prefix - student.prefix;
     for (int64_t i = from; i < student.length; ++i) {
       student_.push_back(static_cast<int32_t>(student.begin + i));
-      teacher_.push_back(static_cast<int32_t>(teacher->begin + i));
+      teacher_.push_back(static_cast<int32_t>(teacher->begin + shift + i));
     }
     pairs_.push_back({student.segment, student.row, begin, static_cast<int64_t>(student_.size())});
   }

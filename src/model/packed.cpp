@@ -26,12 +26,21 @@ void Packed::clear() {
   label_scale.clear();
 }
 
+// A token's dropout key counts from the first token, so that soft prompts in front change no mask.
 void Packed::append(std::span<const int32_t> ids, int64_t first_position, uint64_t key) {
   for (size_t i = 0; i < ids.size(); ++i) {
-    const auto position = first_position + static_cast<int64_t>(i);
     tokens.push_back(ids[i]);
-    positions.push_back(static_cast<int32_t>(position));
-    row_keys.push_back(hash_combine(key, static_cast<uint64_t>(position)));
+    positions.push_back(static_cast<int32_t>(first_position + static_cast<int64_t>(i)));
+    row_keys.push_back(hash_combine(key, static_cast<uint64_t>(i)));
+  }
+}
+
+// Soft prompts in front of a row: their keys count backwards from -1.
+void Packed::append_prefix(std::span<const int32_t> soft_prompts, uint64_t key) {
+  for (size_t i = 0; i < soft_prompts.size(); ++i) {
+    tokens.push_back(soft_prompt_id(soft_prompts[i]));
+    positions.push_back(static_cast<int32_t>(i));
+    row_keys.push_back(hash_combine(key, ~static_cast<uint64_t>(i)));
   }
 }
 
@@ -39,7 +48,7 @@ void Packed::close_segment(PackedSegment& segment, bool last) {
   const auto filled = static_cast<int64_t>(tokens.size());
   segment.end = segment.begin + padded(filled - segment.begin);
   if (last) segment.end = padded(segment.end);
-  tokens.resize(static_cast<size_t>(segment.end), -1);
+  tokens.resize(static_cast<size_t>(segment.end), kFiller);
   positions.resize(static_cast<size_t>(segment.end), 0);
   row_keys.resize(static_cast<size_t>(segment.end), 0);
   rows = segment.end;
@@ -61,17 +70,21 @@ void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& d
     for (int64_t r = part.ranges[s].begin; r < part.ranges[s].end; ++r) {
       const Row& row = *segment.rows[static_cast<size_t>(r)];
       const auto begin = static_cast<int64_t>(tokens.size());
+      const std::span<const int32_t> prefix = segment.prefix(r);
+      const auto shift = static_cast<int64_t>(prefix.size());
+      const int64_t length = segment.fed_length(r);
       const int64_t first_label = row.first_label(options.train_on_prompt);
       const auto sequence = static_cast<int32_t>(sequences.size());
-      sequences.push_back({static_cast<int32_t>(s), r, begin, row.length(), first_label});
-      spans.push_back({begin, row.length(), begin, row.length()});
-      append({row.tokens.data(), static_cast<size_t>(row.length())}, 0,
-             hash_combine(dropout_key, row.id));
+      sequences.push_back({static_cast<int32_t>(s), r, begin, length, shift + first_label, shift});
+      spans.push_back({begin, length, begin, length});
+      const uint64_t key = hash_combine(dropout_key, row.id);
+      append_prefix(prefix, key);
+      append({row.tokens.data(), static_cast<size_t>(row.length())}, shift, key);
       if (segment.cross_entropy == 0) continue;
       const auto labels = static_cast<double>(row.labels(options.train_on_prompt));
       const double share = options.reduction == LossReduction::kSequence ? 1.0 / labels : 1.0;
       for (int64_t i = first_label; i < row.length(); ++i) {
-        label_rows.push_back(static_cast<int32_t>(begin + i));
+        label_rows.push_back(static_cast<int32_t>(begin + shift + i));
         label_targets.push_back(row.tokens[static_cast<size_t>(i + 1)]);
         label_sequence.push_back(sequence);
         label_scale.push_back(
@@ -99,7 +112,7 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
     ILORA_CHECK(feed.past + length <= slot_capacity, "{} tokens in a cache slot of {}",
                 feed.past + length, slot_capacity);
     const auto sequence = static_cast<int32_t>(sequences.size());
-    sequences.push_back({0, sequence, begin, length, 0});
+    sequences.push_back({0, sequence, begin, length, 0, 0});
     spans.push_back({begin, length, feed.slot * slot_capacity, feed.past + length});
     append(feed.tokens, feed.past, 0);
     for (size_t i = 0; i < feed.targets.size(); ++i) {

@@ -34,10 +34,11 @@ struct PackedSequence {
   int64_t row = 0;  // index among the segment's rows
   int64_t begin = 0, length = 0;
   int64_t first_label = 0;  // positions [first_label, length) carry labels
+  int64_t prefix = 0;       // positions [0, prefix) are soft prompts
 };
 
 // Tokens fed behind what a key/value cache already holds for a slot (see generate.h and the
-// evaluator).
+// evaluator). Soft prompts are fed among them by their ids (row.h).
 struct Feed {
   std::span<const int32_t> tokens;
   std::span<const int32_t> targets;  // per token the label, -1 for none; empty: none
@@ -53,7 +54,7 @@ struct Packed {
   std::vector<AttentionSpan>
       spans;  // one per sequence; keys in this pass, or in the cache for feeds
   int64_t gradient_spans = 0;
-  std::vector<int32_t> tokens, positions;  // (N); filler: token -1
+  std::vector<int32_t> tokens, positions;  // (N); filler and soft prompts: ids of row.h
   std::vector<uint64_t> row_keys;          // (N) identity of (row, position), for dropout
 
   // Labelled rows, those with gradient first.
@@ -70,6 +71,7 @@ struct Packed {
  private:
   void clear();
   void append(std::span<const int32_t> ids, int64_t first_position, uint64_t key);
+  void append_prefix(std::span<const int32_t> soft_prompts, uint64_t key);
   void close_segment(PackedSegment& segment, bool last);
 };
 

@@ -35,6 +35,17 @@ bool Segment::has_gradient() const {
                      [](const AdapterUse& use) { return static_cast<bool>(use.gradient); });
 }
 
+std::span<const int32_t> Segment::prefix(int64_t row) const {
+  if (prefixes.empty()) return {};
+  ILORA_CHECK(prefixes.size() == 1 || prefixes.size() == rows.size(),
+              "{} lists of soft prompts for {} rows", prefixes.size(), rows.size());
+  return prefixes[prefixes.size() == 1 ? 0 : static_cast<size_t>(row)];
+}
+
+int64_t Segment::fed_length(int64_t row) const {
+  return static_cast<int64_t>(prefix(row).size()) + rows[static_cast<size_t>(row)]->length();
+}
+
 Denominators count_denominators(const Pass& pass, const LossOptions& options) {
   Denominators count;
   for (const Segment& segment : pass.segments) {
@@ -63,13 +74,13 @@ std::vector<MicroPass> cut_pass(const Pass& pass, int64_t max_tokens) {
   for (const std::vector<size_t>& group : linked_groups(pass)) {
     const auto rows = static_cast<int64_t>(pass.segments[group.front()].rows.size());
     for (int64_t r = 0; r < rows; ++r) {
-      const Row& row = *pass.segments[group.front()].rows[static_cast<size_t>(r)];
-      const int64_t cost = row.length() * static_cast<int64_t>(group.size());
+      int64_t cost = 0;
+      for (const size_t s : group) cost += pass.segments[s].fed_length(r);
       if (cost > max_tokens) {
         throw Error(
             ErrorKind::kData,
             fmt::format("[pass] a row of {} tokens under {} adapter(s) does not fit into {} tokens",
-                        row.length(), group.size(), max_tokens),
+                        cost / static_cast<int64_t>(group.size()), group.size(), max_tokens),
             "Raise engine.max_tokens or lower data.max_length.");
       }
       if (tokens > 0 && tokens + cost > max_tokens) open();

@@ -16,7 +16,8 @@
 namespace ilora {
 
 // One adapter applied to a segment. Where `gradient` is set (a flat vector like the adapter's) it
-// is trained: its gradient is added there.
+// is trained: its gradient is added there. `scale` is that of LoRA's blocks; soft prompts are
+// taken as they are.
 struct AdapterUse {
   const Adapter* adapter = nullptr;
   double scale = 1.0;
@@ -50,8 +51,14 @@ struct Segment {
   Uses uses;
   double cross_entropy = 0;  // weight of the cross-entropy term; 0: no logits
   Consistency consistency;
+  // Soft prompts in front of the rows: indices into the soft-prompt rows of `uses`, counted through
+  // all uses in their order. Empty: none; one list: every row's; else one list per row. They shift
+  // positions, carry no label, and are compared by no consistency term.
+  std::vector<std::vector<int32_t>> prefixes{};
 
   bool has_gradient() const;
+  std::span<const int32_t> prefix(int64_t row) const;
+  int64_t fed_length(int64_t row) const;  // positions that row `row` takes: prefix and fed tokens
 };
 
 // Segments with gradient come first.

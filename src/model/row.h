@@ -7,6 +7,19 @@
 
 namespace ilora {
 
+// Ids of a pass that are no tokens: filler, and the rows of soft prompts. Soft-prompt row k is the
+// k-th of all adapters of the segment (model/pass.h).
+inline constexpr int32_t kFiller = -1;
+constexpr int32_t soft_prompt_id(int32_t k) {
+  return -2 - k;
+}
+constexpr int32_t soft_prompt_row(int32_t id) {
+  return -2 - id;
+}
+constexpr bool is_soft_prompt(int32_t id) {
+  return id < kFiller;
+}
+
 struct Row {
   std::vector<int32_t> tokens;  // prompt, then answer, then EOS (as a label only: it is never fed)
   int64_t prompt_length =

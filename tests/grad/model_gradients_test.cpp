@@ -25,6 +25,7 @@ struct Case {
   double dropout = 0;
   LossOptions loss;
   Consistency consistency;
+  bool prompts = false;  // soft prompts in front of the rows, some trained, some not
 };
 
 void PrintTo(const Case& c, std::ostream* out) {
@@ -64,8 +65,14 @@ struct Problem {
     options.alpha = 6;
     options.dropout = c.dropout;
     options.targets = c.targets;
+    if (c.prompts) options.prompts = {4, 1};
     fast = Adapter(model.files.config(), options, state);
     slow = Adapter(model.files.config(), options, state);
+    LoraOptions frozen;
+    frozen.targets = {};
+    frozen.prompts.rows = 2;
+    earlier = Adapter(model.files.config(), frozen, state);
+    fill_random(earlier, 3);
     fill_random(fast, 1);
     fill_random(slow, 2);
     gradient = Buffer(state, {fast.layout().size()});
@@ -79,17 +86,23 @@ struct Problem {
       pass.segments[s].cross_entropy = s == 0 ? 1.0 : 0.5;
     pass.segments[1].consistency = c.consistency;
     pass.segments[2].uses = {{&slow, 1.0, {}}};
+    if (!c.prompts) return;
+    // Rows 0 .. 3 are the fast learner's, 4 and 5 those of an earlier, frozen adapter. Row 3 is in
+    // no prefix.
+    pass.segments[0].prefixes = {{1, 2, 4, 5}};
+    pass.segments[1].prefixes = {{2, 0, 1, 2, 5}, {}};
+    pass.segments[2].prefixes = {{3}};
   }
   PassReport run() {
     for (const size_t s : {size_t{0}, size_t{1}})
-      pass.segments[s].uses = {{&fast, 1.0, gradient.view()}};
+      pass.segments[s].uses = {{&fast, 1.0, gradient.view()}, {&earlier, 1.0, {}}};
     PassReport report;
     model.engine.run(pass, count_denominators(pass, model.engine.options().loss), 77, report);
     return report;
   }
 
   TestModel model;
-  Adapter fast, slow;
+  Adapter fast, slow, earlier;
   Buffer gradient;
   std::vector<Row> rows;
   Pass pass;
@@ -109,20 +122,31 @@ TEST_P(ModelGradients, MatchComplexStep) {
 
   Problem complex(GetParam(), DType::kC128);
   auto* values = complex.fast.values().ptr<std::complex<double>>();
+  const auto compare = [&](int64_t i, const std::string& what) {
+    const std::complex<double> kept = values[i];
+    values[i] = kept + std::complex<double>(0, kStep);
+    // The backward is part of the run, so that dropout is on; its result is not looked at.
+    const PassReport moved = complex.run();
+    values[i] = kept;
+    EXPECT_NEAR(moved.total(), report.total(), 1e-12);
+    EXPECT_NEAR(gradient[i], moved.imaginary / kStep, kTolerance * largest) << what << " at " << i;
+  };
   // Every block's A and B, at a few places each.
-  for (const LoraBlock& block : complex.fast.layout().blocks()) {
+  const AdapterLayout& layout = complex.fast.layout();
+  for (const LoraBlock& block : layout.blocks()) {
     for (const int64_t i : {block.offset_a, block.offset_a + block.rank * block.in - 1,
-                            block.offset_bt + 1, block.offset_bt + block.rank * block.out - 1}) {
-      const std::complex<double> kept = values[i];
-      values[i] = kept + std::complex<double>(0, kStep);
-      // The backward is part of the run, so that dropout is on; its result is not looked at.
-      const PassReport moved = complex.run();
-      values[i] = kept;
-      EXPECT_NEAR(moved.total(), report.total(), 1e-12);
-      EXPECT_NEAR(gradient[i], moved.imaginary / kStep, kTolerance * largest)
-          << block.name() << " at " << i;
+                            block.offset_bt + 1, block.offset_bt + block.rank * block.out - 1})
+      compare(i, block.name());
+  }
+  // Every soft prompt; the one that no row has, and the key, have no gradient.
+  for (int64_t p = 0; p < layout.prompts().rows; ++p) {
+    const int64_t first = layout.offset_prompts() + p * layout.width();
+    for (const int64_t i : {first, first + 7, first + layout.width() - 1}) {
+      compare(i, fmt::format("soft prompt {}", p));
+      EXPECT_EQ(gradient[i] == 0, p == 3);
     }
   }
+  for (int64_t i = layout.offset_keys(); i < layout.size(); ++i) EXPECT_EQ(gradient[i], 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -143,7 +167,16 @@ INSTANTIATE_TEST_SUITE_P(
              kAll,
              0,
              {},
-             consistency({1}, Positions::kAnswer, true, false)}),
+             consistency({1}, Positions::kAnswer, true, false)},
+        Case{"soft_prompts", {}, 0, {}, {}, true},
+        Case{"soft_prompts_and_prompt_tokens", {}, 0, {LossReduction::kToken, true}, {}, true},
+        Case{"soft_prompts_and_lora", kAll, 0.3, {}, {}, true},
+        Case{"soft_prompts_and_consistency",
+             {"q_proj"},
+             0,
+             {},
+             consistency({0, 1, 2}, Positions::kAll, false, true),
+             true}),
     [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -47,14 +47,14 @@ namespace ilora::testing {
 namespace {
 
 // I-LoRA's pass on the tiny model: current rows and replayed rows under the fast learner, replayed
-// rows under the slow one, with adapters that are not zero.
+// rows under the slow one, with adapters that are not zero and soft prompts in front of the rows.
 struct ThreeSegments {
   explicit ThreeSegments(const Settings& more, const Kernels* kernels = nullptr)
       : tiny(tiny_settings("unused", "ilora", more)),
         own(tiny.model(), *tiny.bench->weights, kernels != nullptr ? *kernels : tiny.bench->kernels,
             tiny.engine().options()),
-        fast(tiny.model(), tiny.recipe().lora),
-        slow(tiny.model(), tiny.recipe().lora),
+        fast(tiny.model(), with_prompts(tiny.recipe().lora)),
+        slow(tiny.model(), with_prompts(tiny.recipe().lora)),
         gradient(DType::kF32, {fast.layout().size()}),
         current(tiny.rows(0)),
         replayed(tiny.rows(1)) {
@@ -73,6 +73,13 @@ struct ThreeSegments {
     consistency.teacher = 2;
     consistency.layers = {1, 2};
     pass.segments.push_back({pointers(replayed), {{&slow, 1.0, {}}}, 0.0, {}});
+    pass.segments[0].prefixes = {{0, 1, 2}};  // shared by many rows
+    for (int32_t i = 0; i < static_cast<int32_t>(replayed.size()); ++i)
+      pass.segments[1].prefixes.push_back({i % 4, 3});
+  }
+  static LoraOptions with_prompts(LoraOptions options) {
+    options.prompts.rows = 4;
+    return options;
   }
 
   PassReport run() {
@@ -134,6 +141,7 @@ TEST(Pass, GradientsOfTheLinkedRowsDoNotDependOnTheOrderOfTheTasks) {
     t->pass.segments[1].consistency = {};
   }
   std::swap(b.pass.segments[0].rows, b.pass.segments[1].rows);
+  std::swap(b.pass.segments[0].prefixes, b.pass.segments[1].prefixes);
   a.run();
   b.run();
   EXPECT_LE(relative_difference(b.gradient.view(), a.gradient.view()), 1e-6);

@@ -85,6 +85,40 @@ TEST_F(PackedTest, LabelsAreTheAnswerAndItsEnd) {
   EXPECT_EQ(packed_.label_rows.size(), 5U + 8U + 4U);
 }
 
+TEST_F(PackedTest, SoftPromptsStandInFrontAndCarryNoLabel) {
+  pack();
+  const Packed plain = packed_;
+  pass_.segments[0].prefixes = {{3, 0}, {}};
+  pass_.segments[1].prefixes = {{1}};
+  pack();
+  ASSERT_EQ(packed_.sequences.size(), 3U);
+  const std::vector<std::vector<int32_t>> prefixes = {{3, 0}, {}, {1}};
+  for (size_t i = 0; i < 3; ++i) {
+    const PackedSequence& s = packed_.sequences[i];
+    const auto prefix = static_cast<int64_t>(prefixes[i].size());
+    EXPECT_EQ(s.prefix, prefix);
+    ASSERT_EQ(s.length, prefix + rows_[i].length());
+    EXPECT_EQ(packed_.spans[i].key_len, s.length);
+    for (int64_t p = 0; p < s.length; ++p) {
+      const auto n = static_cast<size_t>(s.begin + p);
+      EXPECT_EQ(packed_.positions[n], p);
+      if (p < prefix) {
+        EXPECT_EQ(packed_.tokens[n], soft_prompt_id(prefixes[i][static_cast<size_t>(p)]));
+        continue;
+      }
+      EXPECT_EQ(packed_.tokens[n], rows_[i].tokens[static_cast<size_t>(p - prefix)]);
+      // A token's dropout mask is the same with and without a prefix.
+      EXPECT_EQ(packed_.row_keys[n],
+                plain.row_keys[static_cast<size_t>(plain.sequences[i].begin + p - prefix)]);
+    }
+  }
+  EXPECT_EQ(packed_.label_targets, plain.label_targets);
+  EXPECT_EQ(packed_.label_scale, plain.label_scale);
+  for (size_t i = 0; i < packed_.label_rows.size(); ++i)
+    EXPECT_EQ(packed_.tokens[static_cast<size_t>(packed_.label_rows[i])] + 1,
+              packed_.label_targets[i]);
+}
+
 TEST_F(PackedTest, DropoutKeysNameRowsAndNotPlaces) {
   pack();
   const auto key_of = [&](size_t sequence, int64_t position) {

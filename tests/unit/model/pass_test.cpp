@@ -88,6 +88,18 @@ TEST_F(PassTest, ARowThatDoesNotFitIsAnError) {
   EXPECT_THROW(cut_pass(pass, 19), Error);  // a row with its teacher's copy
 }
 
+TEST_F(PassTest, SoftPromptsTakeRoom) {
+  Pass pass{{segment(3, 1.0)}};
+  pass.segments[0].prefixes = {{0, 1}};  // 12 positions each
+  EXPECT_EQ(cut_pass(pass, 36).size(), 1U);
+  EXPECT_EQ(cut_pass(pass, 35).size(), 2U);
+  EXPECT_THROW(cut_pass(pass, 11), Error);
+  pass.segments[0].prefixes = {{}, {0, 1, 2}, {0}};
+  EXPECT_EQ(cut_pass(pass, 34).size(), 1U);
+  EXPECT_EQ(cut_pass(pass, 33).size(), 2U);
+  expect_whole(pass, cut_pass(pass, 13));
+}
+
 TEST_F(PassTest, GradientIsWhereAUseIsTrained) {
   Segment s = segment(1, 1.0);
   EXPECT_FALSE(s.has_gradient());
