@@ -180,6 +180,14 @@ bool OptionList::is_section(std::string_view key) const {
 }
 
 void OptionList::assign(std::string_view key, const Written& value, const std::string& where) {
+  store_value(key, value, where);
+  std::ranges::find(options_, key, &Option::key)->given = true;
+  for (const Preset& preset : presets_) {
+    if (preset.key == key) apply(preset);
+  }
+}
+
+void OptionList::store_value(std::string_view key, const Written& value, const std::string& where) {
   const auto it = std::ranges::find(options_, key, &Option::key);
   if (it == options_.end() && is_section(key)) {
     throw Error(ErrorKind::kUsage,
@@ -199,7 +207,26 @@ void OptionList::assign(std::string_view key, const Written& value, const std::s
                             expectation(it->target, it->rules), shown(value), where),
                 nearest_choice(it->rules, value));
   }
-  it->given = true;
+}
+
+// A value written as one text: `--set`, and what presets hold.
+OptionList::Written OptionList::read_text(std::string_view key, std::string_view text) const {
+  const Option* option = find(key);
+  const bool list =
+      option != nullptr && (std::holds_alternative<std::vector<std::string>*>(option->target) ||
+                            std::holds_alternative<std::vector<int64_t>*>(option->target));
+  Written value{list, {}};
+  if (!list) {
+    value.items.emplace_back(text);
+    return value;
+  }
+  if (text.starts_with('[') && text.ends_with(']')) text = trimmed(text.substr(1, text.size() - 2));
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    value.items.emplace_back(trimmed(text.substr(0, comma)));
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return value;
 }
 
 void OptionList::set(std::string_view assignment, const std::string& where) {
@@ -210,24 +237,29 @@ void OptionList::set(std::string_view assignment, const std::string& where) {
                 "Write for example train.epochs=3.");
   }
   const std::string_view key = trimmed(assignment.substr(0, equals));
-  std::string_view text = trimmed(assignment.substr(equals + 1));
-  const Option* option = find(key);
-  const bool list =
-      option != nullptr && (std::holds_alternative<std::vector<std::string>*>(option->target) ||
-                            std::holds_alternative<std::vector<int64_t>*>(option->target));
-  Written value{list, {}};
-  if (!list) {
-    value.items.emplace_back(text);
-  } else {
-    if (text.starts_with('[') && text.ends_with(']'))
-      text = trimmed(text.substr(1, text.size() - 2));
-    while (!text.empty()) {
-      const size_t comma = std::min(text.find(','), text.size());
-      value.items.emplace_back(trimmed(text.substr(0, comma)));
-      text.remove_prefix(std::min(comma + 1, text.size()));
-    }
+  assign(key, read_text(key, trimmed(assignment.substr(equals + 1))),
+         fmt::format("{} {}", where, assignment));
+}
+
+void OptionList::add_preset(const std::string& key, std::vector<PresetValue> values) {
+  const Option& option = at(key);
+  for (const PresetValue& v : values) {
+    ILORA_CHECK(std::ranges::find(option.rules.choices, v.choice) != option.rules.choices.end(),
+                "{} has no choice {}", key, v.choice);
+    ILORA_CHECK(v.key != key && find(v.key) != nullptr, "preset of {}: no option {}", key, v.key);
   }
-  assign(key, value, fmt::format("{} {}", where, assignment));
+  presets_.push_back({key, std::move(values)});
+}
+
+void OptionList::apply(const Preset& preset) {
+  const std::string& choice = *std::get<std::string*>(at(preset.key).target);
+  const auto store_text = [&](const std::string& key, const std::string& text) {
+    if (!at(key).given) store_value(key, read_text(key, text), preset.key + " " + choice);
+  };
+  for (const PresetValue& v : preset.values) store_text(v.key, at(v.key).default_text);
+  for (const PresetValue& v : preset.values) {
+    if (v.choice == choice) store_text(v.key, v.value);
+  }
 }
 
 std::string OptionList::suggest(std::string_view key) const {

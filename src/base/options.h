@@ -40,6 +40,15 @@ class OptionList {
   // rules (programmer errors otherwise).
   void add(std::string key, Target target, std::string help, OptionRules rules = {});
 
+  // What choosing a preset sets: `value` (as set() takes it) of option `key`.
+  struct PresetValue {
+    std::string choice, key, value;
+  };
+  // Makes option `key`, a text with choices, a preset. Choosing one sets its values, whether that
+  // is read before or after them, except of options that are given explicitly; what the other
+  // choices set goes back to its default. Every key and value must be fit for the list.
+  void add_preset(const std::string& key, std::vector<PresetValue> values);
+
   // Reads YAML: nested maps give dotted keys. Strict: an unknown or misplaced key, a key given
   // twice, a value of the wrong type or out of range throws Error(kUsage) naming `where`:line and
   // the key, with what would be right.
@@ -86,7 +95,15 @@ class OptionList {
     std::ptrdiff_t depth;
   };
 
+  struct Preset {
+    std::string key;
+    std::vector<PresetValue> values;
+  };
+
   const Option* find(std::string_view key) const;
+  void store_value(std::string_view key, const Written& value, const std::string& where);
+  Written read_text(std::string_view key, std::string_view text) const;
+  void apply(const Preset& preset);
   const Option& at(std::string_view key) const;
   std::string suggest(std::string_view key) const;  // the hint for an unknown key
 
@@ -95,6 +112,7 @@ class OptionList {
   std::vector<Line> lines(const std::string& section = {}) const;
 
   std::vector<Option> options_;
+  std::vector<Preset> presets_;
 };
 
 // Optimal-string-alignment distance: insertions, deletions, replacements, swaps of neighbours.

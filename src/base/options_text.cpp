@@ -162,6 +162,12 @@ std::string OptionList::help_text() const {
     text += fmt::format("  {} = {}\n      {}\n", o.key, o.default_text, one_line(o.help));
     text += fmt::format("      {}", expectation(o.target, o.rules));
     text += o.rules.source.empty() ? "\n" : fmt::format("; default: {}\n", o.rules.source);
+    for (const Preset& preset : presets_) {
+      for (const PresetValue& v : preset.values) {
+        if (preset.key == o.key)
+          text += fmt::format("        {}: {}={}\n", v.choice, v.key, v.value);
+      }
+    }
   }
   return text;
 }

@@ -11,28 +11,37 @@ namespace {
 
 constexpr uint64_t kInsertions = 0, kDraws = 1;  // two independent streams
 
+struct Policy {
+  const char* name;
+  std::unique_ptr<Memory> (*make)(const MemoryOptions& options);
+};
+
+constexpr Policy kPolicies[] = {
+    {"reservoir",
+     [](const MemoryOptions& o) -> std::unique_ptr<Memory> {
+       return std::make_unique<ReservoirMemory>(o.size);
+     }},
+    {"ring", [](const MemoryOptions& o) { return make_ring(o.size); }},
+    {"task-balanced", [](const MemoryOptions& o) { return make_task_balanced(o.size); }},
+    {"label-balanced", [](const MemoryOptions& o) { return make_label_balanced(o.size); }},
+    {"surprise", [](const MemoryOptions& o) { return make_surprise(o.size, o.surprise); }},
+};
+
 }  // namespace
 
-ReservoirMemory::ReservoirMemory(int64_t capacity) : capacity_(capacity) {
+Memory::Memory(int64_t capacity) : capacity_(capacity) {
   if (capacity <= 0) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[memory] expected room for at least one row, got {}", capacity));
   }
 }
 
-void ReservoirMemory::insert(const Row& row, uint64_t seed) {
+void Memory::insert(const Row& row, uint64_t seed, double loss) {
   const int64_t index = seen_++;
-  if (index < capacity_) {
-    rows_.push_back(row);
-    return;
-  }
-  const Random random(seed, Stream::kMemory, kInsertions);
-  const auto slot = static_cast<int64_t>(
-      random.below(static_cast<uint64_t>(index), static_cast<uint64_t>(index) + 1));
-  if (slot < capacity_) rows_[static_cast<size_t>(slot)] = row;
+  place(row, index, seed, loss);
 }
 
-std::vector<const Row*> ReservoirMemory::draw(int64_t count, uint64_t seed, int64_t step) const {
+std::vector<const Row*> Memory::draw(int64_t count, uint64_t seed, int64_t step) const {
   // The first `count` places of a Fisher-Yates shuffle.
   const Random random(seed, Stream::kMemory, hash_combine(kDraws, static_cast<uint64_t>(step)));
   std::vector<int64_t> order(rows_.size());
@@ -46,9 +55,34 @@ std::vector<const Row*> ReservoirMemory::draw(int64_t count, uint64_t seed, int6
   return drawn;
 }
 
-void ReservoirMemory::visit(StateVisitor& visitor, const std::string& name) {
+int64_t Memory::bytes() const {
+  return std::accumulate(rows_.begin(), rows_.end(), int64_t{0}, [](int64_t sum, const Row& row) {
+    return sum + static_cast<int64_t>(sizeof(Row) + row.tokens.size() * sizeof(int32_t));
+  });
+}
+
+void Memory::visit(StateVisitor& visitor, const std::string& name) {
   visitor.value(name + ".seen", seen_);
   visitor.rows(name + ".rows", rows_);
+}
+
+Random Memory::insertions(uint64_t seed) {
+  return {seed, Stream::kMemory, kInsertions};
+}
+
+std::vector<std::string> memory_policies() {
+  std::vector<std::string> names;
+  for (const Policy& policy : kPolicies) names.emplace_back(policy.name);
+  return names;
+}
+
+std::unique_ptr<Memory> make_memory(const MemoryOptions& options) {
+  for (const Policy& policy : kPolicies) {
+    if (options.policy == policy.name) return policy.make(options);
+  }
+  throw Error(ErrorKind::kUsage,
+              fmt::format("[memory] there is no replay policy '{}'", options.policy),
+              fmt::format("Choose one of: {}.", fmt::join(memory_policies(), ", ")));
 }
 
 }  // namespace ilora

@@ -1,8 +1,11 @@
-// Replay memory: a uniform sample of all rows seen so far, of fixed size (reservoir sampling,
-// Vitter 1985, algorithm R).
+// Replay memory: which of the rows seen so far a method keeps, within a fixed number of rows.
+//
+// One policy is one file in policies/. make_memory chooses by name; Replay (replay.h) says when
+// rows enter and when they are drawn. docs/methods.md describes what each policy keeps.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,27 +15,71 @@
 
 namespace ilora {
 
-class ReservoirMemory {
+class Memory {
  public:
   // Throws Error(kUsage) where capacity is not positive.
-  explicit ReservoirMemory(int64_t capacity);
+  explicit Memory(int64_t capacity);
+  virtual ~Memory() = default;
 
-  // Shows the memory one more row; it keeps a copy or not. The i-th draw depends on (seed, i)
+  // Shows the memory one more row; it keeps a copy or not. `loss`: the row's mean over its labelled
+  // tokens, which only `surprise` looks at. What the i-th insertion draws depends on (seed, i)
   // alone.
-  void insert(const Row& row, uint64_t seed);
-  // At most `count` different rows, in an order that depends on (seed, step) alone. Valid until the
-  // next insert().
+  void insert(const Row& row, uint64_t seed, double loss = 0);
+  // At most `count` different rows, each with equal probability, in an order that depends on (seed,
+  // step) alone. Valid until the next insert().
   std::vector<const Row*> draw(int64_t count, uint64_t seed, int64_t step) const;
 
   const std::vector<Row>& rows() const { return rows_; }
   int64_t capacity() const { return capacity_; }
-  int64_t seen() const { return seen_; }
-  void visit(StateVisitor& visitor, const std::string& name);
+  int64_t seen() const { return seen_; }  // rows shown so far
+  int64_t bytes() const;                  // of the rows kept
+  // seen and rows; policies add what else they keep.
+  virtual void visit(StateVisitor& visitor, const std::string& name);
+
+ protected:
+  // Keeps `row` or not; it is the index-th shown, from 0.
+  virtual void place(const Row& row, int64_t index, uint64_t seed, double loss) = 0;
+  bool has_room() const { return static_cast<int64_t>(rows_.size()) < capacity_; }
+  // The draws of insertions: the index-th insertion uses counter `index`, once.
+  static Random insertions(uint64_t seed);
+
+  std::vector<Row> rows_;
 
  private:
   int64_t capacity_;
   int64_t seen_ = 0;
-  std::vector<Row> rows_;
 };
+
+// A uniform sample of all rows shown (Vitter 1985, algorithm R).
+class ReservoirMemory : public Memory {
+ public:
+  using Memory::Memory;
+
+ protected:
+  void place(const Row& row, int64_t index, uint64_t seed, double loss) override;
+};
+
+// How `surprise` chooses.
+struct SurpriseOptions {
+  double cap = 2.0;  // a loss this many standard deviations above its task's mean is an outlier
+  double random_share =
+      0.25;  // of the memory: a uniform sample of the rows that are not surprising
+};
+
+struct MemoryOptions {
+  int64_t size = 500;  // rows kept over the whole sequence
+  std::string policy = "reservoir";
+  SurpriseOptions surprise;
+};
+
+// One per policy, each in policies/.
+std::unique_ptr<Memory> make_ring(int64_t capacity);
+std::unique_ptr<Memory> make_task_balanced(int64_t capacity);
+std::unique_ptr<Memory> make_label_balanced(int64_t capacity);
+std::unique_ptr<Memory> make_surprise(int64_t capacity, const SurpriseOptions& options);
+
+// The names that MemoryOptions::policy may have.
+std::vector<std::string> memory_policies();
+std::unique_ptr<Memory> make_memory(const MemoryOptions& options);
 
 }  // namespace ilora

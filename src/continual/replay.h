@@ -1,37 +1,57 @@
-// What replaying methods share: a memory, when to draw from it and when to fill it.
+// What replaying methods share: a memory, which rows enter it and when, and how many are drawn for
+// which step. The options are declared here once, under the method's name.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "base/options.h"
 #include "continual/memory.h"
 #include "continual/run.h"
 
 namespace ilora {
 
 struct ReplayOptions {
-  int64_t memory_size = 500;  // rows kept over the whole sequence
+  MemoryOptions memory;
+  double ratio = 1.0;            // replayed rows per current row, in a step that replays
+  bool ratio_per_task = false;   // times the number of tasks learned before
+  int64_t interval = 1;          // every so many steps of a task
+  double interval_growth = 1.0;  // each interval of a task is so many times the one before
+  bool insert_first = false;     // the current rows enter before the step draws
+  bool insert_again = false;     // in every epoch, not in the first alone
+  bool two_means = false;        // (mean of current + mean of replayed) / 2, not one mean over both
 };
 
 class Replay {
  public:
   ReplayOptions options;
 
-  // Rows to replay in this step: from the second task on, as many as the current batch (fewer while
-  // the memory is smaller).
-  std::vector<const Row*> draw(const Run& run, int64_t batch);
-  // Shows the current rows to the memory: once each, in their task's first epoch, after the step;
-  // replayed rows never.
-  void remember(const Run& run, const std::vector<const Row*>& current);
+  // Declares METHOD.memory_size, METHOD.policy, METHOD.ratio, …
+  void add_options(OptionList& list, const std::string& method);
+
+  // Once per step, on a pass whose first segment holds the current rows: adds the step's replayed
+  // rows as a second one, trained with cross-entropy. False, and nothing added, in the first task,
+  // in steps that do not replay, and while the memory is empty.
+  bool add_to(Pass& pass, Run& run);
+  // Once per step, after the update: shows the current rows to the memory, once each, in their
+  // task's first epoch (unless the options say otherwise); replayed rows never. Reports memory_rows
+  // and memory_bytes.
+  void remember(Run& run, const std::vector<const Row*>& current);
+
+  // True where this step of a task (from 0) replays.
+  bool due(int64_t task_step) const;
 
   void visit(StateVisitor& visitor, const std::string& name);
 
  private:
-  ReservoirMemory& memory();
+  Memory& memory();
+  void insert(const Run& run, const std::vector<const Row*>& current);
+  int64_t rows_due(const Run& run, int64_t current);
 
-  std::optional<ReservoirMemory> memory_;  // made at first use, when the options are known
+  std::unique_ptr<Memory> memory_;  // made at first use, when the options are known
+  int64_t current_rows_ = 0;        // of the steps that replayed so far
 };
 
 }  // namespace ilora

@@ -37,6 +37,7 @@ class Run {
   const uint64_t seed;
 
   Engine& engine() { return engine_; }
+  const Engine& engine() const { return engine_; }
   const Kernels& kernels() const { return engine_.kernels(); }
   const ModelConfig& config() const { return engine_.config(); }
 
@@ -54,6 +55,9 @@ class Run {
   PassReport run(const Pass& pass, uint64_t dropout_key);
   // The key of dropout masks of the present step.
   uint64_t dropout_key() const;
+
+  // What the step's own pass told, segment by segment; set before after_update().
+  PassReport step_losses;
 
   // A figure for metrics.jsonl of this step, such as a distance or a coefficient.
   void report(const std::string& name, double value) { reported_[name] = value; }

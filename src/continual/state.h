@@ -21,4 +21,13 @@ class StateVisitor {
                     std::vector<Row>& rows) = 0;  // any number, restored whole
 };
 
+// A list of numbers of any length, restored whole.
+template <class T>
+void visit_list(StateVisitor& visitor, const std::string& name, std::vector<T>& list) {
+  auto size = static_cast<int64_t>(list.size());
+  visitor.value(name + ".size", size);
+  list.resize(static_cast<size_t>(size));
+  for (size_t i = 0; i < list.size(); ++i) visitor.value(name + "." + std::to_string(i), list[i]);
+}
+
 }  // namespace ilora

@@ -9,15 +9,10 @@ namespace {
 
 class ExperienceReplay : public Method {
  public:
-  void add_options(OptionList& options) override {
-    options.add("er.memory_size", &replay_.options.memory_size,
-                "rows that the memory keeps over the whole sequence",
-                {.min = 1, .source = "the I-LoRA paper's 500"});
-  }
+  void add_options(OptionList& options) override { replay_.add_options(options, "er"); }
   Pass plan(Run& run, const std::vector<const Row*>& current) override {
     Pass pass = Method::plan(run, current);
-    const auto replayed = replay_.draw(run, static_cast<int64_t>(current.size()));
-    if (!replayed.empty()) pass.segments.push_back(trained_segment(run, replayed));
+    replay_.add_to(pass, run);
     return pass;
   }
   void after_update(Run& run, const std::vector<const Row*>& current) override {

@@ -21,6 +21,19 @@ namespace {
 
 constexpr const char* kSlow = "slow";
 
+// What the authors' released code does, as written (docs/methods.md says where it does not do what
+// it says).
+const std::vector<OptionList::PresetValue> kReference = {
+    {"reference", "ilora.memory_size", "500"},   {"reference", "ilora.policy", "reservoir"},
+    {"reference", "ilora.ratio", "1"},           {"reference", "ilora.interval", "1"},
+    {"reference", "ilora.insert_first", "true"}, {"reference", "ilora.insert_again", "true"},
+    {"reference", "ilora.two_means", "true"},    {"reference", "ilora.gamma", "1"},
+    {"reference", "ilora.lambda", "0.25"},       {"reference", "ilora.warm_up", "true"},
+    {"reference", "ilora.warm_up_per", "task"},  {"reference", "ilora.layers", "[]"},
+    {"reference", "ilora.positions", "all"},     {"reference", "ilora.one_sided", "true"},
+    {"reference", "ilora.normalise", "false"},   {"reference", "ilora.deploy", "fast"},
+};
+
 class InterpolationLora : public Method {
  public:
   void add_options(OptionList& options) override;
@@ -34,11 +47,13 @@ class InterpolationLora : public Method {
   double lambda(const Position& position) const;
   std::vector<int64_t> consistency_layers(int64_t top) const;
 
+  std::string preset_ = "paper";
   Replay replay_;
   double gamma_ = 1.0;
   double lambda_ = -1.0;
   double half_life_ = 1.0;
   bool warm_up_ = true;
+  std::string warm_up_per_ = "run";
   std::vector<int64_t> layers_ = {-1};
   std::string positions_ = "answer";
   bool one_sided_ = false;
@@ -47,9 +62,12 @@ class InterpolationLora : public Method {
 };
 
 void InterpolationLora::add_options(OptionList& options) {
-  options.add("ilora.memory_size", &replay_.options.memory_size,
-              "rows that the memory keeps over the whole sequence",
-              {.min = 1, .source = "the paper's 500"});
+  options.add(
+      "ilora.preset", &preset_,
+      "paper: the defaults; reference: the authors' code as written; options that are given "
+      "themselves win",
+      {.choices = {"paper", "reference"}});
+  replay_.add_options(options, "ilora");
   options.add("ilora.gamma", &gamma_,
               "weight of the consistency term; 0: none, and no slow forward",
               {.min = 0, .source = "reference code"});
@@ -60,10 +78,13 @@ void InterpolationLora::add_options(OptionList& options) {
   options.add("ilora.lambda", &lambda_,
               "the share of itself that the slow learner keeps per step; -1: by half_life",
               {.min = -1, .max = 1});
-  options.add("ilora.warm_up", &warm_up_, "lambda is at most 1-1/(k+1) at step k of the run",
-              {.source = "reference code, with a global k"});
+  options.add("ilora.warm_up", &warm_up_, "lambda is at most 1-1/(k+1) at step k",
+              {.source = "reference code"});
+  options.add("ilora.warm_up_per", &warm_up_per_, "k counts the steps of the run, or of the task",
+              {.choices = {"run", "task"}, .source = "ours; the reference code counts per task"});
   options.add("ilora.layers", &layers_,
-              "hidden states compared: 0 embedding .. L after the final norm; -1: L, -2: L-1",
+              "hidden states compared: 0 embedding .. L after the final norm; -1: L, -2: L-1; "
+              "empty: all",
               {.source = "ours; the reference code takes all"});
   options.add("ilora.positions", &positions_, "positions compared",
               {.choices = {"answer", "all"}, .source = "ours; the reference code takes all"});
@@ -73,6 +94,7 @@ void InterpolationLora::add_options(OptionList& options) {
               {.source = "ours"});
   options.add("ilora.deploy", &deploy_, "the learner that answers",
               {.choices = {"slow", "fast"}, .source = "paper"});
+  options.add_preset("ilora.preset", kReference);
 }
 
 void InterpolationLora::begin_task(Run& run) {
@@ -81,6 +103,9 @@ void InterpolationLora::begin_task(Run& run) {
 
 std::vector<int64_t> InterpolationLora::consistency_layers(int64_t top) const {
   std::vector<int64_t> layers;
+  if (layers_.empty()) {
+    for (int64_t l = 0; l <= top; ++l) layers.push_back(l);
+  }
   for (const int64_t l : layers_) {
     const int64_t layer = l < 0 ? top + 1 + l : l;
     if (layer < 0 || layer > top) {
@@ -96,10 +121,8 @@ std::vector<int64_t> InterpolationLora::consistency_layers(int64_t top) const {
 
 Pass InterpolationLora::plan(Run& run, const std::vector<const Row*>& current) {
   Pass pass = Method::plan(run, current);
-  const auto replayed = replay_.draw(run, static_cast<int64_t>(current.size()));
-  if (replayed.empty()) return pass;
-  Segment& fast = pass.segments.emplace_back(trained_segment(run, replayed));
-  if (gamma_ == 0) return pass;
+  if (!replay_.add_to(pass, run) || gamma_ == 0) return pass;
+  Segment& fast = pass.segments.back();
   fast.consistency.weight = gamma_;
   fast.consistency.teacher = 2;
   fast.consistency.layers = consistency_layers(run.config().layers);
@@ -107,7 +130,7 @@ Pass InterpolationLora::plan(Run& run, const std::vector<const Row*>& current) {
   fast.consistency.one_sided = one_sided_;
   fast.consistency.normalise = normalise_;
   Segment slow;
-  slow.rows = replayed;
+  slow.rows = fast.rows;
   slow.uses = {{run.find(kSlow), 1.0, {}}};
   pass.segments.push_back(slow);
   return pass;
@@ -116,7 +139,9 @@ Pass InterpolationLora::plan(Run& run, const std::vector<const Row*>& current) {
 double InterpolationLora::lambda(const Position& position) const {
   const double steps = half_life_ * static_cast<double>(position.task_steps);
   const double fixed = lambda_ >= 0 ? lambda_ : std::exp2(-1.0 / steps);
-  return warm_up_ ? std::min(1.0 - 1.0 / (static_cast<double>(position.step) + 1.0), fixed) : fixed;
+  if (!warm_up_) return fixed;
+  const auto k = static_cast<double>(warm_up_per_ == "run" ? position.step : position.task_step);
+  return std::min(1.0 - 1.0 / (k + 1.0), fixed);
 }
 
 void InterpolationLora::after_update(Run& run, const std::vector<const Row*>& current) {

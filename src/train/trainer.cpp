@@ -138,6 +138,7 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   optimizer_.step(run_.fast().values(), gradient, rate);
   ++at.step;
   ++at.task_step;
+  run_.step_losses = report;
   method_.after_update(run_, rows);
   const double seconds = now() - began;
   train_seconds_ += seconds;

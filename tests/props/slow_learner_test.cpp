@@ -114,6 +114,13 @@ TEST(SlowLearner, FollowsTheRecurrenceWithoutWarmUp) {
   });
 }
 
+TEST(SlowLearner, FollowsTheRecurrenceWithAWarmUpInEachTask) {
+  follow({"ilora.lambda=0.9", "ilora.warm_up_per=task"}, [](int64_t k, int64_t steps) {
+    const int64_t of_task = (k - 1) % steps + 1;
+    return std::min(1.0 - 1.0 / static_cast<double>(of_task + 1), 0.9);
+  });
+}
+
 TEST(SlowLearner, LambdaOneNeverMovesAndLambdaZeroIsTheFastLearner) {
   for (const bool still : {true, false}) {
     Loop loop({"ilora.warm_up=false", still ? "ilora.lambda=1" : "ilora.lambda=0"});

@@ -100,6 +100,51 @@ TEST(Options, KeepsDefaultsAndKnowsWhatWasGiven) {
   EXPECT_EQ(list.value_text("lora.modules"), "[q, v]");
 }
 
+TEST(Options, APresetSetsWhatIsNotGivenItself) {
+  struct WithPreset : Config {
+    std::string preset = "plain";
+    OptionList with_preset() {
+      OptionList list = Config::list();
+      list.add("preset", &preset, "", {.choices = {"plain", "small", "odd"}});
+      list.add_preset("preset", {{"small", "train.epochs", "1"},
+                                 {"small", "lora.layers", "[1, 2]"},
+                                 {"odd", "train.epochs", "7"},
+                                 {"odd", "train.schedule", "linear"}});
+      return list;
+    }
+  };
+  {
+    WithPreset c;
+    OptionList list = c.with_preset();
+    list.load_yaml_text("preset: small\nlora: {modules: [v]}", "run.yaml");
+    EXPECT_EQ(c.epochs, 1);
+    EXPECT_THAT(c.layers, ElementsAre(1, 2));
+    EXPECT_THAT(c.modules, ElementsAre("v"));
+    EXPECT_FALSE(list.given("train.epochs")) << "a preset is not the user's word";
+    EXPECT_THAT(list.to_yaml(), HasSubstr("epochs: 1"));
+    list.set("preset=odd");  // what `small` set goes back to its default
+    EXPECT_EQ(c.epochs, 7);
+    EXPECT_THAT(c.layers, IsEmpty());
+    EXPECT_EQ(c.schedule, "linear");
+    list.set("preset=plain");
+    EXPECT_EQ(c.epochs, 3);
+    EXPECT_EQ(c.schedule, "cosine");
+    EXPECT_THAT(list.help_text(), HasSubstr("odd: train.schedule=linear"));
+  }
+  for (const char* first :
+       {"train: {epochs: 5}\npreset: small", "preset: small\ntrain: {epochs: 5}"}) {
+    WithPreset c;
+    OptionList list = c.with_preset();
+    list.load_yaml_text(first, "run.yaml");
+    EXPECT_EQ(c.epochs, 5) << first;
+    EXPECT_THAT(c.layers, ElementsAre(1, 2));
+  }
+  WithPreset c;
+  OptionList list = c.with_preset();
+  EXPECT_THROW(list.add_preset("preset", {{"none", "train.epochs", "1"}}), Error);
+  EXPECT_THROW(list.add_preset("preset", {{"small", "train.absent", "1"}}), Error);
+}
+
 TEST(Options, DottedKeysMeanTheSame) {
   Config config;
   config.list().load_yaml_text("train.epochs: 4\nmethod.ilora: {decay: 0.25}", "run.yaml");

@@ -20,7 +20,7 @@ Row numbered(uint64_t id) {
 }
 
 TEST(ReservoirMemory, KeepsEveryRowWithEqualProbability) {
-  constexpr int kStreams = 4000, kRows = 40, kCapacity = 10;
+  constexpr int kStreams = 10000, kRows = 40, kCapacity = 10;
   std::vector<int> kept(kRows);
   for (uint64_t seed = 0; seed < kStreams; ++seed) {
     ReservoirMemory memory(kCapacity);
