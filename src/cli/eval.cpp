@@ -70,9 +70,8 @@ Json evaluate_all(const EvalArguments& a) {
       const TaskEval task = make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest,
                                            measure_for(a, folder, text.name));
       const TaskScore score = evaluator.evaluate(task, {uses, {}});
-      Json entry = {{"measure", measure_name(task.measure)},
-                    {"score", score.score},
-                    {"rows", score.rows.size()}};
+      Json entry = {
+          {"measure", task.measure->name}, {"score", score.score}, {"rows", score.rows.size()}};
       if (a.answers) {
         for (size_t i = 0; i < score.rows.size(); ++i) {
           entry["answers"].push_back({{"prompt", task.rows[i].prompt},
@@ -115,7 +114,7 @@ void add_eval(CLI::App& app) {
   command->add_option("--after", a->task,
                       "adapters as they were after this task, from 1 (default: the last)");
   command->add_option("--measure", a->measure,
-                      "auto, choice, choice-generated, exact, number (default: the run's)");
+                      "auto, or one that `ilora measures` lists (default: the run's)");
   command->add_option("--split", a->split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
   command->add_option("--rows", a->rows, "most rows of each task; 0: all");
   command->add_option("--set", a->settings,

@@ -8,27 +8,16 @@
 namespace ilora {
 namespace {
 
-// Whether a generated text gives the expected answer.
-bool matches(const TaskEval& task, const std::string& text, const std::string& expected) {
-  switch (task.measure) {
-    case Measure::kExact:
-      return trimmed(text) == trimmed(expected);
-    case Measure::kNumber:
-      return !first_number(text).empty() && first_number(text) == first_number(expected);
-    case Measure::kChoice:
-    case Measure::kChoiceGenerated: {
-      // The longest option that the text begins with.
-      const std::string given = trimmed(text);
-      const std::string* chosen = nullptr;
-      for (const std::string& option : task.options) {
-        const std::string key = trimmed(option);
-        if (!given.starts_with(key)) continue;
-        if (chosen == nullptr || key.size() > trimmed(*chosen).size()) chosen = &option;
-      }
-      return chosen != nullptr && *chosen == expected;
-    }
+double task_score(const TaskEval& task, const std::vector<RowScore>& rows) {
+  if (task.measure->of_task != nullptr) {
+    std::vector<Answered> answers;
+    for (size_t i = 0; i < rows.size(); ++i)
+      answers.push_back({rows[i].answer, task.rows[i], task.options});
+    return task.measure->of_task(answers);
   }
-  return false;
+  double sum = 0;
+  for (const RowScore& row : rows) sum += row.score;
+  return rows.empty() ? 0 : sum / static_cast<double>(rows.size());
 }
 
 }  // namespace
@@ -36,13 +25,12 @@ bool matches(const TaskEval& task, const std::string& text, const std::string& e
 TaskScore Evaluator::evaluate(const TaskEval& task, const Deployed& deployed) {
   TaskScore result;
   result.rows.resize(task.rows.size());
-  if (task.measure == Measure::kChoice) {
+  if (task.measure->score == nullptr) {
     choose(task, deployed, result.rows);
   } else {
     generate_answers(task, deployed, result.rows);
   }
-  for (const RowScore& row : result.rows)
-    result.score += row.score / static_cast<double>(result.rows.size());
+  result.score = task_score(task, result.rows);
   return result;
 }
 
@@ -153,7 +141,7 @@ void Evaluator::generate_answers(const TaskEval& task, const Deployed& deployed,
   const auto answers = generate(engine_, deployed.uses, prompts, options);
   for (size_t i = 0; i < answers.size(); ++i) {
     scores[i].answer = encoder_.tokenizer().decode(answers[i]);
-    scores[i].score = matches(task, scores[i].answer, task.rows[i].answer) ? 1.0 : 0.0;
+    scores[i].score = task.measure->score({scores[i].answer, task.rows[i], task.options});
   }
 }
 

@@ -19,11 +19,11 @@ struct EvalOptions {
 
 struct RowScore {
   std::string answer;  // the option chosen, or the text generated
-  double score = 0;    // 0 or 1 for the measures there are
+  double score = 0;    // 0..1
 };
 
 struct TaskScore {
-  double score = 0;  // mean over rows, 0..1
+  double score = 0;  // 0..1: the mean over rows, or of the corpus (BLEU)
   std::vector<RowScore> rows;
 };
 

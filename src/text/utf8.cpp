@@ -139,6 +139,49 @@ bool is_word_character(char32_t c) {
   }
 }
 
+bool is_letter_or_number(char32_t c) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_NO:
+      return true;
+    default:
+      return false;
+  }
+}
+
+std::string lower_utf8(std::string_view text) {
+  std::string lower;
+  lower.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Unit unit = utf8_unit(text, i);
+    const char32_t c = unit.valid ? utf8_at(text, i) : U'\uFFFD';
+    i += unit.length;
+    if (c == U'\u0130') {
+      lower += "i\u0307";  // the one character whose lower case is two
+    } else {
+      append_utf8(lower, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
+    }
+  }
+  return lower;
+}
+
+std::u32string utf8_characters(std::string_view text) {
+  std::u32string characters;
+  characters.reserve(text.size());
+  for (size_t i = 0; i < text.size();) {
+    const Utf8Unit unit = utf8_unit(text, i);
+    characters += unit.valid ? utf8_at(text, i) : U'\uFFFD';
+    i += unit.length;
+  }
+  return characters;
+}
+
 std::string normalize_utf8(std::string_view text, NormalForm form) {
   if (text.empty()) return {};
   int options = UTF8PROC_STABLE;

@@ -39,6 +39,12 @@ size_t utf8_previous(std::string_view text, size_t position);
 bool is_white_space(char32_t character);  // the Unicode property White_Space
 bool is_word_character(
     char32_t character);  // letter, mark, decimal or letter number, connector, joiner
+bool is_letter_or_number(char32_t character);  // categories L and N
+
+// Lower case as Python's str.lower() gives it, but for the capital sigma at the end of a word.
+std::string lower_utf8(std::string_view text);
+// The characters of a text, invalid bytes as U+FFFD.
+std::u32string utf8_characters(std::string_view text);
 
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 std::string normalize_utf8(std::string_view text, NormalForm form);

@@ -73,7 +73,7 @@ void Recipe::add_options(OptionList& o) {
         {.source = "reference code"});
 
   o.add("eval.measures", &measures,
-        "one for all tasks or one per task: auto, choice, choice-generated, exact, number");
+        "one for all tasks or one per task: auto, or what `ilora measures` lists");
   o.add("eval.split", &split, "the split that is scored", {.choices = {"test", "eval"}});
   o.add("eval.matrix", &matrix,
         "full: every task after every task; diagonal: row 0, the task just learned, the last row",

@@ -65,7 +65,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
                   "Add the file, or choose the other split (eval.split).");
     }
     names.push_back(tasks[t].name);
-    measures.emplace_back(measure_name(evals_.back().measure));
+    measures.emplace_back(evals_.back().measure->name);
   }
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back(StreamTask{tasks[t].name, {}, recipe.epochs});
@@ -285,7 +285,7 @@ void Trainer::evaluate_entry(const std::string& learner, const Deployed& deploye
              {"after", row},
              {"task", evals_[column].name},
              {"learner", learner},
-             {"measure", measure_name(evals_[column].measure)},
+             {"measure", evals_[column].measure->name},
              {"score", score}});
 }
 

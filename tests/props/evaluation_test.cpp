@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/random.h"
+#include "eval/measures/extract.h"
 #include "model/peft.h"
 #include "tests/run_fixture.h"
 

@@ -1,0 +1,113 @@
+#include "eval/measures/extract.h"
+
+#include <array>
+#include <cctype>
+#include <cstdlib>
+
+#include "text/utf8.h"
+
+namespace ilora {
+namespace {
+
+// The white space characters of Unicode beyond ASCII that texts end with.
+constexpr std::array<std::string_view, 4> kWideSpaces = {"\u00a0", "\u3000", "\u2003", "\ufeff"};
+constexpr std::array<std::string_view, 8> kOpenings = {"(", "[", "\"", "'", "（", "【", "“", "「"};
+
+bool digit(char c) {
+  return c >= '0' && c <= '9';
+}
+
+bool abcd(char c) {
+  return c >= 'A' && c <= 'D';
+}
+
+}  // namespace
+
+std::string trimmed(std::string_view t) {
+  for (bool cut = true; cut;) {
+    cut = false;
+    while (!t.empty() && std::isspace(static_cast<unsigned char>(t.front())) != 0)
+      t.remove_prefix(1), cut = true;
+    while (!t.empty() && std::isspace(static_cast<unsigned char>(t.back())) != 0)
+      t.remove_suffix(1), cut = true;
+    for (const std::string_view space : kWideSpaces) {
+      if (t.starts_with(space)) t.remove_prefix(space.size()), cut = true;
+      if (t.ends_with(space)) t.remove_suffix(space.size()), cut = true;
+    }
+  }
+  return std::string(t);
+}
+
+std::string choice_reference(std::string_view text) {
+  const size_t at = text.find_first_of("ABCD");
+  return at == std::string_view::npos ? "" : std::string(1, text[at]);
+}
+
+std::string choice_first(std::string_view text) {
+  return !text.empty() && abcd(text.front()) ? std::string(1, text.front()) : "";
+}
+
+std::string choice_strict(std::string_view text) {
+  const std::string all = trimmed(text);
+  std::string_view rest = all;
+  for (const std::string_view opening : kOpenings) {
+    if (!rest.starts_with(opening)) continue;
+    rest.remove_prefix(opening.size());
+    break;
+  }
+  if (rest.empty() || rest.front() < 'A' || rest.front() > 'Z') return {};
+  // A Chinese character may follow directly: such text puts no space there.
+  const bool alone =
+      rest.size() == 1 || (std::isalnum(static_cast<unsigned char>(rest[1])) == 0 &&
+                           !(static_cast<unsigned char>(rest[1]) >= 0x80 &&
+                             utf8_at(rest, 1) < 0x2E80 && is_word_character(utf8_at(rest, 1))));
+  return alone ? std::string(1, rest.front()) : "";
+}
+
+std::string number_reference(std::string_view text) {
+  const size_t begin = text.find_first_of("0123456789");
+  if (begin == std::string_view::npos) return {};
+  size_t end = begin;
+  while (end < text.size() && digit(text[end])) ++end;
+  if (end < text.size() && text[end] == '.') {
+    ++end;
+    while (end < text.size() && digit(text[end])) ++end;
+  }
+  return std::string(text.substr(begin, end - begin));
+}
+
+std::string first_number(std::string_view text) {
+  const size_t begin = text.find_first_of("0123456789");
+  if (begin == std::string_view::npos) return {};
+  std::string number = begin > 0 && text[begin - 1] == '-' ? "-" : "";
+  bool point = false;
+  for (size_t i = begin; i < text.size(); ++i) {
+    const bool more = i + 1 < text.size() && digit(text[i + 1]);
+    if (digit(text[i])) {
+      number += text[i];
+    } else if (text[i] == '.' && !point && more) {
+      number += '.';
+      point = true;
+    } else if (text[i] != ',' || point || !more) {
+      break;
+    }
+  }
+  return number;
+}
+
+std::string number_strict(std::string_view text) {
+  const std::string all = trimmed(text);
+  std::string plain;  // without the commas, which first_number drops too
+  for (const char c : all) {
+    if (c != ',') plain += c;
+  }
+  const std::string number = first_number(all);
+  return number == plain ? number : "";
+}
+
+bool same_number(const std::string& a, const std::string& b) {
+  if (a.empty() || b.empty()) return false;
+  return a == b || std::strtod(a.c_str(), nullptr) == std::strtod(b.c_str(), nullptr);
+}
+
+}  // namespace ilora

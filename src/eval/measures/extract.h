@@ -1,0 +1,34 @@
+// Reads a choice or a number out of generated text. Called by the measures in measure.cpp.
+//
+// "reference": as the I-LoRA paper's code (which47/LLMCL) and TRACE read them, with Python's
+// expressions [A-D] and \d+\.?\d*. "strict": what a reader would accept as an answer.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace ilora {
+
+// A text without white space (Unicode's too) at its ends.
+std::string trimmed(std::string_view text);
+
+// The first A, B, C or D anywhere in the text, even inside a word; empty where there is none.
+std::string choice_reference(std::string_view text);
+// The text's first character where it is A, B, C or D: ScienceQA's "letter, line break, reason".
+std::string choice_first(std::string_view text);
+// The letter A to Z that the text begins with, standing alone: white space and one opening bracket
+// or quotation mark may precede it, no letter or digit may follow. "B", "(B) because", "B." count;
+// "Because", "the answer is B" do not.
+std::string choice_strict(std::string_view text);
+
+// The first run of digits, with a decimal point and what follows it; no sign, "7." keeps its point.
+std::string number_reference(std::string_view text);
+// The first number with sign, decimal point and thousands commas ("-1,234.5" is -1234.5); empty
+// where there is none.
+std::string first_number(std::string_view text);
+// The text, if it is a number and nothing else; empty otherwise.
+std::string number_strict(std::string_view text);
+// Whether two extracted numbers are there and of the same value: "7" and "7.0" are.
+bool same_number(const std::string& a, const std::string& b);
+
+}  // namespace ilora

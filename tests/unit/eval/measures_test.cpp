@@ -1,0 +1,202 @@
+// Measures against the programs they agree with (tests/golden/make_measures.py), and what is read
+// out of texts against examples.
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "eval/measures/bleu.h"
+#include "eval/measures/extract.h"
+#include "eval/measures/lcs.h"
+#include "eval/measures/measure.h"
+#include "eval/measures/porter.h"
+#include "eval/measures/similarity.h"
+
+namespace ilora {
+namespace {
+
+const std::filesystem::path kFolder =
+    std::filesystem::path(ILORA_SOURCE_DIR) / "tests" / "golden" / "measures";
+
+struct Pair {
+  std::string kind, given;
+  Example row;
+};
+
+class Golden : public testing::Test {
+ protected:
+  Golden() {
+    for (const Json& pair : read_json(kFolder / "pairs.json"))
+      pairs_.push_back({pair["kind"], pair["given"], {pair["source"], pair["expected"]}});
+  }
+  double score(const std::string& measure, const Pair& pair) const {
+    return find_measure(measure).score({pair.given, pair.row, none_});
+  }
+
+  std::vector<Pair> pairs_;
+  Json reference_ = read_json(kFolder / "reference.json");
+  std::vector<std::string> none_;
+};
+
+TEST_F(Golden, EveryScoreAgrees) {
+  ASSERT_GE(pairs_.size(), 200U);
+  ASSERT_EQ(reference_["values"].size(), pairs_.size());
+  for (const char* measure :
+       {"rouge-l", "rouge-l-stem", "sari", "bleu", "bleu-zh", "edit-similarity", "code-similarity",
+        "token-f1", "exact-normal", "exact"}) {
+    std::set<double> different;
+    for (size_t i = 0; i < pairs_.size(); ++i) {
+      const double ours = score(measure, pairs_[i]);
+      different.insert(ours);
+      EXPECT_NEAR(ours, reference_["values"][i][measure].get<double>(), 1e-6)
+          << measure << ", pair " << i << ": " << pairs_[i].given.substr(0, 200) << "\nexpected "
+          << pairs_[i].row.answer.substr(0, 200);
+    }
+    EXPECT_GE(different.size(), 2U) << measure;
+  }
+}
+
+TEST_F(Golden, TheReferenceCodesReadingsAgree) {
+  for (size_t i = 0; i < pairs_.size(); ++i) {
+    const Json& value = reference_["values"][i];
+    EXPECT_EQ(choice_reference(pairs_[i].given), value["choice"][0].get<std::string>()) << i;
+    EXPECT_EQ(choice_first(pairs_[i].given), value["choice"][1].get<std::string>()) << i;
+    EXPECT_EQ(number_reference(pairs_[i].given), value["number"].get<std::string>()) << i;
+  }
+}
+
+TEST_F(Golden, CorpusBleuAgrees) {
+  for (const auto& [kind, scores] : reference_["corpora"].items()) {
+    std::vector<Answered> answers;
+    for (const Pair& pair : pairs_) {
+      if (kind == "all" || kind == pair.kind) answers.push_back({pair.given, pair.row, none_});
+    }
+    for (const char* measure : {"bleu", "bleu-zh"})
+      EXPECT_NEAR(find_measure(measure).of_task(answers), scores[measure].get<double>(), 1e-6)
+          << kind << " " << measure;
+  }
+}
+
+TEST_F(Golden, StemsAgree) {
+  ASSERT_GE(reference_["stems"].size(), 2000U);
+  for (const auto& [word, stem] : reference_["stems"].items())
+    EXPECT_EQ(porter_stem(word), stem.get<std::string>()) << word;
+}
+
+TEST(Choice, TheReferenceTakesAnyLetterTheStrictOneOnlyAnAnswer) {
+  EXPECT_EQ(choice_reference("The answer is B"), "B");
+  EXPECT_EQ(choice_reference("Because of C"), "B") << "as that code does";
+  EXPECT_EQ(choice_reference("none"), "");
+  EXPECT_EQ(choice_first("A\nBecause"), "A");
+  EXPECT_EQ(choice_first(" A"), "");
+  for (const char* text : {"B", " B\n", "B.", "B) since", "(B) since", "\"B\"", "（B）", "B选项",
+                           "B\nBecause it is", "B, not C", "B：对"})
+    EXPECT_EQ(choice_strict(text), "B") << text;
+  for (const char* text : {"Because", "The answer is B", "B2", "BC", "b", "", "Bär", "((B"})
+    EXPECT_EQ(choice_strict(text), "") << text;
+  EXPECT_EQ(choice_strict("E"), "E") << "some questions have five choices";
+}
+
+TEST(Number, ReferencePlainAndStrict) {
+  EXPECT_EQ(number_reference("it is -3.5 degrees"), "3.5");
+  EXPECT_EQ(number_reference("1,234"), "1");
+  EXPECT_EQ(number_reference("so 7."), "7.");
+  EXPECT_EQ(first_number("it is -3.5 degrees"), "-3.5");
+  EXPECT_EQ(first_number("12 or 13"), "12");
+  EXPECT_EQ(first_number("1,234,567 people"), "1234567");
+  EXPECT_EQ(first_number("3.14.15"), "3.14");
+  EXPECT_EQ(first_number("7."), "7");
+  EXPECT_EQ(first_number("7, 8"), "7");
+  EXPECT_EQ(first_number("a - 7"), "7");
+  EXPECT_EQ(first_number("x=-7"), "-7");
+  EXPECT_EQ(first_number("none"), "");
+  EXPECT_EQ(number_strict(" 1,234.5\n"), "1234.5");
+  EXPECT_EQ(number_strict("-7"), "-7");
+  for (const char* text : {"7 apples", "x=7", "7.", "", "7 8", "1.2.3"})
+    EXPECT_EQ(number_strict(text), "") << text;
+  EXPECT_TRUE(same_number("7", "7.0"));
+  EXPECT_FALSE(same_number("7", "7.01"));
+  EXPECT_FALSE(same_number("", ""));
+}
+
+TEST(Trimmed, TakesWhiteSpaceOffBothEnds) {
+  EXPECT_EQ(trimmed("  a b\n"), "a b");
+  EXPECT_EQ(trimmed("\u00a0\u3000 a \u2003"), "a");
+  EXPECT_EQ(trimmed(" \n\t"), "");
+  EXPECT_EQ(trimmed(""), "");
+}
+
+// Against the plain table, over lengths around the block size of 64.
+TEST(LongestCommonSubsequence, EqualsThePlainTable) {
+  uint32_t state = 1;
+  const auto text = [&state](size_t length) {
+    std::string result;
+    for (size_t i = 0; i < length; ++i) {
+      state = state * 1664525 + 1013904223;
+      result += static_cast<char>('a' + (state >> 28) % 5);
+    }
+    return result;
+  };
+  for (const size_t n : {0, 1, 63, 64, 65, 127, 128, 129, 200}) {
+    for (const size_t m : {0, 1, 64, 100, 300}) {
+      const std::string a = text(n), b = text(m);
+      std::vector<std::vector<size_t>> table(n + 1, std::vector<size_t>(m + 1));
+      for (size_t i = 1; i <= n; ++i) {
+        for (size_t j = 1; j <= m; ++j)
+          table[i][j] = a[i - 1] == b[j - 1] ? table[i - 1][j - 1] + 1
+                                             : std::max(table[i - 1][j], table[i][j - 1]);
+      }
+      EXPECT_EQ(longest_common_subsequence(a, b), table[n][m]) << n << " " << m;
+    }
+  }
+}
+
+double score_of(const std::string& measure, const std::string& given, const std::string& answer,
+                const std::vector<std::string>& options = {}) {
+  return find_measure(measure).score({given, {"prompt", answer}, options});
+}
+
+TEST(Measures, ScoreByWhatTheyRead) {
+  EXPECT_EQ(score_of("choice-reference", "I think C", "C"), 1);
+  EXPECT_EQ(score_of("choice-reference", "", ""), 0) << "nothing read is never right";
+  EXPECT_EQ(score_of("choice-strict", "I think C", "C"), 0);
+  EXPECT_EQ(score_of("choice-first", "C\nBecause", "C\nOther reasons"), 1);
+  EXPECT_EQ(score_of("number", "about 12.0 m", "12"), 1);
+  EXPECT_EQ(score_of("number-reference", "12.0", "12"), 0);
+  EXPECT_EQ(score_of("number-strict", "12 m", "12"), 0);
+  EXPECT_EQ(score_of("exact", " a\n", "a"), 1);
+  EXPECT_EQ(score_of("exact", "A", "a"), 0);
+  EXPECT_EQ(score_of("exact-normal", "The cat!", "a cat"), 1);
+  const std::vector<std::string> options = {"no", "not sure"};
+  EXPECT_EQ(score_of("choice-generated", "not sure at all", "not sure", options), 1);
+  EXPECT_EQ(score_of("choice-generated", "not sure at all", "no", options), 0) << "the longest";
+  EXPECT_EQ(score_of("choice-generated", "maybe", "no", options), 0);
+}
+
+TEST(Measures, AreFoundByTheirNames) {
+  std::set<std::string> names;
+  for (const Measure& measure : measures()) {
+    EXPECT_TRUE(names.insert(measure.name).second) << measure.name;
+    EXPECT_EQ(&find_measure(measure.name), &measure);
+    EXPECT_NE(std::string(measure.summary), "");
+  }
+  EXPECT_EQ(find_measure("choice").score, nullptr) << "the likeliest option: nothing is generated";
+  try {
+    find_measure("accuracy");
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kUsage);
+    EXPECT_NE(e.hint().find("choice-generated"), std::string::npos);
+  }
+}
+
+TEST(Bleu, ACorpusIsNotTheMeanOfItsRows) {
+  BleuCounts both = bleu_counts("a b c d e", "a b c d e", false);
+  both += bleu_counts("x", "a b c d e", false);
+  EXPECT_NEAR(bleu(both, false), std::pow(5.0 / 6, 0.25) * std::exp(1 - 10.0 / 6), 1e-12);
+  EXPECT_EQ(bleu(bleu_counts("", "", false), false), 0);
+}
+
+}  // namespace
+}  // namespace ilora
