@@ -107,7 +107,9 @@ TEST_P(EveryPolicy, KeepsRowsThatItWasShownOnceEachAndFillsItsRoom) {
     EXPECT_LE(ids.size(), 16U);
     // surprise fills its two parts one by one.
     const bool fills = std::string(GetParam()) != "surprise" || i >= 40;
-    if (fills) EXPECT_EQ(ids.size(), std::min<size_t>(i + 1, 16)) << i;
+    if (fills) {
+      EXPECT_EQ(ids.size(), std::min<size_t>(i + 1, 16)) << i;
+    }
     EXPECT_EQ(m->seen(), static_cast<int64_t>(i + 1));
   }
   const int64_t tokens = std::accumulate(
