@@ -1,15 +1,18 @@
-// ilora bench gemm|step: how fast this machine is, and how much of that a training step uses.
+// ilora bench gemm|step|eval|generate: how fast this machine is, and how much of that a training
+// step uses (eval and generate: bench_answers.cpp).
 //
-// `step` runs a method's own hooks on made-up rows of 256 tokens, the last 16 labelled; er and
-// ilora replay half of them.
+// `step` runs a method's own hooks on made-up rows of 256 tokens, the last 16 labelled, or on rows
+// and adapters from files; er and ilora replay half of the made-up ones.
 #include <iostream>
 #include <numeric>
 
+#include "base/error.h"
 #include "base/json.h"
-#include "base/random.h"
+#include "cli/bench_rows.h"
 #include "cli/command.h"
 #include "cli/gemm_rate.h"
 #include "cli/profile_table.h"
+#include "model/peft.h"
 #include "train/environment.h"
 #include "train/optimizer.h"
 #include "train/workbench.h"
@@ -19,24 +22,12 @@ namespace {
 
 struct BenchArguments {
   std::string model, method = "seq", dtype = "auto";
+  std::string rows, adapter, slow, dump;
+  std::vector<std::string> settings;
   int64_t tokens = 2048;
-  int repeat = 5;
+  Pacing pacing;
   bool json = false, profile = false;
 };
-
-constexpr int64_t kRowTokens = 256, kLabels = 16;
-
-Row made_up_row(const ModelConfig& config, uint64_t id) {
-  const Random random(1, Stream::kTest, id);
-  Row row;
-  row.id = id;
-  for (uint64_t i = 0; i <= kRowTokens; ++i) {
-    row.tokens.push_back(
-        static_cast<int32_t>(random.below(i, static_cast<uint64_t>(config.vocabulary))));
-  }
-  row.prompt_length = kRowTokens + 1 - kLabels;
-  return row;
-}
 
 // FLOPs of the base GEMMs of a pass: forward, dX down to the lowest trained layer, head at labelled
 // positions.
@@ -61,48 +52,67 @@ double gemm_flops(const Pass& pass, const ModelConfig& c) {
   return flops;
 }
 
+// Fills what memory the method has, as the first task would, and goes on in a second task. Tells
+// the rows of a step: without a memory, those meant for it are current ones too.
+std::vector<const Row*> second_task(Run& run, Method& method, const BenchRows& rows,
+                                    const BenchArguments& a) {
+  std::vector<const Row*> current = pointers(rows.current);
+  const std::vector<const Row*> replayed = pointers(rows.replayed);
+  run.position.tasks = 2;
+  run.position.task_steps = 100;
+  method.begin_task(run);
+  method.after_update(run, replayed);
+  run.position.task = 1;
+  run.position.epoch = 1;
+  method.begin_task(run);
+  if (!a.slow.empty()) {
+    Adapter* slow = run.find("slow");
+    if (slow == nullptr) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[bench] method {} has no slow learner (--slow)", a.method));
+    }
+    run.kernels().convert(slow->values(), load_peft(a.slow, run.config()).values());
+  }
+  if (method.plan(run, current).segments.size() == 1)
+    current.insert(current.end(), replayed.begin(), replayed.end());
+  return current;
+}
+
 Json bench_step(const BenchArguments& a) {
   Configuration configuration;
   Recipe& recipe = configuration.recipe;
   recipe.model = a.model;
   recipe.mode = a.dtype;
   recipe.method = a.method;
-  recipe.max_tokens = 2 * a.tokens;  // the slow learner's rows come on top
   recipe.profile = a.profile;
+  if (!a.adapter.empty()) recipe.lora = load_peft_options(a.adapter);
   Method& method = configuration.method();
-  const double peak = best_gflops(measure_gemm(cpu_kernels(), gemm_type_of(a.dtype), 2 * a.repeat));
 
+  const ModelConfig model = ModelFiles(a.model).config();
+  const BenchRows rows =
+      a.rows.empty() ? made_up_rows(model, a.tokens) : read_bench_rows(a.rows, model);
+  recipe.max_tokens = 2 * rows.tokens();  // the slow learner's rows come on top
+  configuration.set(a.settings);
   Workbench bench(recipe);
   const ModelConfig& config = bench.files.config();
-  Adapter adapter(config, recipe.lora);
-  adapter.initialise(1, 0);
+  Adapter adapter = a.adapter.empty() ? Adapter(config, recipe.lora) : load_peft(a.adapter, config);
+  if (a.adapter.empty()) adapter.initialise(1, 0);
   Run run(*bench.engine, std::move(adapter), 1);
+  const std::vector<const Row*> current = second_task(run, method, rows, a);
+  if (!a.dump.empty()) {
+    const PassReport first = dump_gradient(run, method.plan(run, current), a.dump);
+    return {{"loss", first.total()},
+            {"cross_entropy", first.cross_entropy},
+            {"consistency", first.consistency}};
+  }
+
+  const int gemm_repeat = 2 * a.pacing.repeat;
+  const double peak =
+      best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), gemm_repeat));
   Optimizer optimizer(bench.kernels, recipe, run.fast().layout().size());
-
-  const int64_t rows = std::max<int64_t>(a.tokens / kRowTokens, 2);
-  std::vector<Row> made;
-  for (int64_t i = 0; i < rows; ++i) made.push_back(made_up_row(config, static_cast<uint64_t>(i)));
-  std::vector<const Row*> all;
-  all.reserve(made.size());
-  for (const Row& row : made) all.push_back(&row);
-  // Fill what memory the method has, as the first task would, and go on in a second task.
-  run.position.tasks = 2;
-  run.position.task_steps = 100;
-  method.begin_task(run);
-  method.after_update(run, all);
-  run.position.task = 1;
-  run.position.epoch = 1;
-  method.begin_task(run);
-  const bool replays = method.plan(run, {all.front()}).segments.size() > 1;
-  const std::vector<const Row*> current(all.begin(), all.begin() + (replays ? rows / 2 : rows));
-
-  std::vector<double> seconds;
   double flops = 0;
   int64_t tokens = 0;
-  constexpr int kWarmUp = 2;
-  for (int i = 0; i < a.repeat + kWarmUp; ++i) {
-    if (i == kWarmUp) clear_profile();
-    const double began = seconds_now();
+  const auto work = [&] {
     bench.kernels.fill(run.gradient(), 0.0);
     const Pass pass = method.plan(run, current);
     run.run(pass, run.dropout_key());
@@ -111,13 +121,14 @@ Json bench_step(const BenchArguments& a) {
     optimizer.step(run.fast().values(), run.gradient(), 1e-4);
     ++run.position.step;
     method.after_update(run, current);
-    if (i >= kWarmUp) seconds.push_back(seconds_now() - began);
     flops = gemm_flops(pass, config);
     tokens = 0;
     for (const Segment& s : pass.segments) {
-      if (s.has_gradient()) tokens += static_cast<int64_t>(s.rows.size()) * kRowTokens;
+      if (!s.has_gradient()) continue;
+      for (const Row* row : s.rows) tokens += row->length();
     }
-  }
+  };
+  const std::vector<double> seconds = repeat_timed(a.pacing, work, clear_profile);
   const double step = median(seconds);
   Json json = {
       {"model", config.name},
@@ -153,20 +164,20 @@ void print_facts(const Json& json) {
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("bench", "measure GEMM and training steps");
+  CLI::App* command = app.add_subcommand("bench", "measure GEMM, training steps and answers");
   command->require_subcommand(1);
   auto a = std::make_shared<BenchArguments>();
 
   CLI::App* gemm = command->add_subcommand("gemm", "GEMM rate of six fixed shapes");
   gemm->add_option("--dtype", a->dtype, "auto, f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  gemm->add_option("--repeat", a->repeat, "repetitions; the median counts")
+  gemm->add_option("--repeat", a->pacing.repeat, "repetitions; the median counts")
       ->check(CLI::PositiveNumber);
   gemm->add_flag("--json", a->json, "print JSON");
   gemm->callback([a] {
     const DType type = gemm_type_of(a->dtype);
     Json json = {{"dtype", type == DType::kBF16 ? "bf16" : "f32"}, {"shapes", Json::array()}};
-    const std::vector<GemmRate> rates = measure_gemm(cpu_kernels(), type, a->repeat);
+    const std::vector<GemmRate> rates = measure_gemm(cpu_kernels(), type, a->pacing.repeat);
     for (const GemmRate& r : rates) {
       json["shapes"].push_back({{"m", r.m}, {"n", r.n}, {"k", r.k}, {"gflops", r.gflops}});
       if (!a->json)
@@ -186,9 +197,17 @@ void add_bench(CLI::App& app) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   step->add_option("--tokens", a->tokens, "tokens with gradient per step")
       ->check(CLI::PositiveNumber);
-  step->add_option("--repeat", a->repeat, "repetitions; the median counts")
+  step->add_option("--rows", a->rows, "JSON file of token rows: \"current\" and \"replayed\"");
+  step->add_option("--adapter", a->adapter, "a PEFT folder to start from");
+  step->add_option("--slow", a->slow, "a PEFT folder for the slow learner");
+  step->add_option("--set", a->settings, "key=value (repeatable)");
+  step->add_option("--dump", a->dump,
+                   "write the first step's gradient as a PEFT folder, tell its loss, and stop");
+  step->add_option("--repeat", a->pacing.repeat, "repetitions; the median counts")
       ->check(CLI::PositiveNumber);
   step->add_flag("--profile", a->profile, "time per operation, over the repetitions");
+  step->add_flag("--paced", a->pacing.paced,
+                 "one repetition for each line on standard input, which it answers");
   step->add_flag("--json", a->json, "print JSON");
   step->callback([a] {
     const Json json = bench_step(*a);
@@ -198,6 +217,7 @@ void add_bench(CLI::App& app) {
       print_facts(json);
     }
   });
+  add_bench_answers(command);
 }
 
 }  // namespace ilora

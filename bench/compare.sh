@@ -1,0 +1,34 @@
+#!/bin/sh
+# Compares ilora with PyTorch + transformers + PEFT on the same work, in turns (bench/peers/compare.py).
+#
+#   bench/compare.sh                     everything; about an hour on two cores. docs/performance.md gets the table
+#   bench/compare.sh --quick             a rehearsal of a few minutes, into build/peers/quick
+#   bench/compare.sh --only 'step/seq/*' some pairs; --list names them
+#
+# The model is ILORA_MODEL, a GGUF file, or the small one that scripts/model.sh obtains. Python is ILORA_PYTHON, or an
+# environment made in build/peers/venv from bench/peers/requirements.txt. The program is ILORA_BINARY, or the release
+# build, which is brought up to date.
+set -eu
+cd "$(dirname "$0")/.."
+
+python=${ILORA_PYTHON:-build/peers/venv/bin/python}
+if [ -z "${ILORA_PYTHON:-}" ] && ! "$python" -c 'import torch, transformers, peft, gguf' 2>/dev/null; then
+  python3 -m venv build/peers/venv
+  "$python" -m pip install --quiet -r bench/peers/requirements.txt
+fi
+
+binary=${ILORA_BINARY:-}
+if [ -z "$binary" ]; then
+  cmake --preset release >/dev/null
+  cmake --build --preset release --target ilora >/dev/null
+  binary=build/release/bin/ilora
+fi
+
+model=${ILORA_MODEL:-}
+[ -n "$model" ] || model=$(scripts/model.sh)
+
+case " $* " in
+  *" --quick "* | *" --list "* | *" --calibrate "*) docs= ;;
+  *) docs=docs/performance.md ;;
+esac
+exec "$python" bench/peers/compare.py --model "$model" --ilora "$binary" --work build/peers ${docs:+--docs "$docs"} "$@"

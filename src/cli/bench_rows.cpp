@@ -1,0 +1,125 @@
+#include "cli/bench_rows.h"
+
+#include <algorithm>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/random.h"
+#include "cli/gemm_rate.h"
+#include "model/peft.h"
+
+namespace ilora {
+namespace {
+
+constexpr int64_t kRowTokens = 256, kLabels = 16;
+
+Row made_up_row(const ModelConfig& config, uint64_t id) {
+  const Random random(1, Stream::kTest, id);
+  Row row;
+  row.id = id;
+  for (uint64_t i = 0; i <= kRowTokens; ++i) {
+    row.tokens.push_back(
+        static_cast<int32_t>(random.below(i, static_cast<uint64_t>(config.vocabulary))));
+  }
+  row.prompt_length = kRowTokens + 1 - kLabels;
+  return row;
+}
+
+std::vector<Row> rows_of(const Json& list, const ModelConfig& config, const std::string& where,
+                         uint64_t first_id) {
+  std::vector<Row> rows;
+  for (const Json& item : list) {
+    Row& row = rows.emplace_back();
+    row.tokens = item.at("tokens").get<std::vector<int32_t>>();
+    row.prompt_length = item.at("prompt_length");
+    row.id = first_id + rows.size();
+    const bool known = std::all_of(row.tokens.begin(), row.tokens.end(),
+                                   [&](int32_t id) { return id >= 0 && id < config.vocabulary; });
+    if (!known || row.prompt_length < 1 || row.prompt_length > row.length()) {
+      throw Error(ErrorKind::kFormat,
+                  fmt::format("[bench] expected token ids below {} and a prompt_length from 1 to "
+                              "the tokens less one (row {} of {})",
+                              config.vocabulary, rows.size() - 1, where));
+    }
+  }
+  return rows;
+}
+
+}  // namespace
+
+int64_t BenchRows::tokens() const {
+  int64_t sum = 0;
+  for (const Row& row : current) sum += row.length();
+  for (const Row& row : replayed) sum += row.length();
+  return sum;
+}
+
+BenchRows made_up_rows(const ModelConfig& config, int64_t tokens) {
+  const auto count = static_cast<uint64_t>(std::max<int64_t>(tokens / kRowTokens, 2));
+  BenchRows rows;
+  for (uint64_t i = 0; i < count; ++i)
+    (i < count / 2 ? rows.current : rows.replayed).push_back(made_up_row(config, i));
+  return rows;
+}
+
+BenchRows read_bench_rows(const std::filesystem::path& path, const ModelConfig& config) {
+  const Json json = read_json(path);
+  BenchRows rows;
+  try {
+    rows.current = rows_of(json.at("current"), config, "current in " + path.string(), 0);
+    rows.replayed = rows_of(json.value("replayed", Json::array()), config,
+                            "replayed in " + path.string(), rows.current.size());
+  } catch (const Json::exception& e) {
+    throw Error(ErrorKind::kFormat, fmt::format("[bench] {} ({})", e.what(), path.string()));
+  }
+  if (rows.current.empty()) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[bench] expected at least one current row ({})", path.string()));
+  }
+  return rows;
+}
+
+std::vector<const Row*> pointers(const std::vector<Row>& rows) {
+  std::vector<const Row*> all;
+  all.reserve(rows.size());
+  for (const Row& row : rows) all.push_back(&row);
+  return all;
+}
+
+std::vector<double> repeat_timed(const Pacing& pacing, const std::function<void()>& work,
+                                 const std::function<void()>& warm) {
+  std::vector<double> seconds;
+  const auto once = [&] {
+    const double began = seconds_now();
+    work();
+    seconds.push_back(seconds_now() - began);
+  };
+  for (int i = 0; i < pacing.warm_up; ++i) work();
+  warm();
+  if (!pacing.paced) {
+    for (int i = 0; i < pacing.repeat; ++i) once();
+    return seconds;
+  }
+  std::cout << "ready" << std::endl;
+  for (std::string line; std::getline(std::cin, line);) {
+    once();
+    std::cout << seconds.back() << std::endl;
+  }
+  if (seconds.empty()) {
+    throw Error(ErrorKind::kUsage, "[bench] --paced got no line on standard input",
+                "Each line asks for one repetition.");
+  }
+  return seconds;
+}
+
+PassReport dump_gradient(Run& run, const Pass& pass, const std::filesystem::path& folder) {
+  run.kernels().fill(run.gradient(), 0.0);
+  PassReport report = run.run(pass, run.dropout_key());
+  const Adapter gradient(run.config(), run.fast().options());
+  run.kernels().convert(gradient.values(), run.gradient());
+  save_peft(folder, gradient, run.config().name);
+  return report;
+}
+
+}  // namespace ilora
