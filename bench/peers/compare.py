@@ -9,11 +9,13 @@ loading included.
 import argparse
 import fnmatch
 import json
+import math
 import os
 import platform
 import statistics
 import subprocess
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 
@@ -37,7 +39,7 @@ class Child:
         line = self.process.stdout.readline()
         if not line:
             self.process.wait()
-            sys.exit("failed: " + " ".join(map(str, self.command)))
+            raise EOFError("failed: " + " ".join(map(str, self.command)))
         return line.strip()
 
     def ready(self):
@@ -127,12 +129,22 @@ class Comparison:
 
     # --- The peer at its best: which precision and how many rows at a time, measured here.
 
-    def seconds(self, command, turns=2):
+    def seconds(self, command, turns=2, limit=90):
+        """The faster of two repetitions; infinite where they take longer than `limit` seconds, loading included."""
         child = Child(command)
-        child.ready()
-        for _ in range(turns):
-            child.turn()
-        child.finish()
+        timer = threading.Timer(limit, child.process.kill)
+        timer.start()
+        try:
+            child.ready()
+            for _ in range(turns):
+                child.turn()
+            child.finish()
+        except EOFError:
+            if timer.is_alive():
+                raise
+            return math.inf
+        finally:
+            timer.cancel()
         return min(child.seconds)
 
     def remembered(self, key, candidates, command):
@@ -146,15 +158,17 @@ class Comparison:
         return min(known[key], key=known[key].get)
 
     def dtype(self):
-        rows = self.write("dtype.json", workloads.step_rows("256", "seq", 4))
+        if self.args.quick:
+            return "f32"
+        rows = self.write("dtype.json", workloads.step_rows("256", "seq", 2))
         return self.remembered("precision", DTYPES, lambda dtype: self.peer(
             "step.py", "--rows", rows, "--method", "seq", "--dtype", dtype))
 
     def micro_batch(self, length):
-        rows = self.write("micro_batch.json", workloads.step_rows(length, "seq"))
-        count = len(workloads.lengths(length))
         if self.args.quick:
             return 0
+        rows = self.write("micro_batch.json", workloads.step_rows(length, "seq"))
+        count = len(workloads.lengths(length))
         sizes = sorted({count, (count + 1) // 2, (count + 3) // 4, (count + 7) // 8}, reverse=True)
         return self.remembered(f"rows at once, {length}", sizes, lambda size: self.peer(
             "step.py", "--rows", rows, "--method", "seq", "--dtype", self.dtype(), "--micro-batch", size))
@@ -246,6 +260,7 @@ def main():
     parser.add_argument("--calibrate", action="store_true", help="choose the peer's precision and batches, and stop")
     parser.add_argument("--docs", type=Path, help="page to put the table into; measured.json goes beside compare.py")
     args = parser.parse_args()
+    os.environ |= {"TQDM_DISABLE": "1", "PYTHONWARNINGS": "ignore"}  # of the peers: only what matters is told
     os.environ.setdefault("OMP_NUM_THREADS", str(len(os.sched_getaffinity(0))))
     names = [n for n in pair_names(args.quick) if fnmatch.fnmatch(n, args.only)]
     if args.list:
