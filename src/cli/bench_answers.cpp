@@ -87,8 +87,8 @@ Json bench_eval(const AnswerArguments& a) {
   Evaluator evaluator(*answerer.bench.engine, *answerer.bench.encoder, {});
   std::vector<std::vector<double>> likelihoods;
   const auto seconds = repeat_timed(a.pacing, [&] {
-    likelihoods =
-        evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options, answerer.uses);
+    likelihoods = evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options,
+                                               {answerer.uses, {}});
   });
   Json json = answerer.facts(seconds);
   json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) / median(seconds);
