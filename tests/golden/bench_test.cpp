@@ -49,7 +49,7 @@ class Bench : public ::testing::Test {
   // The first step of ilora with `fast` as it stands in the folder.
   Json first_step() {
     return json("step", {"--method", "ilora", "--rows", rows_, "--adapter", folder_ / "fast",
-                         "--slow", folder_ / "slow", "--dump", folder_ / "gradient"});
+                         "--slow", folder_ / "slow", "--dump", folder_ / "gradient", "--json"});
   }
 
   TemporaryFolder folder_;
