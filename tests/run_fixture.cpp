@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <fstream>
@@ -96,6 +97,23 @@ Outcome Child::wait() {
 Outcome run_ilora(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
                   const ChildOptions& options) {
   return Child(folder, arguments, options).wait();
+}
+
+std::vector<std::string> all_methods() {
+  std::vector<std::string> names;
+  for (const MethodEntry& entry : methods()) names.emplace_back(entry.name);
+  return names;
+}
+
+std::vector<std::string> training_methods() {
+  std::vector<std::string> names = all_methods();
+  std::erase(names, "zero-shot");
+  return names;
+}
+
+std::string test_name(std::string method) {
+  std::replace(method.begin(), method.end(), '-', '_');
+  return method;
 }
 
 Settings tiny_settings(const fs::path& output, const std::string& method, const Settings& more) {

@@ -63,6 +63,13 @@ class Child {
 Outcome run_ilora(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
                   const ChildOptions& options = {});
 
+// ---- methods ---------------------------------------------------------------------------------
+
+std::vector<std::string> all_methods();       // every registered one
+std::vector<std::string> training_methods();  // but zero-shot
+// A method's name as a part of a test's name.
+std::string test_name(std::string method);
+
 // ---- configurations and run folders --------------------------------------------------------
 
 // Overrides as `--set` takes them, "key=value".

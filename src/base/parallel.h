@@ -30,9 +30,9 @@ void parallel_for(int64_t count, int64_t chunk, Body&& body) {
     run(0);
     return;
   }
-  using Run = decltype(run);
+  using Chunk = decltype(run);
   detail::run_chunks(
-      chunks, [](void* context, int64_t c) { (*static_cast<Run*>(context))(c); }, &run);
+      chunks, [](void* context, int64_t c) { (*static_cast<Chunk*>(context))(c); }, &run);
 }
 
 }  // namespace ilora

@@ -1,6 +1,6 @@
 #include "continual/run.h"
 
-#include <cstring>
+#include <algorithm>
 
 #include "base/random.h"
 
@@ -30,6 +30,61 @@ PassReport Run::run(const Pass& pass, uint64_t dropout_key) {
   PassReport report;
   engine_.run(pass, count_denominators(pass, engine_.options().loss), dropout_key, report);
   return report;
+}
+
+// Runs a pass whose segments weigh their own losses: nothing is divided over the whole pass.
+void Run::run_alone(const Pass& pass, uint64_t dropout_key) {
+  for (const Segment& segment : pass.segments) {
+    for (const Row* row : segment.rows) extra_tokens_ += row->length();
+  }
+  PassReport report;
+  engine_.run(pass, {.cross_entropy = 1.0, .consistency = 1.0}, dropout_key, report);
+}
+
+void Run::gradients(std::span<const RowGroup> groups) {
+  Pass pass;
+  for (const RowGroup& group : groups) {
+    if (group.rows.empty()) continue;
+    Segment segment;
+    segment.rows = group.rows;
+    segment.uses = {{&fast(), 1.0, group.gradient}};
+    segment.cross_entropy = 1.0;
+    segment.cross_entropy =
+        1.0 / count_denominators({{segment}}, engine_.options().loss).cross_entropy;
+    pass.segments.push_back(std::move(segment));
+  }
+  run_alone(pass, dropout_key());
+}
+
+void Run::per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit) {
+  constexpr size_t kAtOnce = 8;  // rows of a pass, each with a flat vector of its own
+  const LossOptions& loss = engine_.options().loss;
+  while (sequence_gradients_.size() < std::min(kAtOnce, rows.size()))
+    sequence_gradients_.emplace_back(DType::kF32,
+                                     std::initializer_list<int64_t>{fast().layout().size()});
+  for (size_t first = 0; first < rows.size(); first += kAtOnce) {
+    const auto some = rows.subspan(first, std::min(kAtOnce, rows.size() - first));
+    Pass pass;
+    for (size_t i = 0; i < some.size(); ++i) {
+      const Tensor gradient = sequence_gradients_[i].view();
+      kernels().fill(gradient, 0.0);
+      Segment& segment = pass.segments.emplace_back();
+      segment.rows = {some[i]};
+      segment.uses = {{&fast(), 1.0, gradient}};
+      segment.dropout = false;
+      // With the `sequence` reduction a label weighs 1/labels: undone, so that labels add up.
+      segment.cross_entropy = loss.reduction == LossReduction::kSequence
+                                  ? static_cast<double>(some[i]->labels(loss.train_on_prompt))
+                                  : 1.0;
+    }
+    run_alone(pass, 0);
+    for (size_t i = 0; i < some.size(); ++i) visit(*some[i], sequence_gradients_[i].view());
+  }
+}
+
+void Run::clear_reported() {
+  reported_.clear();
+  own_terms_.clear();
 }
 
 uint64_t Run::dropout_key() const {

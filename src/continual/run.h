@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/engine.h"
@@ -29,11 +31,25 @@ struct Learner {
   std::unique_ptr<Adapter> adapter;
 };
 
+// Rows whose loss has a gradient of its own.
+struct RowGroup {
+  std::vector<const Row*> rows;
+  Tensor gradient;  // flat, added to
+};
+
+// A loss term that a method computes by itself, as it enters the loss.
+struct OwnTerm {
+  double value = 0;
+  double gradient_norm = 0;
+};
+
 class Run {
  public:
   Run(Engine& engine, Adapter fast, uint64_t seed);
 
   Position position;
+  std::span<const Row* const> task_rows;  // training rows of the present task, in its file's order
+  PassReport losses;                      // of the present step's plan, from edit_gradient() on
   const uint64_t seed;
 
   Engine& engine() { return engine_; }
@@ -53,6 +69,16 @@ class Run {
   // Adds the gradient of a pass to `into` (flat) and tells its losses: for methods that need more
   // than the step's own. Trained uses of the pass name their own gradient vectors.
   PassReport run(const Pass& pass, uint64_t dropout_key);
+  // For each group, adds the gradient of the group's own loss (as if it were a step's rows) under
+  // the fast learner, with the present step's dropout. One pass: the groups share the products with
+  // base weights.
+  void gradients(std::span<const RowGroup> groups);
+  // Shows for each row, in order, the gradient of -log p(answer | prompt), summed over the labels,
+  // under the fast learner without dropout. The flat vector is valid during the call alone.
+  using SequenceVisitor = std::function<void(const Row& row, Tensor gradient)>;
+  void per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit);
+  // Tokens of the two above since the last call: they count as trained.
+  int64_t take_extra_tokens() { return std::exchange(extra_tokens_, 0); }
   // The key of dropout masks of the present step.
   uint64_t dropout_key() const;
 
@@ -62,13 +88,22 @@ class Run {
   // A figure for metrics.jsonl of this step, such as a distance or a coefficient.
   void report(const std::string& name, double value) { reported_[name] = value; }
   const std::map<std::string, double>& reported() const { return reported_; }
-  void clear_reported() { reported_.clear(); }
+  // A loss term of the method's own, whose gradient it adds to gradient() in edit_gradient(): it
+  // reaches the step's loss, terms and gradient norms in metrics.jsonl.
+  void report_term(const std::string& name, OwnTerm term) { own_terms_[name] = term; }
+  const std::map<std::string, OwnTerm>& own_terms() const { return own_terms_; }
+  void clear_reported();
 
  private:
+  void run_alone(const Pass& pass, uint64_t dropout_key);
+
   Engine& engine_;
   std::vector<Learner> learners_;
   Buffer gradient_;
   std::map<std::string, double> reported_;
+  std::map<std::string, OwnTerm> own_terms_;
+  std::vector<Buffer> sequence_gradients_;  // scratch of per_sequence_gradients()
+  int64_t extra_tokens_ = 0;
 };
 
 }  // namespace ilora

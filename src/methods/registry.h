@@ -24,6 +24,9 @@ const MethodEntry& find_method(const std::string& name);
 std::unique_ptr<Method> make_zero_shot();
 std::unique_ptr<Method> make_seq();
 std::unique_ptr<Method> make_er();
+std::unique_ptr<Method> make_ewc();
+std::unique_ptr<Method> make_gem();
+std::unique_ptr<Method> make_agem();
 std::unique_ptr<Method> make_ilora();
 
 }  // namespace ilora

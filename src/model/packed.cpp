@@ -63,7 +63,7 @@ void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& d
     PackedSegment& packed = segments[s];
     packed.begin = rows;
     packed.gradient = segment.has_gradient();
-    packed.dropout = packed.gradient && !segment.uses.empty()
+    packed.dropout = packed.gradient && segment.dropout && !segment.uses.empty()
                          ? segment.uses.front().adapter->options().dropout
                          : 0.0;
     ILORA_CHECK(!packed.gradient || gradient_rows == rows, "segments with gradient come first");

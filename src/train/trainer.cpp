@@ -89,6 +89,7 @@ void Trainer::learn_task() {
   at.task_steps = steps_of(at.task);
   const std::string& name = stream_[static_cast<size_t>(at.task)].name;
   if (at.task_step == 0 && recipe_.reset_optimizer) optimizer_.reset();
+  run_.task_rows = stream_[static_cast<size_t>(at.task)].rows;
   method_.begin_task(run_);
   for (const std::string& learner : method_.scored(run_)) scores_.begin_learner(learner, "fast");
 
@@ -107,7 +108,7 @@ void Trainer::learn_task() {
   progress_ = nullptr;
   save();  // where an evaluation that is interrupted goes on from: end_task runs once
 
-  method_.end_task(run_);
+  end_task();
   evaluate(at.task + 1);
   save_adapters();
   log_event({{"event", "task_end"}, {"task", name}, {"task_index", at.task}, {"step", at.step}});
@@ -116,6 +117,14 @@ void Trainer::learn_task() {
   at.epoch = 0;
   save();
   write_results(at.task == at.tasks ? "finished" : "running");
+}
+
+// The method's work between tasks counts as training.
+void Trainer::end_task() {
+  const double began = now();
+  method_.end_task(run_);
+  train_seconds_ += now() - began;
+  train_tokens_ += run_.take_extra_tokens();
 }
 
 // One optimiser step: what every method has in common.
@@ -131,8 +140,10 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   const Pass pass = method_.plan(run_, rows);
   const PassReport report = run_.run(pass, run_.dropout_key());
   comm_.sum(gradient);
-  const Json norms = term_gradient_norms(pass);
+  Json norms = term_gradient_norms(pass);
+  run_.losses = report;
   method_.edit_gradient(run_);
+  for (const auto& [name, term] : run_.own_terms()) norms[name] = term.gradient_norm;
   const double norm = optimizer_.clip(gradient);
   require_finite(pass, report, norm);
   optimizer_.step(run_.fast().values(), gradient, rate);
@@ -223,17 +234,22 @@ Json Trainer::term_gradient_norms(const Pass& pass) {
 void Trainer::record(const Pass& pass, const PassReport& report, Json norms, double norm,
                      double rate, double seconds) {
   const Position& at = run_.position;
-  const int64_t tokens = trained_tokens(pass);
+  const int64_t tokens = trained_tokens(pass) + run_.take_extra_tokens();
   train_tokens_ += tokens;
   norms["total"] = norm;
   Json terms = {{"cross_entropy", report.cross_entropy}};
   if (report.consistency != 0) terms["consistency"] = report.consistency;
+  double loss = report.total();
+  for (const auto& [name, term] : run_.own_terms()) {
+    terms[name] = term.value;
+    loss += term.value;
+  }
   Json event = {{"event", "step"},
                 {"step", at.step},
                 {"task", stream_[static_cast<size_t>(at.task)].name},
                 {"task_index", at.task},
                 {"epoch", at.epoch},
-                {"loss", report.total()},
+                {"loss", loss},
                 {"terms", terms},
                 {"gradient_norms", norms},
                 {"learning_rate", rate},
@@ -242,7 +258,7 @@ void Trainer::record(const Pass& pass, const PassReport& report, Json norms, dou
   for (const auto& [name, value] : run_.reported()) event[name] = value;
   log_event(event);
   if (progress_ != nullptr) {
-    progress_->advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", report.total(),
+    progress_->advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", loss,
                                       static_cast<double>(tokens) / seconds));
   }
 }

@@ -40,6 +40,7 @@ class Trainer {
 
  private:
   void learn_task();
+  void end_task();
   void step(const std::vector<const Row*>& rows);
   std::vector<const Row*> batch(int64_t task_step) const;
   void require_finite(const Pass& pass, const PassReport& report, double norm) const;

@@ -43,8 +43,8 @@ void expect_same_run(const fs::path& resumed, const fs::path& whole) {
 }
 
 struct Case {
-  const char* name;
-  const char* method;
+  std::string name;
+  std::string method;
   Settings settings;
 
   friend std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
@@ -83,12 +83,26 @@ TEST_P(Killed, AtARandomMomentAndResumedHasTheUninterruptedBits) {
   expect_same_run(cut, whole);
 }
 
-INSTANTIATE_TEST_SUITE_P(Runs, Killed,
-                         ::testing::Values(Case{"seq", "seq", {}},
-                                           Case{"er", "er", {"er.memory_size=10"}},
-                                           Case{"ilora", "ilora", {"ilora.memory_size=10"}},
-                                           Case{"ilora_dropout", "ilora", {"lora.dropout=0.2"}}),
-                         [](const auto& kind) { return std::string(kind.param.name); });
+// Every method that trains, and what else a run's state may hold.
+std::vector<Case> killed_cases() {
+  std::vector<Case> cases;
+  for (const std::string& method : training_methods()) {
+    // Memories too small for all rows, so that chance decides what they hold.
+    Settings settings;
+    if (method == "er" || method == "ilora") settings = {method + ".memory_size=10"};
+    if (method == "gem" || method == "agem")
+      settings = {method + ".memory_size=10", method + ".draw=4"};
+    if (method == "ewc") settings = {"ewc.rows=10"};
+    cases.push_back({method, method, settings});
+  }
+  cases.push_back({"ilora_dropout", "ilora", {"lora.dropout=0.2"}});
+  cases.push_back({"gem_dropout", "gem", {"lora.dropout=0.2"}});
+  cases.push_back({"ewc_online", "ewc", {"ewc.anchors=online", "ewc.gamma=0.9"}});
+  return cases;
+}
+
+INSTANTIATE_TEST_SUITE_P(Runs, Killed, ::testing::ValuesIn(killed_cases()),
+                         [](const auto& kind) { return test_name(kind.param.name); });
 
 TEST(Interrupted, EndsTheStepWritesACheckpointAndSaysHowToGoOn) {
   const TemporaryFolder folder;

@@ -20,7 +20,7 @@ std::string yaml_of(const fs::path& output, const std::string& method) {
       data_folder("tiny-tasks").string());
 }
 
-class EveryMethod : public ::testing::TestWithParam<const char*> {};
+class EveryMethod : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(EveryMethod, RunsToTheEndAndWritesARunFolder) {
   const std::string method = GetParam();
@@ -81,11 +81,8 @@ TEST_P(EveryMethod, RunsToTheEndAndWritesARunFolder) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Runs, EveryMethod, ::testing::Values("zero-shot", "seq", "er", "ilora"),
-                         [](const auto& method) {
-                           return std::string(method.param) == "zero-shot" ? "zero_shot"
-                                                                           : method.param;
-                         });
+INSTANTIATE_TEST_SUITE_P(Runs, EveryMethod, ::testing::ValuesIn(all_methods()),
+                         [](const auto& method) { return test_name(method.param); });
 
 TEST(Runs, StepsSayWhatTheIssueAsksFor) {
   const TemporaryFolder folder;

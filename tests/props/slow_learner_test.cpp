@@ -6,62 +6,14 @@
 #include <cmath>
 #include <cstdlib>
 
-#include "tests/run_fixture.h"
-#include "train/optimizer.h"
+#include "tests/method_loop.h"
 
 namespace ilora::testing {
 namespace {
 
-// The trainer's step, with the learners' values in the open: plan, gradient, clip, AdamW,
-// after_update.
-class Loop {
+class Loop : public MethodLoop {
  public:
-  explicit Loop(const Settings& more)
-      : tiny(tiny_settings("unused", "ilora", more)),
-        method(tiny.configuration.method()),
-        run(tiny.engine(), first(), 1),
-        optimizer(tiny.bench->kernels, tiny.recipe(), run.fast().layout().size()) {
-    for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
-    run.position.tasks = static_cast<int64_t>(rows.size());
-  }
-
-  void begin_task(int64_t task, int64_t steps) {
-    run.position.task = task;
-    run.position.task_step = 0;
-    run.position.task_steps = steps;
-    optimizer.reset();
-    method.begin_task(run);
-  }
-  PassReport step() {
-    const std::vector<Row>& all = rows[static_cast<size_t>(run.position.task)];
-    const auto current =
-        pointers(all, static_cast<size_t>(run.position.task_step) * 4 % all.size(), 4);
-    run.position.epoch = run.position.task_step / 4;
-    run.kernels().fill(run.gradient(), 0.0);
-    const Pass pass = method.plan(run, current);
-    const PassReport report = run.run(pass, run.dropout_key());
-    optimizer.clip(run.gradient());
-    optimizer.step(run.fast().values(), run.gradient(), 0.02);
-    ++run.position.step;
-    ++run.position.task_step;
-    method.after_update(run, current);
-    return report;
-  }
-  std::vector<float> fast() { return values_of(run.fast().values()); }
-  std::vector<float> slow() { return values_of(run.find("slow")->values()); }
-
-  TinyRun tiny;
-  Method& method;
-  Run run;
-  Optimizer optimizer;
-  std::vector<std::vector<Row>> rows;
-
- private:
-  Adapter first() {
-    Adapter adapter(tiny.model(), tiny.recipe().lora);
-    adapter.initialise(1, 0);
-    return adapter;
-  }
+  explicit Loop(const Settings& more) : MethodLoop("ilora", more) {}
 };
 
 // 25 steps in each of two tasks; the recurrence takes lambda from `lambda(k, steps of the task)`.

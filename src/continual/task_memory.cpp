@@ -1,0 +1,62 @@
+#include "continual/task_memory.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+
+namespace ilora {
+namespace {
+
+// Substreams of Stream::kMemory; the reservoir has 0 and 1.
+constexpr uint64_t kKept = 2, kDrawn = 3, kDrawnFromAll = 4;
+
+Random draws(const Run& run, uint64_t what) {
+  return {run.seed, Stream::kMemory, hash_combine(what, static_cast<uint64_t>(run.position.step))};
+}
+
+void append(std::vector<const Row*>& list, const std::vector<Row>& rows) {
+  for (const Row& row : rows) list.push_back(&row);
+}
+
+}  // namespace
+
+std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t count,
+                                    const Random& random) {
+  // The first `count` places of a Fisher-Yates shuffle.
+  std::vector<const Row*> chosen(rows.begin(), rows.end());
+  const auto n = std::min(static_cast<size_t>(count), chosen.size());
+  for (size_t i = 0; i < n; ++i)
+    std::swap(chosen[i], chosen[i + random.below(i, chosen.size() - i)]);
+  chosen.resize(n);
+  return chosen;
+}
+
+void TaskMemory::keep(const Run& run, int64_t count) {
+  const Random random(run.seed, Stream::kMemory,
+                      hash_combine(kKept, static_cast<uint64_t>(run.position.task)));
+  std::vector<Row>& kept = rows_.emplace_back();
+  for (const Row* row : sample_rows(run.task_rows, count, random)) kept.push_back(*row);
+}
+
+std::vector<const Row*> TaskMemory::draw(const Run& run, int64_t task, int64_t count) const {
+  std::vector<const Row*> rows;
+  append(rows, rows_.at(static_cast<size_t>(task)));
+  if (count == 0) return rows;
+  return sample_rows(rows, count, draws(run, hash_combine(kDrawn, static_cast<uint64_t>(task))));
+}
+
+std::vector<const Row*> TaskMemory::draw_from_all(const Run& run, int64_t count) const {
+  std::vector<const Row*> rows;
+  for (const std::vector<Row>& task : rows_) append(rows, task);
+  return count == 0 ? rows : sample_rows(rows, count, draws(run, kDrawnFromAll));
+}
+
+void TaskMemory::visit(StateVisitor& visitor, const std::string& name) {
+  auto count = tasks();
+  visitor.value(name + ".tasks", count);
+  rows_.resize(static_cast<size_t>(count));
+  for (size_t t = 0; t < rows_.size(); ++t) visitor.rows(fmt::format("{}.{}", name, t), rows_[t]);
+}
+
+}  // namespace ilora

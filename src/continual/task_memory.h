@@ -1,0 +1,38 @@
+// Rows kept of each finished task: the memories that GEM's constraints and A-GEM's reference
+// gradient are measured on.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "continual/run.h"
+#include "continual/state.h"
+
+namespace ilora {
+
+// `count` different rows chosen uniformly, in an order of their own; all of them where there are
+// fewer.
+std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t count,
+                                    const Random& random);
+
+class TaskMemory {
+ public:
+  // Keeps `count` rows of the task that ends, a uniform sample that depends on (seed, task) alone.
+  void keep(const Run& run, int64_t count);
+
+  int64_t tasks() const { return static_cast<int64_t>(rows_.size()); }
+  // Rows of one of the kept tasks, or of all of them together: `count` chosen anew for each step,
+  // or all where count is 0. Valid until the next keep().
+  std::vector<const Row*> draw(const Run& run, int64_t task, int64_t count) const;
+  std::vector<const Row*> draw_from_all(const Run& run, int64_t count) const;
+
+  void visit(StateVisitor& visitor, const std::string& name);
+
+ private:
+  std::vector<std::vector<Row>> rows_;  // per task
+};
+
+}  // namespace ilora

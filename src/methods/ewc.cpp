@@ -1,0 +1,94 @@
+// ewc: elastic weight consolidation (Kirkpatrick et al. 2017, "Overcoming catastrophic forgetting
+// in neural networks", arXiv 1612.00796).
+//
+//   loss = cross-entropy(current rows; w) + lambda/2 sum_t sum_i F_t,i (w_i - w*_t,i)^2
+//
+// t: the tasks before this one; w*_t: the values that task t ended with; F_t: the empirical Fisher
+// information there (continual/importance.h). `online` (Schwarz et al. 2018, "Progress & compress",
+// arXiv 1805.06370) keeps one anchor in place of one per task: the newest values and the decayed
+// sum F <- gamma F + F_t.
+#include <cmath>
+
+#include "continual/importance.h"
+#include "continual/task_memory.h"
+#include "methods/registry.h"
+
+namespace ilora {
+namespace {
+
+constexpr uint64_t kFisherRows = 5;  // substream of Stream::kMemory
+
+class ElasticWeightConsolidation : public Method {
+ public:
+  void add_options(OptionList& options) override;
+  void edit_gradient(Run& run) override;
+  void end_task(Run& run) override;
+  void visit(StateVisitor& visitor) override;
+
+ private:
+  double lambda_ = 1000;
+  std::string anchors_kept_ = "per-task";
+  double gamma_ = 1.0;
+  int64_t rows_ = 256;
+
+  std::vector<Anchor> anchors_;
+  Buffer pull_;  // the penalty's gradient
+};
+
+void ElasticWeightConsolidation::add_options(OptionList& options) {
+  options.add("ewc.lambda", &lambda_,
+              "weight of the penalty; 0: none, and no Fisher information is measured",
+              {.min = 0, .source = "ours, for the Fisher information of whole answers"});
+  options.add("ewc.anchors", &anchors_kept_,
+              "per-task: one anchor for each earlier task; online: one in all",
+              {.choices = {"per-task", "online"}, .source = "paper"});
+  options.add("ewc.gamma", &gamma_, "online: what is kept of the earlier tasks' importance",
+              {.min = 0, .max = 1, .source = "Mammoth's default"});
+  options.add("ewc.rows", &rows_, "training rows of a task that its importance is measured on",
+              {.min = 1, .source = "ours"});
+}
+
+void ElasticWeightConsolidation::edit_gradient(Run& run) {
+  if (anchors_.empty()) return;
+  const Kernels& k = run.kernels();
+  if (!pull_.view()) pull_ = Buffer(DType::kF32, {run.gradient().size()});
+  k.fill(pull_.view(), 0.0);
+  double penalty = 0;
+  for (const Anchor& anchor : anchors_)
+    penalty += lambda_ * quadratic_penalty(pull_.view(), run.fast().values(), anchor, lambda_);
+  k.axpy(run.gradient(), 1.0, pull_.view());
+  run.report_term("penalty", {penalty, std::sqrt(k.dot(pull_.view(), pull_.view()))});
+  run.report("penalty_ratio", penalty / run.losses.cross_entropy);
+}
+
+void ElasticWeightConsolidation::end_task(Run& run) {
+  if (lambda_ == 0) return;
+  if (anchors_.empty() || anchors_kept_ == "per-task") anchors_.emplace_back(run.gradient().size());
+  const Anchor& anchor = anchors_.back();
+  const Kernels& k = run.kernels();
+  k.convert(anchor.values.view(), run.fast().values());
+  k.scale(anchor.importance.view(), gamma_);  // a new one is zero
+  const Random random(run.seed, Stream::kMemory,
+                      hash_combine(kFisherRows, static_cast<uint64_t>(run.position.task)));
+  add_fisher(run, sample_rows(run.task_rows, rows_, random), 1.0, anchor.importance.view());
+}
+
+void ElasticWeightConsolidation::visit(StateVisitor& visitor) {
+  auto count = static_cast<int64_t>(anchors_.size());
+  int64_t size = anchors_.empty() ? 0 : anchors_.front().values.view().size();
+  visitor.value("ewc.anchors", count);
+  visitor.value("ewc.size", size);
+  while (static_cast<int64_t>(anchors_.size()) < count) anchors_.emplace_back(size);
+  for (size_t i = 0; i < anchors_.size(); ++i) {
+    visitor.vector(fmt::format("ewc.{}.values", i), anchors_[i].values.view());
+    visitor.vector(fmt::format("ewc.{}.importance", i), anchors_[i].importance.view());
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Method> make_ewc() {
+  return std::make_unique<ElasticWeightConsolidation>();
+}
+
+}  // namespace ilora

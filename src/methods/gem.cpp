@@ -1,0 +1,65 @@
+// gem: gradient episodic memory (Lopez-Paz and Ranzato 2017, arXiv 1706.08840).
+//
+//   g_k = gradient of the cross-entropy of rows kept of task k, for each earlier task k
+//   where some <g, g_k> < 0:  g <- the nearest vector with <g, g_k> >= 0 for all k
+//
+// with the margin of the paper's dual (continual/projection.h). The projection sees the whole flat
+// gradient, before clipping and before AdamW's moments.
+#include "continual/projection.h"
+#include "continual/task_memory.h"
+#include "methods/registry.h"
+
+namespace ilora {
+namespace {
+
+class GradientEpisodicMemory : public Method {
+ public:
+  void add_options(OptionList& options) override {
+    options.add("gem.memory_size", &memory_size_, "rows kept of each task; 0: none, which is seq",
+                {.min = 0, .source = "ours"});
+    options.add("gem.draw", &draw_,
+                "rows of each earlier task that a step's constraint is measured on; 0: all kept",
+                {.min = 0, .source = "ours; the paper takes all"});
+    options.add("gem.margin", &margin_, "smallest weight of a memory gradient in the dual",
+                {.min = 0, .source = "paper: 0.5"});
+  }
+  void edit_gradient(Run& run) override;
+  void end_task(Run& run) override {
+    if (memory_size_ > 0) memory_.keep(run, memory_size_);
+  }
+  void visit(StateVisitor& visitor) override { memory_.visit(visitor, "gem.memory"); }
+
+ private:
+  int64_t memory_size_ = 64;
+  int64_t draw_ = 8;
+  double margin_ = 0.5;
+
+  TaskMemory memory_;
+  std::vector<Buffer> gradients_;  // per earlier task
+};
+
+void GradientEpisodicMemory::edit_gradient(Run& run) {
+  if (memory_.tasks() == 0) return;
+  std::vector<RowGroup> groups;
+  std::vector<Tensor> gradients;
+  for (int64_t task = 0; task < memory_.tasks(); ++task) {
+    if (static_cast<int64_t>(gradients_.size()) <= task)
+      gradients_.emplace_back(DType::kF32, std::initializer_list<int64_t>{run.gradient().size()});
+    gradients.push_back(gradients_[static_cast<size_t>(task)].view());
+    run.kernels().fill(gradients.back(), 0.0);
+    groups.push_back({memory_.draw(run, task, draw_), gradients.back()});
+  }
+  run.gradients(groups);
+  const Projected projected = project_gem(run.kernels(), run.gradient(), gradients, margin_);
+  run.report("violated", static_cast<double>(projected.violated));
+  run.report("cosine", projected.cosine);
+  run.report("moved", projected.moved);
+}
+
+}  // namespace
+
+std::unique_ptr<Method> make_gem() {
+  return std::make_unique<GradientEpisodicMemory>();
+}
+
+}  // namespace ilora

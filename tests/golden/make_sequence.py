@@ -1,0 +1,255 @@
+"""Writes tests/golden/sequence/: the losses of every step of the methods on three tasks of ten steps each, from a plain
+PyTorch implementation of the papers, to which the program's own runs are held (sequence_test.cpp).
+
+  python tests/golden/make_sequence.py            (torch, transformers, safetensors, scipy; half a minute)
+
+Model and tasks are tests/data/tiny-model and tiny-tasks. Which rows a step trains on and which it replays is chance, so
+it is read: sequence/order.json holds the rows' tokens and, per step, the rows' numbers (sequence_test.cpp writes it
+where ILORA_WRITE_ORDER names a file, and otherwise checks that the program still draws the same). Everything else is
+computed here, in float64: LoRA, gradients, AdamW's schedule, memories, the Fisher information, the projections.
+"""
+
+import json
+import math
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from scipy.optimize import nnls
+from transformers import LlamaForCausalLM
+
+HERE = Path(__file__).resolve().parent / "sequence"
+MODEL = Path(__file__).resolve().parent.parent / "data" / "tiny-model"
+TARGETS = ["q_proj", "v_proj", "gate_proj", "down_proj"]
+RANK, ALPHA = 4, 8
+RATE, WARM_UP, DECAY, CLIP = 0.01, 0.1, 0.01, 1.0
+TASKS, STEPS = 3, 10
+LAMBDA, MARGIN, GAMMA = 20.0, 0.5, 1.0
+
+
+class Lora(torch.nn.Module):
+    """y = W x + alpha/r B A x (Hu et al. 2021)."""
+
+    def __init__(self, base, generator):
+        super().__init__()
+        self.base = base
+        bound = 1 / math.sqrt(base.in_features)
+        a = (torch.rand(RANK, base.in_features, generator=generator) * 2 - 1) * bound
+        b = torch.randn(base.out_features, RANK, generator=generator) * 0.02
+        self.a, self.b = (torch.nn.Parameter(x.float().double()) for x in (a, b))
+
+    def forward(self, x):
+        return self.base(x) + ALPHA / RANK * (x @ self.a.T @ self.b.T)
+
+
+def adapted_model():
+    model = LlamaForCausalLM.from_pretrained(MODEL, attn_implementation="eager").double().eval()
+    model.requires_grad_(False)
+    generator = torch.Generator().manual_seed(11)
+    adapters = {}
+    for l, layer in enumerate(model.model.layers):
+        for parent in ("self_attn", "mlp"):
+            block = getattr(layer, parent)
+            for name in TARGETS:
+                if hasattr(block, name):
+                    lora = Lora(getattr(block, name), generator)
+                    setattr(block, name, lora)
+                    adapters[f"base_model.model.model.layers.{l}.{parent}.{name}"] = lora
+    return model, adapters
+
+
+def write_start(adapters):
+    """The adapter that every run starts from, as a PEFT folder."""
+    folder = HERE / "start"
+    folder.mkdir(exist_ok=True)
+    tensors = {}
+    for name, lora in adapters.items():
+        tensors[f"{name}.lora_A.weight"] = lora.a.detach().float()
+        tensors[f"{name}.lora_B.weight"] = lora.b.detach().float()
+    save_file(tensors, folder / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": RANK, "lora_alpha": ALPHA, "lora_dropout": 0.0,
+              "target_modules": TARGETS, "bias": "none", "base_model_name_or_path": "tests/data/tiny-model"}  # fmt: skip
+    (folder / "adapter_config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+class Learner:
+    """The adapted model, its trained values as one flat vector, and the losses of rows."""
+
+    def __init__(self, rows):
+        self.model, adapters = adapted_model()
+        self.params = [p for lora in adapters.values() for p in (lora.a, lora.b)]
+        self.rows = rows
+
+    def values(self):
+        return torch.cat([p.detach().flatten() for p in self.params])
+
+    def set(self, flat):
+        with torch.no_grad():
+            for p, part in zip(self.params, flat.split([p.numel() for p in self.params])):
+                p.copy_(part.view_as(p))
+
+    def label_losses(self, row):
+        tokens, first = torch.tensor([row["tokens"]]), row["prompt"]
+        logits = self.model(input_ids=tokens[:, :-1], use_cache=False).logits[0]
+        return torch.nn.functional.cross_entropy(logits[first - 1 :], tokens[0, first:], reduction="none")
+
+    def loss(self, numbers):
+        return torch.stack([self.label_losses(self.rows[i]).mean() for i in numbers]).mean()
+
+    def states(self, number):
+        """What the head reads at the positions that predict the answer."""
+        row = self.rows[number]
+        tokens = torch.tensor([row["tokens"][:-1]])
+        return self.model.model(input_ids=tokens, use_cache=False).last_hidden_state[0, row["prompt"] - 1 :]
+
+    def gradient(self, loss):
+        return torch.cat([g.flatten() for g in torch.autograd.grad(loss, self.params)])
+
+
+def rate(step):
+    warm = math.ceil(WARM_UP * STEPS)
+    return RATE * (step + 1) / warm if step < warm else RATE * (1 - (step - warm) / max(1, STEPS - warm))
+
+
+class Naive:
+    """seq; what the others override."""
+
+    def __init__(self, learner, order):
+        self.learner, self.order, self.figures = learner, order, []
+
+    def loss(self, task, step, current):
+        return self.learner.loss(current)
+
+    def edit(self, gradient):
+        return gradient
+
+    def after(self, step):
+        pass
+
+    def end_task(self, task, rows):
+        pass
+
+    def run(self):
+        losses = []
+        for task in range(TASKS):
+            optimiser = torch.optim.AdamW(self.learner.params, lr=RATE, weight_decay=DECAY)
+            for s in range(STEPS):
+                step = task * STEPS + s
+                loss = self.loss(task, step, self.order["current"][step])
+                flat = self.edit(self.learner.gradient(loss))
+                for p, part in zip(self.learner.params, flat.split([p.numel() for p in self.learner.params])):
+                    p.grad = part.view_as(p).clone()
+                torch.nn.utils.clip_grad_norm_(self.learner.params, CLIP)
+                optimiser.param_groups[0]["lr"] = rate(s)
+                optimiser.step()
+                losses.append(loss.item())
+                self.after(step + 1)
+            self.end_task(task, sorted({i for batch in self.order["current"][task * STEPS :][:STEPS] for i in batch}))
+        return losses
+
+
+class Replay(Naive):
+    """er: one mean over current and replayed rows."""
+
+    def loss(self, task, step, current):
+        return self.learner.loss(current + self.order["replayed"][step])
+
+
+class Ilora(Replay):
+    """Replay, consistency with a slow learner on replayed rows, the slow learner's interpolation."""
+
+    def __init__(self, learner, order):
+        super().__init__(learner, order)
+        self.slow = learner.values()
+
+    def loss(self, task, step, current):
+        loss, replayed = super().loss(task, step, current), self.order["replayed"][step]
+        if not replayed:
+            return loss
+        fast = self.learner.values()
+        self.learner.set(self.slow)
+        with torch.no_grad():
+            teacher = [self.learner.states(i) for i in replayed]
+        self.learner.set(fast)
+        # set() wrote the same values back, but autograd counts that as a change: the loss anew.
+        loss = super().loss(task, step, current)
+        terms = [(self.learner.states(i) - t).pow(2).sum() / t.pow(2).sum() for i, t in zip(replayed, teacher)]
+        return loss + GAMMA * torch.stack(terms).mean()
+
+    def after(self, step):
+        share = min(1 - 1 / (step + 1), 2 ** (-1 / STEPS))
+        self.slow = share * self.slow + (1 - share) * self.learner.values()
+
+
+class Ewc(Naive):
+    """lambda/2 sum_t F_t (theta - theta_t)^2, F_t the mean over a task's rows of squared gradients of log p(answer)."""
+
+    def __init__(self, learner, order):
+        super().__init__(learner, order)
+        self.anchors = []
+
+    def loss(self, task, step, current):
+        theta = torch.cat([p.flatten() for p in self.learner.params])
+        penalty = sum((LAMBDA / 2 * (f * (theta - anchor) ** 2).sum() for f, anchor in self.anchors), torch.zeros(()))
+        self.figures.append(penalty.item())
+        return self.learner.loss(current) + penalty
+
+    def end_task(self, task, rows):
+        squares = [self.learner.gradient(self.learner.label_losses(self.learner.rows[i]).sum()) ** 2 for i in rows]
+        self.anchors.append((torch.stack(squares).mean(0), self.learner.values()))
+
+
+class Gem(Naive):
+    """The dual of GEM's quadratic programme, as non-negative least squares."""
+
+    def __init__(self, learner, order):
+        super().__init__(learner, order)
+        self.memory = []
+
+    def edit(self, gradient):
+        kept = [self.learner.gradient(self.learner.loss(rows)) for rows in self.memory]
+        violated = sum(bool(gradient @ g < 0) for g in kept)
+        self.figures.append(violated)
+        if not violated:
+            return gradient
+        g = torch.stack(kept)
+        base = gradient + MARGIN * g.sum(0)
+        above, _ = nnls(g.T.numpy(), -base.numpy())
+        return base + torch.from_numpy(above) @ g
+
+    def end_task(self, task, rows):
+        self.memory.append(rows)
+
+
+class AGem(Gem):
+    def edit(self, gradient):
+        rows = [i for task in self.memory for i in task]
+        if not rows:
+            self.figures.append(0)
+            return gradient
+        r = self.learner.gradient(self.learner.loss(rows))
+        product = gradient @ r
+        self.figures.append(int(product < 0))
+        return gradient - product / (r @ r) * r if product < 0 else gradient
+
+
+def main():
+    torch.set_num_threads(1)
+    order = json.loads((HERE / "order.json").read_text())
+    write_start(adapted_model()[1])
+    settings = {"lora.targets": ",".join(TARGETS), "train.learning_rate": RATE, "train.warm_up": WARM_UP,
+                "train.weight_decay": DECAY, "train.clip": CLIP, "ewc.lambda": LAMBDA, "gem.margin": MARGIN,
+                "ilora.gamma": GAMMA}  # fmt: skip
+    reference = {"settings": settings, "methods": {}}
+    methods = {"seq": Naive, "er": Replay, "ilora": Ilora, "ewc": Ewc, "gem": Gem, "agem": AGem}
+    for name, method in methods.items():
+        run = method(Learner(order["rows"]), order)
+        losses = run.run()
+        reference["methods"][name] = {"losses": losses, "figures": run.figures}
+        print(f"{name:6}", " ".join(f"{x:.3f}" for x in losses))
+        print("      ", run.figures)
+    (HERE / "reference.json").write_text(json.dumps(reference, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
