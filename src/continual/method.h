@@ -17,7 +17,8 @@ namespace ilora {
 struct StreamTask {
   std::string name;
   std::vector<const Row*> rows;
-  int64_t epochs = 1;
+  int64_t steps = 0;    // optimiser steps: train.epochs passes over the rows
+  int64_t learned = 0;  // tasks of the run that are learned after it: its row of the score matrix
 };
 using TaskStream = std::vector<StreamTask>;
 

@@ -11,7 +11,7 @@ Run::Run(Engine& engine, Adapter fast, uint64_t run_seed)
   learners_.push_back({"fast", std::make_unique<Adapter>(std::move(fast))});
 }
 
-Adapter* Run::find(const std::string& name) {
+Adapter* Run::find(const std::string& name) const {
   for (const Learner& learner : learners_) {
     if (learner.name == name) return learner.adapter.get();
   }

@@ -62,7 +62,7 @@ class Run {
   // Uses of the fast learner, trained.
   Uses trained() { return {{&fast(), 1.0, gradient()}}; }
 
-  Adapter* find(const std::string& name);  // null where there is no such learner
+  Adapter* find(const std::string& name) const;  // null where there is no such learner
   Adapter& add_copy_of_fast(const std::string& name);
   const std::vector<Learner>& learners() const { return learners_; }
 

@@ -23,6 +23,8 @@ const MethodEntry& find_method(const std::string& name);
 
 std::unique_ptr<Method> make_zero_shot();
 std::unique_ptr<Method> make_seq();
+std::unique_ptr<Method> make_one();
+std::unique_ptr<Method> make_mtl();
 std::unique_ptr<Method> make_er();
 std::unique_ptr<Method> make_ewc();
 std::unique_ptr<Method> make_gem();

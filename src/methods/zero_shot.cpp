@@ -7,7 +7,7 @@ namespace {
 class ZeroShot : public Method {
  public:
   TaskStream stream(TaskStream tasks) override {
-    for (StreamTask& task : tasks) task.epochs = 0;
+    for (StreamTask& task : tasks) task.steps = 0;
     return tasks;
   }
 };

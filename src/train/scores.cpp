@@ -59,8 +59,8 @@ void ScoreBook::begin_learner(const std::string& learner, const std::string& fro
     by_learner_[learner] = by_learner_[from];
 }
 
-void ScoreBook::repeat_row(size_t row) {
-  for (auto& [learner, matrix] : by_learner_) matrix.at(row) = matrix.at(row - 1);
+void ScoreBook::repeat_row(size_t from, size_t to) {
+  for (auto& [learner, matrix] : by_learner_) matrix.at(to) = matrix.at(from);
 }
 
 ScoreMatrix ScoreBook::matrix(const std::string& learner) const {

@@ -22,8 +22,8 @@ class ScoreBook {
   std::optional<double> get(const std::string& learner, size_t row, size_t column) const;
   // A learner that begins now has the scores of `from` so far.
   void begin_learner(const std::string& learner, const std::string& from);
-  // Nothing was trained: the row repeats the one before.
-  void repeat_row(size_t row);
+  // Nothing was trained since row `from`: row `to` repeats it.
+  void repeat_row(size_t from, size_t to);
 
   ScoreMatrix matrix(const std::string& learner) const;
   const std::vector<std::string>& tasks() const { return tasks_; }

@@ -68,8 +68,11 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
     measures.emplace_back(evals_.back().measure->name);
   }
   for (size_t t = 0; t < tasks.size(); ++t) {
-    StreamTask& task = stream_.emplace_back(StreamTask{tasks[t].name, {}, recipe.epochs});
+    StreamTask& task = stream_.emplace_back();
+    task.name = tasks[t].name;
     for (const Row& row : train_rows_[t]) task.rows.push_back(&row);
+    task.steps = recipe.epochs * steps_per_epoch(task);
+    task.learned = static_cast<int64_t>(t) + 1;
   }
   stream_ = method.stream(std::move(stream_));
   scores_.set_tasks(names, measures);
@@ -86,10 +89,10 @@ void Trainer::run() {
 
 void Trainer::learn_task() {
   Position& at = run_.position;
-  at.task_steps = steps_of(at.task);
-  const std::string& name = stream_[static_cast<size_t>(at.task)].name;
+  at.task_steps = current().steps;
+  const std::string& name = current().name;
   if (at.task_step == 0 && recipe_.reset_optimizer) optimizer_.reset();
-  run_.task_rows = stream_[static_cast<size_t>(at.task)].rows;
+  run_.task_rows = current().rows;
   method_.begin_task(run_);
   for (const std::string& learner : method_.scored(run_)) scores_.begin_learner(learner, "fast");
 
@@ -109,7 +112,7 @@ void Trainer::learn_task() {
   save();  // where an evaluation that is interrupted goes on from: end_task runs once
 
   end_task();
-  evaluate(at.task + 1);
+  evaluate(current().learned);
   save_adapters();
   log_event({{"event", "task_end"}, {"task", name}, {"task_index", at.task}, {"step", at.step}});
   ++at.task;
@@ -131,7 +134,7 @@ void Trainer::end_task() {
 void Trainer::step(const std::vector<const Row*>& rows) {
   const double began = now();
   Position& at = run_.position;
-  at.epoch = at.task_step / (at.task_steps / stream_[static_cast<size_t>(at.task)].epochs);
+  at.epoch = at.task_step / steps_per_epoch(current());
   const double rate = scheduled_rate(recipe_, at.task_step, at.task_steps);
   const Tensor gradient = run_.gradient();
 
@@ -158,9 +161,9 @@ void Trainer::step(const std::vector<const Row*>& rows) {
 
 // The rows of a step in a task: each epoch has an order of its own.
 std::vector<const Row*> Trainer::batch(int64_t task_step) const {
-  const StreamTask& task = stream_[static_cast<size_t>(run_.position.task)];
-  const auto count = static_cast<int64_t>(task.rows.size());
-  const int64_t per_epoch = (count + recipe_.batch_size - 1) / recipe_.batch_size;
+  const std::vector<const Row*>& all = current().rows;
+  const auto count = static_cast<int64_t>(all.size());
+  const int64_t per_epoch = steps_per_epoch(current());
   const int64_t epoch = task_step / per_epoch, first = task_step % per_epoch * recipe_.batch_size;
   const auto substream =
       static_cast<uint64_t>(run_.position.task) << 32 | static_cast<uint64_t>(epoch);
@@ -168,15 +171,14 @@ std::vector<const Row*> Trainer::batch(int64_t task_step) const {
       Random(run_.seed, Stream::kDataOrder, substream).permutation(count);
   std::vector<const Row*> rows;
   for (int64_t i = first; i < std::min(first + recipe_.batch_size, count); ++i) {
-    rows.push_back(task.rows[static_cast<size_t>(order[static_cast<size_t>(i)])]);
+    rows.push_back(all[static_cast<size_t>(order[static_cast<size_t>(i)])]);
   }
   return rows;
 }
 
-int64_t Trainer::steps_of(int64_t task) const {
-  const StreamTask& t = stream_[static_cast<size_t>(task)];
-  const auto count = static_cast<int64_t>(t.rows.size());
-  return t.epochs * ((count + recipe_.batch_size - 1) / recipe_.batch_size);
+int64_t Trainer::steps_per_epoch(const StreamTask& task) const {
+  const auto count = static_cast<int64_t>(task.rows.size());
+  return (count + recipe_.batch_size - 1) / recipe_.batch_size;
 }
 
 void Trainer::require_finite(const Pass& pass, const PassReport& report, double norm) const {
@@ -202,7 +204,7 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
       fmt::format(
           "[train] the {} is not finite at step {} of task {}; rows (task:row of train.json) {}",
           std::isfinite(report.total()) ? "gradient" : "loss", run_.position.step + 1,
-          stream_[static_cast<size_t>(run_.position.task)].name, rows),
+          current().name, rows),
       "Lower train.learning_rate, set train.clip, or look at those rows; `ilora train --resume` "
       "goes on from the "
       "last checkpoint.");
@@ -246,7 +248,7 @@ void Trainer::record(const Pass& pass, const PassReport& report, Json norms, dou
   }
   Json event = {{"event", "step"},
                 {"step", at.step},
-                {"task", stream_[static_cast<size_t>(at.task)].name},
+                {"task", current().name},
                 {"task_index", at.task},
                 {"epoch", at.epoch},
                 {"loss", loss},
@@ -267,10 +269,11 @@ void Trainer::record(const Pass& pass, const PassReport& report, Json norms, dou
 void Trainer::evaluate(int64_t row) {
   const auto columns = static_cast<int64_t>(evals_.size());
   const auto r = static_cast<size_t>(row);
-  if (row > 0 && steps_of(row - 1) == 0) {
-    scores_.repeat_row(r);
+  if (row > 0 && current().steps == 0) {
+    const int64_t before = run_.position.task == 0 ? 0 : (&current() - 1)->learned;
+    scores_.repeat_row(static_cast<size_t>(before), r);
   } else {
-    const bool whole = recipe_.matrix == "full" || row == 0 || row == run_.position.tasks;
+    const bool whole = recipe_.matrix == "full" || row == 0 || row == columns;
     for (const std::string& learner : method_.scored(run_)) {
       for (int64_t column = 0; column < columns; ++column) {
         if (!whole && column != row - 1) continue;
@@ -354,6 +357,12 @@ void Trainer::restore() {
   scores_.from_json(reader.json("scores"));
   const size_t known = scores_.tasks().size();
   scores_.set_tasks(names, measures);
+  if (known < names.size() && run_.position.task >= run_.position.tasks) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[train] {} learns all tasks together: it cannot be taught one more",
+                            recipe_.method),
+                "Start a new run with all the tasks.");
+  }
   folder_.truncate_metrics(reader.json("metrics_bytes").get<int64_t>());
   // Tasks that are new to the run (--continue): what the base model and the learners make of them
   // untaught.
@@ -369,9 +378,9 @@ void Trainer::restore() {
 }
 
 void Trainer::save_adapters() const {
-  const int64_t number = run_.position.task + 1;
-  for (const Learner& learner : run_.learners()) {
-    save_peft(folder_.adapter(number, learner.name), *learner.adapter, recipe_.model);
+  for (const std::string& name : method_.scored(run_)) {
+    if (const Adapter* adapter = run_.find(name); adapter != nullptr)
+      save_peft(folder_.adapter(current().learned, name), *adapter, recipe_.model);
   }
 }
 
@@ -381,12 +390,14 @@ std::vector<std::optional<double>> Trainer::references() const {
   for (const std::string& run : recipe_.references) {
     const Json results = read_json(open_run(run).results());
     const std::vector<std::string> tasks = results.at("tasks");
+    const Json& rows = results.at("scores");
     for (size_t column = 0; column < evals_.size(); ++column) {
       const auto at = std::find(tasks.begin(), tasks.end(), evals_[column].name);
       if (at == tasks.end()) continue;
       const auto j = static_cast<size_t>(at - tasks.begin());
-      if (const Json& score = results.at("scores").at(j + 1).at(j); !score.is_null())
-        scores[column] = score.get<double>();
+      // Just after the task; in a run of all tasks together, at the end.
+      const Json& score = rows.at(j + 1).at(j).is_null() ? rows.back().at(j) : rows.at(j + 1).at(j);
+      if (!score.is_null()) scores[column] = score.get<double>();
     }
   }
   return scores;
@@ -400,6 +411,11 @@ void Trainer::write_results(const std::string& status) const {
                {"model", bench_.files.config().name},
                {"deployed", method_.deployed()}};
   json.update(scores_.results(method_.deployed(), references()));
+  if (stream_.size() < evals_.size()) {
+    json["note"] =
+        "The tasks were learned together: there is a first and a last row of scores and none "
+        "between, so transfer, forgetting and incremental accuracy are not defined.";
+  }
   json["timing"] = {
       {"train_seconds", train_seconds_},
       {"train_tokens", train_tokens_},

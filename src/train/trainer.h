@@ -58,7 +58,8 @@ class Trainer {
   void write_results(const std::string& status) const;
   std::vector<std::optional<double>> references() const;
   void log_event(const Json& event) const;
-  int64_t steps_of(int64_t task) const;
+  const StreamTask& current() const { return stream_[static_cast<size_t>(run_.position.task)]; }
+  int64_t steps_per_epoch(const StreamTask& task) const;
 
   const Recipe& recipe_;
   const OptionList& options_;

@@ -65,7 +65,7 @@ TEST(ScoreBook, ALaterLearnerBeginsWithTheFirstOnesScores) {
   EXPECT_EQ(book.get("slow", 2, 0), 0.7);
   EXPECT_EQ(book.get("slow", 0, 0), 0.1);
   EXPECT_EQ(book.get("fast", 2, 0), 0.5);
-  book.repeat_row(2);
+  book.repeat_row(1, 2);
   EXPECT_EQ(book.get("slow", 2, 0), 0.9);
 }
 
