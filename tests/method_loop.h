@@ -41,7 +41,7 @@ class MethodLoop {
     run.kernels().fill(run.gradient(), 0.0);
     const Pass pass = method.plan(run, current);
     const PassReport report = run.run(pass, run.dropout_key());
-    run.losses = report;
+    run.step_losses = report;
     plain_gradient = values_of(run.gradient());
     method.edit_gradient(run);
     edited_gradient = values_of(run.gradient());

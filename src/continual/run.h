@@ -49,7 +49,6 @@ class Run {
 
   Position position;
   std::span<const Row* const> task_rows;  // training rows of the present task, in its file's order
-  PassReport losses;                      // of the present step's plan, from edit_gradient() on
   const uint64_t seed;
 
   Engine& engine() { return engine_; }
@@ -82,7 +81,7 @@ class Run {
   // The key of dropout masks of the present step.
   uint64_t dropout_key() const;
 
-  // What the step's own pass told, segment by segment; set before after_update().
+  // What the step's own pass told, segment by segment; set before edit_gradient().
   PassReport step_losses;
 
   // A figure for metrics.jsonl of this step, such as a distance or a coefficient.

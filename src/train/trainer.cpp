@@ -144,7 +144,7 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   const PassReport report = run_.run(pass, run_.dropout_key());
   comm_.sum(gradient);
   Json norms = term_gradient_norms(pass);
-  run_.losses = report;
+  run_.step_losses = report;
   method_.edit_gradient(run_);
   for (const auto& [name, term] : run_.own_terms()) norms[name] = term.gradient_norm;
   const double norm = optimizer_.clip(gradient);
@@ -152,7 +152,6 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   optimizer_.step(run_.fast().values(), gradient, rate);
   ++at.step;
   ++at.task_step;
-  run_.step_losses = report;
   method_.after_update(run_, rows);
   const double seconds = now() - began;
   train_seconds_ += seconds;

@@ -232,8 +232,24 @@ TEST_P(Continued, LearnsOneMoreTaskAndKeepsWhatItKnew) {
   EXPECT_EQ(after.at("scores")[0], results_of(whole).at("scores")[0]);
 }
 
-INSTANTIATE_TEST_SUITE_P(Runs, Continued, ::testing::Values("er", "ilora"),
+INSTANTIATE_TEST_SUITE_P(Runs, Continued,
+                         ::testing::Values("er", "ilora", "ewc", "gem", "agem", "one"),
                          [](const auto& kind) { return std::string(kind.param); });
+
+TEST(Continued, IsRefusedWhereAllTasksAreLearnedTogether) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"train.epochs=1", "data.tasks=alpha,beta"};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "mtl", more))).code, 0);
+  const Json before = results_of(run);
+  const std::string log = read_file(RunFolder(run).metrics());
+  const Outcome outcome = run_ilora(folder, {"train", "--continue", run.string(), "--task",
+                                             data_folder("tiny-tasks/gamma").string()});
+  EXPECT_EQ(outcome.code, 2) << outcome.all();
+  EXPECT_THAT(outcome.err, HasSubstr("together"));
+  EXPECT_EQ(results_of(run), before) << "nothing was changed";
+  EXPECT_EQ(read_file(RunFolder(run).metrics()), log);
+}
 
 TEST(Continued, NeedsAFinishedRunAndATask) {
   const TemporaryFolder folder;
