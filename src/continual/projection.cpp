@@ -20,8 +20,11 @@ class ActiveSet {
       : n_(q.size()), p_(p), q_(std::move(q)), u_(n_, 0.0), refused_(n_, false) {}
 
   std::vector<double> solve() {
-    // Each round lowers the objective, so no set of free variables comes twice.
-    for (size_t j = steepest(); j < n_; j = steepest()) {
+    // Each round lowers the objective, so no set of free variables comes twice; the bound is for
+    // rounding.
+    const size_t most = 100 * (n_ + 1);
+    size_t round = 0;
+    for (size_t j = steepest(); j < n_ && round < most; j = steepest(), ++round) {
       free_.push_back(j);
       if (!descend())
         refused_[j] = true;
@@ -63,15 +66,17 @@ class ActiveSet {
         free_.pop_back();
         return false;
       }
-      double step = 1;
+      // How far each goes until it is zero; all the way, where none would turn negative.
+      std::vector<double> reach(free_.size(), 1.0);
       for (size_t k = 0; k < free_.size(); ++k) {
         const double u = u_[free_[k]];
-        if (target[k] <= 0) step = std::min(step, u / (u - target[k]));
+        if (target[k] <= 0) reach[k] = u > 0 ? u / (u - target[k]) : 0.0;
       }
+      const double step = *std::min_element(reach.begin(), reach.end());
       std::vector<size_t> left;
       for (size_t k = 0; k < free_.size(); ++k) {
         double& u = u_[free_[k]];
-        const bool stops = target[k] <= 0 && u <= step * (u - target[k]);
+        const bool stops = target[k] <= 0 && reach[k] <= step;
         u = stops ? 0.0 : u + step * (target[k] - u);
         if (!stops) left.push_back(free_[k]);
       }

@@ -50,7 +50,6 @@ struct Segment {
   std::vector<const Row*> rows;  // owned by the tasks or the memory; alive until the step ends
   Uses uses;
   double cross_entropy = 0;  // weight of the cross-entropy term; 0: no logits
-  bool dropout = true;       // whether its adapters drop inputs, as they do where they are trained
   Consistency consistency;
   // Soft prompts in front of the rows: indices into the soft-prompt rows of `uses`, counted through
   // all uses in their order. Empty: none; one list: every row's; else one list per row. They shift
