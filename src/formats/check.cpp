@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "formats/quant.h"
+#include "tensor/quant.h"
 
 namespace ilora {
 

@@ -29,8 +29,9 @@ struct Tolerance {
 
 // Every operation. Those with 0 must give equal values.
 constexpr double kUlp = 0x1p-7;
-constexpr std::array<Tolerance, 23> kTolerances = {{
+constexpr std::array<Tolerance, 24> kTolerances = {{
     {"gemm", 1e-5, 1e-5, kUlp},
+    {"expand", 0, 0, 0},
     {"embed", 0, 0, 0},
     {"rmsnorm", 1e-5, 1e-5, kUlp},
     {"rmsnorm_backward", 1e-5, 1e-5, kUlp},
@@ -186,6 +187,11 @@ void gemm(Tensor c, Tensor a, Tensor b, float alpha, float beta) {
           [&](const Kernels& k, Outputs o) { k.gemm(o[0], a, b, alpha, beta); });
 }
 
+void expand(Tensor y, Tensor x, std::span<const int32_t> rows) {
+  checked({"expand", x.dtype, {x}}, {y},
+          [&](const Kernels& k, Outputs o) { k.expand(o[0], x, rows); });
+}
+
 void embed(Tensor y, Tensor table, std::span<const int32_t> ids) {
   checked({"embed", table.dtype, {table}}, {y},
           [&](const Kernels& k, Outputs o) { k.embed(o[0], table, ids); });
@@ -337,6 +343,7 @@ const Kernels& check_kernels(const Kernels& fast, const Kernels& reference) {
       .name = "check",
       .state = fast.state,
       .gemm = gemm,
+      .expand = expand,
       .embed = embed,
       .rmsnorm = rmsnorm,
       .rmsnorm_backward = rmsnorm_backward,

@@ -53,6 +53,12 @@ struct Kernels {
   // once.
   void (*gemm)(Tensor c, Tensor a, Tensor b, float alpha, float beta) = nullptr;
 
+  // ---- stored weights ------------------------------------------------------------------
+  // y (N,C) T|G = rows `rows` (N of them; empty: the first N in order) of x (Nx,C), contiguous and
+  // stored as F32, F16, BF16, Q8_0, Q4_0 or Q4_1 (blocks along C; no alignment is needed). Expanded
+  // to float32 as tensor/quant.h says and then rounded to y's type. A negative row gives zeros.
+  void (*expand)(Tensor y, Tensor x, std::span<const int32_t> rows) = nullptr;
+
   // ---- rows ----------------------------------------------------------------------------
   // y (N,D) T = table (V,D) T|G at ids (N); a negative id gives a row of zeros (padding).
   void (*embed)(Tensor y, Tensor table, std::span<const int32_t> ids) = nullptr;

@@ -57,7 +57,13 @@ struct CostOf<&Kernels::gemm> {
   }
 };
 
-// Of the table only the rows that are asked for.
+// Of the stored rows only those that are asked for.
+template <>
+struct CostOf<&Kernels::expand> {
+  static Cost of(const Tensor& y, const Tensor& x, std::span<const int32_t>) {
+    return {{}, 0, bytes_of(y) + static_cast<double>(dtype_bytes(x.dtype, y.size()))};
+  }
+};
 template <>
 struct CostOf<&Kernels::embed> {
   static Cost of(const Tensor& y, const Tensor& table, std::span<const int32_t>) {
@@ -136,6 +142,7 @@ const Kernels& profile_kernels(const Kernels& kernels) {
     Kernels t = kernels;
     t.name = "profile";
     time_operation<&Kernels::gemm>(t, "gemm");
+    time_operation<&Kernels::expand>(t, "expand");
     time_operation<&Kernels::embed>(t, "embed");
     time_operation<&Kernels::rmsnorm>(t, "rmsnorm");
     time_operation<&Kernels::rmsnorm_backward>(t, "rmsnorm_backward");
@@ -161,7 +168,7 @@ const Kernels& profile_kernels(const Kernels& kernels) {
     return t;
   }();
   // name, state and the operations above: one that is missing would run, but unseen.
-  static_assert(sizeof(Kernels) == (2 + 23) * sizeof(void*), "time the new operation above");
+  static_assert(sizeof(Kernels) == (2 + 24) * sizeof(void*), "time the new operation above");
   return table;
 }
 

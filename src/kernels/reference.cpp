@@ -11,6 +11,7 @@ Kernels make_table(const char* name) {
   k.name = name;
   k.state = DTypeOf<T>::value;
   k.gemm = reference::gemm<T>;
+  k.expand = reference::expand<T>;
   k.embed = reference::embed<T>;
   k.rmsnorm = reference::rmsnorm<T>;
   k.rmsnorm_backward = reference::rmsnorm_backward<T>;

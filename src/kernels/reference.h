@@ -18,6 +18,7 @@
 
 #include "base/parallel.h"
 #include "kernels/kernels.h"
+#include "tensor/quant.h"
 
 namespace ilora::reference {
 
@@ -106,6 +107,28 @@ void gemm(Tensor c, Tensor a, Tensor b, float alpha, float beta) {
         if (beta != 0) sum += static_cast<double>(beta) * cc.get(i, j);
         cc.set(sum, i, j);
       }
+    }
+  });
+}
+
+// ---- stored weights --------------------------------------------------------------------
+
+template <class T>
+void expand(Tensor y, Tensor x, std::span<const int32_t> rows) {
+  require_expandable(y, x, rows);
+  const int64_t width = y.shape[1];
+  const Cells<T> cy(y);
+  parallel_for(y.shape[0], 64, [&](int64_t begin, int64_t end) {
+    std::vector<float> values(static_cast<size_t>(width));
+    for (int64_t n = begin; n < end; ++n) {
+      const int64_t row = rows.empty() ? n : rows[static_cast<size_t>(n)];
+      if (row < 0) {
+        std::fill(values.begin(), values.end(), 0.0f);
+      } else {
+        const Tensor stored = x.rows(row, row + 1);
+        expand_elements(values.data(), x.dtype, static_cast<const std::byte*>(stored.data), width);
+      }
+      for (int64_t d = 0; d < width; ++d) cy.set(values[static_cast<size_t>(d)], n, d);
     }
   });
 }

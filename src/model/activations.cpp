@@ -54,6 +54,7 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
 
   const int64_t widest_out = std::max(c.query_width(), c.feed_forward);
   const int64_t widest_in = std::max({c.width, c.query_width(), c.feed_forward});
+  expanded = arena.take("expanded", s.gemm, {s.weight_scratch});
   normed = arena.take("normed", s.gemm, {s.rows, c.width});
   wide = mixed ? arena.take("wide", s.state, {s.rows * widest_out}) : Tensor();
   act = arena.take("act", s.gemm, {s.rows, c.feed_forward});

@@ -36,6 +36,7 @@ struct ActivationShape {
   int64_t lowest_saved = 0;        // layers from here on keep their own activations; L: none
   int64_t consistency_rows = 0;    // rows of hidden states compared, per layer
   int64_t consistency_layers = 0;  // compared layers below the top
+  int64_t weight_scratch = 0;      // elements of the largest weight that is expanded for use
   std::vector<std::array<int64_t, kModules>> lora_rank;  // per layer and module, 0: none
   DType state = DType::kF32, gemm = DType::kF32;
 };
@@ -47,12 +48,13 @@ struct Activations {
   Tensor last;       // (N,D) T   hidden[L], after the final norm
 
   // Scratch that every layer uses again.
-  Tensor normed;   // (N,D) G
-  Tensor wide;     // (N * max(H*Dh, F)) T   linear outputs before they are rounded to G
-  Tensor act;      // (N,F) G   silu(gate)*up
-  Tensor dropped;  // (N' * max in) G  inputs of LoRA after dropout
-  Tensor lora_dh;  // (N' * R) G
-  Tensor lora_dx;  // (N' * max in) T  gradient through a dropped input
+  Tensor expanded;  // (elements) G   a base weight that is stored otherwise
+  Tensor normed;    // (N,D) G
+  Tensor wide;      // (N * max(H*Dh, F)) T   linear outputs before they are rounded to G
+  Tensor act;       // (N,F) G   silu(gate)*up
+  Tensor dropped;   // (N' * max in) G  inputs of LoRA after dropout
+  Tensor lora_dh;   // (N' * R) G
+  Tensor lora_dx;   // (N' * max in) T  gradient through a dropped input
 
   // Losses.
   Tensor label_hidden;             // (chunk,D) T

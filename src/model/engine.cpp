@@ -5,6 +5,7 @@
 #include <complex>
 
 #include "base/error.h"
+#include "model/base_weight.h"
 #include "model/soft_prompt.h"
 
 namespace ilora {
@@ -146,6 +147,7 @@ void Engine::place(int64_t labels) {
   shape_.label_chunk = options_.label_chunk;
   shape_.lowest_saved = std::max(lowest_trained_, int64_t{0});
   shape_.consistency_rows = consistency_.active() ? consistency_.rows() : 0;
+  shape_.weight_scratch = weights_.scratch_elements();
   shape_.consistency_layers = consistency_.layers_below_top();
   arena_.begin();
   act_.place(arena_, config_, shape_);
@@ -172,12 +174,13 @@ void Engine::require_context() const {
 
 void Engine::embed(const PassContext& ctx) {
   const Tensor first = config_.layers > 0 ? act_.layers.front().x : act_.x_last;
-  kernels_.embed(first, weights_.embedding(), packed_.tokens);
+  embed_tokens(kernels_, weights_, first, packed_.tokens, act_.normed);
   soft_prompts_forward(ctx, first);
 }
 
 void Engine::token_embeddings(Tensor out, std::span<const int32_t> tokens) {
-  kernels_.embed(out, weights_.embedding(), tokens);
+  const Buffer scratch(gemm_type(), {out.shape[0], config_.width});
+  embed_tokens(kernels_, weights_, out, tokens, scratch.view());
 }
 
 void Engine::final_norm() {

@@ -31,7 +31,7 @@ class Engine {
   const EngineOptions& options() const { return options_; }
   const ModelConfig& config() const { return config_; }
   const Kernels& kernels() const { return kernels_; }
-  DType gemm_type() const { return weights_.embedding().dtype; }
+  DType gemm_type() const { return weights_.gemm_type(); }
 
   // Runs a pass in micro-passes: adds gradients to the flat vectors of trained uses, reports the
   // losses. What it computes does not depend on how it is cut. `dropout_key` names the step (and

@@ -1,6 +1,7 @@
 #include "model/linear.h"
 
 #include "base/random.h"
+#include "model/base_weight.h"
 
 namespace ilora {
 namespace {
@@ -31,7 +32,7 @@ Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSeg
 void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
                     bool accumulate) {
   const Kernels& k = ctx.kernels;
-  const Tensor w = ctx.weights.layer(l).linear[static_cast<size_t>(module)];  // (out,in)
+  const Tensor w = base_weight(ctx, l, module);  // (out,in)
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
   if (!h_all) {
     k.gemm(y, x, w.transposed(), 1.0f, accumulate ? 1.0f : 0.0f);
@@ -61,13 +62,12 @@ void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor
 void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tensor dy, Tensor x,
                      bool accumulate) {
   const Kernels& k = ctx.kernels;
-  const Tensor w = ctx.weights.layer(l).linear[static_cast<size_t>(module)];
   Tensor dy_g = dy;
-  if (dy.dtype != w.dtype) {
+  if (dy.dtype != ctx.weights.gemm_type()) {
     dy_g = scratch(ctx.act.dwide_g, dy.shape[0], dy.shape[1]);
     k.convert(dy_g, dy);
   }
-  if (dx) k.gemm(dx, dy_g, w, 1.0f, accumulate ? 1.0f : 0.0f);
+  if (dx) k.gemm(dx, dy_g, base_weight(ctx, l, module), 1.0f, accumulate ? 1.0f : 0.0f);
 
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
   for (const PackedSegment& segment : ctx.packed.segments) {

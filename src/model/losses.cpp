@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <complex>
 
+#include "model/base_weight.h"
+
 namespace ilora {
 namespace {
 
@@ -63,7 +65,7 @@ Tensor head_logits(PassContext& ctx, std::span<const int32_t> rows, std::vector<
   const Tensor logits = act.logits.rows(0, n);
   k.embed(hidden, act.last, padded);
   if (hidden_g.dtype != hidden.dtype) k.convert(hidden_g, hidden);
-  k.gemm(logits, hidden_g, ctx.weights.head().transposed(), 1.0f, 0.0f);
+  multiply_by_head(ctx, logits, hidden_g);
   return logits;
 }
 
@@ -89,7 +91,7 @@ void CrossEntropy::run(PassContext& ctx, Tensor dlast, int64_t chunk) {
       const Tensor dlogits = act.dlogits_g.rows(0, logits.shape[0]);
       if (dlogits.dtype != logits.dtype) k.convert(dlogits, logits);
       const Tensor dhidden = act.label_hidden.rows(0, logits.shape[0]);
-      k.gemm(dhidden, dlogits, ctx.weights.head(), 1.0f, 0.0f);
+      multiply_by_head_backward(ctx, dhidden, dlogits);
       scatter_add(k, dlast, rows, dhidden);
     }
     first += n;

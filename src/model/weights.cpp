@@ -1,30 +1,29 @@
 #include "model/weights.h"
 
 #include <fmt/ranges.h>
+
+#include <algorithm>
 #include <complex>
 
 #include "base/error.h"
 #include "base/parallel.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "tensor/quant.h"
 
 namespace ilora {
 namespace {
 
-// A stored tensor together with the order of its rows: what a base weight is before it is expanded.
-struct WeightView {
-  const StoredTensor* stored = nullptr;
-  // Llama-family GGUF files interleave each head's rotary pairs in the rows of q and k: row (h,
-  // half, j) of Hugging Face's order is the file's row (h, j, half). 0: rows are in order.
-  int64_t permuted_head_dim = 0;
-
-  int64_t source_row(int64_t row) const {
-    if (permuted_head_dim == 0) return row;
-    const int64_t head = row / permuted_head_dim, i = row % permuted_head_dim,
-                  half = permuted_head_dim / 2;
-    return head * permuted_head_dim + 2 * (i % half) + i / half;
+// Llama-family GGUF files interleave each head's rotary pairs: row (h, half, j) of Hugging Face's
+// order is the file's row (h, j, half).
+std::vector<int32_t> interleaved_rows(int64_t count, int64_t head_dim) {
+  std::vector<int32_t> rows(static_cast<size_t>(count));
+  for (int64_t row = 0; row < count; ++row) {
+    const int64_t i = row % head_dim, half = head_dim / 2;
+    rows[static_cast<size_t>(row)] = static_cast<int32_t>(row - i + 2 * (i % half) + i / half);
   }
-};
+  return rows;
+}
 
 template <class T>
 void widen(T* out, const float* in, int64_t count) {
@@ -55,19 +54,31 @@ void store_row(Tensor out, const float* values) {
 }
 
 // Expands a weight, a matrix or a vector, into `out`.
-void expand(Tensor out, const WeightView& view) {
-  const StoredTensor& stored = *view.stored;
+void expand(Tensor out, const StoredTensor& stored, std::span<const int32_t> map) {
   const int64_t columns = stored.row_length();
   const Tensor rows = out.reshaped({out.size() / columns, columns});
   constexpr int64_t kRowsPerChunk = 64;
   parallel_for(rows.shape[0], kRowsPerChunk, [&](int64_t begin, int64_t end) {
     std::vector<float> values(static_cast<size_t>(columns));
     for (int64_t r = begin; r < end; ++r) {
-      const int64_t source = view.source_row(r);
+      const int64_t source = map.empty() ? r : map[static_cast<size_t>(r)];
       expand_rows(values.data(), stored, source, source + 1);
       store_row(rows.rows(r, r + 1), values.data());
     }
   });
+}
+
+// The stored elements as a tensor. Nobody writes weights, and the file is mapped read-only.
+Tensor stored_view(const StoredTensor& stored) {
+  // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): a Tensor has one kind of pointer
+  auto* data = const_cast<std::byte*>(stored.bytes.data());
+  return {data, stored.dtype, {stored.shape[0], stored.shape[1]}};
+}
+
+bool is_aligned(const StoredTensor& stored) {
+  const auto address = reinterpret_cast<uintptr_t>(stored.bytes.data());
+  return address % static_cast<uintptr_t>(dtype_bytes(stored.dtype, kQuantBlock) / kQuantBlock) ==
+         0;
 }
 
 constexpr std::array<const char*, kModules> kGgufNames = {
@@ -94,54 +105,83 @@ ModelFiles::~ModelFiles() = default;
 ModelFiles::ModelFiles(ModelFiles&&) noexcept = default;
 ModelFiles& ModelFiles::operator=(ModelFiles&&) noexcept = default;
 
-Tensor Weights::own(DType dtype, std::initializer_list<int64_t> dims) {
-  buffers_.emplace_back(dtype, dims);
-  bytes_ += buffers_.back().view().bytes();
-  return buffers_.back().view();
+const StoredTensor& Weights::find(const ModelFiles& files, const std::string& gguf_name,
+                                  const std::string& hf_name,
+                                  std::initializer_list<int64_t> dims) const {
+  const GgufFile* gguf = files.gguf();
+  const StoredTensor& stored =
+      gguf != nullptr ? gguf->tensor(gguf_name) : files.folder_->tensor(hf_name);
+  if (std::equal(dims.begin(), dims.end(), stored.shape.begin(), stored.shape.end())) return stored;
+  const std::vector<int64_t> expected(dims);
+  throw Error(
+      ErrorKind::kFormat,
+      fmt::format("[model] expected shape ({}) for {}, got {} ({})", fmt::join(expected, ", "),
+                  stored.name, stored.describe(), files.path().string()),
+      "The file's configuration and its tensors do not fit together.");
 }
 
-Weights::Weights(const ModelFiles& files, DType state, DType gemm) {
-  const ModelConfig& c = files.config();
-  const GgufFile* gguf = files.gguf();
-  const auto load = [&](const std::string& gguf_name, const std::string& hf_name, DType type,
-                        std::initializer_list<int64_t> dims, int64_t permuted_head_dim = 0) {
-    const StoredTensor& stored =
-        gguf != nullptr ? gguf->tensor(gguf_name) : files.folder_->tensor(hf_name);
-    if (!std::equal(dims.begin(), dims.end(), stored.shape.begin(), stored.shape.end())) {
-      const std::vector<int64_t> expected(dims);
-      throw Error(
-          ErrorKind::kFormat,
-          fmt::format("[model] expected shape ({}) for {}, got {} ({})", fmt::join(expected, ", "),
-                      stored.name, stored.describe(), files.path().string()),
-          "The file's configuration and its tensors do not fit together.");
-    }
-    const Tensor tensor = own(type, dims);
-    expand(tensor, {&stored, gguf != nullptr ? permuted_head_dim : 0});
-    return tensor;
-  };
+Tensor Weights::load(const StoredTensor& stored, DType type, std::span<const int32_t> rows) {
+  Buffer& buffer =
+      stored.shape.size() == 1
+          ? buffers_.emplace_back(type, std::initializer_list{stored.shape[0]})
+          : buffers_.emplace_back(type, std::initializer_list{stored.shape[0], stored.shape[1]});
+  expand(buffer.view(), stored, rows);
+  owned_bytes_ += buffer.view().bytes();
+  return buffer.view();
+}
 
-  embedding_ =
-      load("token_embd.weight", "model.embed_tokens.weight", gemm, {c.vocabulary, c.width});
+WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> rows) {
+  const bool as_it_stands = stored.dtype != gemm_ || is_aligned(stored);
+  if (storage_ == WeightStorage::kExpanded || !as_it_stands || !is_expandable(stored.dtype))
+    return {load(stored, gemm_, rows), {}};
+  mapped_bytes_ += static_cast<int64_t>(stored.bytes.size());
+  return {stored_view(stored), rows};
+}
+
+Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage)
+    : gemm_(gemm), storage_(storage) {
+  const ModelConfig& c = files.config();
+  if (files.gguf() != nullptr) row_map_ = interleaved_rows(c.query_width(), c.head_dim);
+  embedding_ = matrix(
+      find(files, "token_embd.weight", "model.embed_tokens.weight", {c.vocabulary, c.width}));
   for (int64_t l = 0; l < c.layers; ++l) {
     const std::string blk = fmt::format("blk.{}.", l), hf = fmt::format("model.layers.{}.", l);
     LayerWeights& layer = layers_.emplace_back();
-    layer.attention_norm =
-        load(blk + "attn_norm.weight", hf + "input_layernorm.weight", state, {c.width});
-    layer.feed_forward_norm =
-        load(blk + "ffn_norm.weight", hf + "post_attention_layernorm.weight", state, {c.width});
+    layer.attention_norm = load(
+        find(files, blk + "attn_norm.weight", hf + "input_layernorm.weight", {c.width}), state);
+    layer.feed_forward_norm = load(
+        find(files, blk + "ffn_norm.weight", hf + "post_attention_layernorm.weight", {c.width}),
+        state);
     for (const Module m : kAllModules) {
       const auto [in, out] = module_shape(c, m);
-      const bool rotary = m == Module::kQuery || m == Module::kKey;
       const auto i = static_cast<size_t>(m);
-      layer.linear[i] = load(fmt::format("{}{}.weight", blk, kGgufNames[i]),
-                             fmt::format("{}{}.{}.weight", hf, module_parent(m), module_name(m)),
-                             gemm, {out, in}, rotary ? c.head_dim : 0);
+      std::span<const int32_t> rows;
+      if (!row_map_.empty() && (m == Module::kQuery || m == Module::kKey))
+        rows = std::span(row_map_).first(static_cast<size_t>(out));
+      layer.linear[i] = matrix(
+          find(files, fmt::format("{}{}.weight", blk, kGgufNames[i]),
+               fmt::format("{}{}.{}.weight", hf, module_parent(m), module_name(m)), {out, in}),
+          rows);
     }
   }
-  final_norm_ = load("output_norm.weight", "model.norm.weight", state, {c.width});
+  final_norm_ = load(find(files, "output_norm.weight", "model.norm.weight", {c.width}), state);
   head_ = c.tied_embeddings
               ? embedding_
-              : load("output.weight", "lm_head.weight", gemm, {c.vocabulary, c.width});
+              : matrix(find(files, "output.weight", "lm_head.weight", {c.vocabulary, c.width}));
+}
+
+int64_t Weights::scratch_elements() const {
+  int64_t most = 0;
+  for (const LayerWeights& layer : layers_) {
+    for (const WeightView& view : layer.linear) {
+      if (needs_expanding(view)) most = std::max(most, view.stored.size());
+    }
+  }
+  if (needs_expanding(head_)) {
+    const int64_t rows = std::min(kHeadRows, head_.stored.shape[0]);
+    most = std::max(most, rows * head_.stored.shape[1]);
+  }
+  return most;
 }
 
 }  // namespace ilora

@@ -1,11 +1,14 @@
-// The frozen base weights: found in a model file, checked against the configuration, expanded to
-// the type that the GEMMs read. Hugging Face's [out,in] order, once: forward reads the transposed
-// view, backward the plain one.
+// The frozen base weights: found in a model file, checked against the configuration, and either
+// expanded once to the type that the GEMMs read, or left as the (mapped) file stores them and
+// expanded one matrix at a time where they are used. Hugging Face's [out,in] order, once: forward
+// reads the transposed view, backward the plain one.
 #pragma once
 
 #include <array>
 #include <filesystem>
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "model/adapter.h"
@@ -38,31 +41,65 @@ class ModelFiles {
   ModelConfig config_;
 };
 
+enum class WeightStorage : uint8_t {
+  kExpanded,  // as G, in memory of our own
+  kStored,    // as in the file: a Q4 base takes less than a third of a bf16 one
+};
+
+// A matrix of the base: G, or what Kernels::expand makes G of.
+struct WeightView {
+  Tensor stored;  // (out,in)
+  // Per row the stored row that holds it; empty: in order. Llama-family GGUF files interleave each
+  // head's rotary pairs in the rows of q and k.
+  std::span<const int32_t> rows;
+};
+
 struct LayerWeights {
-  Tensor attention_norm;                // (D) T
-  Tensor feed_forward_norm;             // (D) T
-  std::array<Tensor, kModules> linear;  // (out,in) G, by Module
+  Tensor attention_norm;                    // (D) T
+  Tensor feed_forward_norm;                 // (D) T
+  std::array<WeightView, kModules> linear;  // (out,in), by Module
 };
 
 class Weights {
  public:
-  // Loads every tensor as G = `gemm` (norms as T = `state`). Throws Error(kFormat) naming file and
-  // tensor where one is missing or its shape does not fit the configuration.
-  Weights(const ModelFiles& files, DType state, DType gemm);
+  // Finds every tensor, for GEMMs in G = `gemm` (norms are loaded as T = `state`). Throws
+  // Error(kFormat) naming file and tensor where one is missing or its shape does not fit the
+  // configuration. With kStored, `files` outlives the weights.
+  Weights(const ModelFiles& files, DType state, DType gemm,
+          WeightStorage storage = WeightStorage::kExpanded);
+  Weights(const Weights&) = delete;  // views of row_map_
 
+  DType gemm_type() const { return gemm_; }
   const LayerWeights& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }
-  Tensor embedding() const { return embedding_; }    // (V,D) G
-  Tensor final_norm() const { return final_norm_; }  // (D) T
-  Tensor head() const { return head_; }              // (V,D) G; the embedding where tied
-  int64_t bytes() const { return bytes_; }
+  const WeightView& embedding() const { return embedding_; }  // (V,D)
+  Tensor final_norm() const { return final_norm_; }           // (D) T
+  const WeightView& head() const { return head_; }            // (V,D); the embedding where tied
+  // Whether a matrix must go through Kernels::expand before a product.
+  bool needs_expanding(const WeightView& view) const {
+    return view.stored.dtype != gemm_ || !view.rows.empty();
+  }
+  // The head is expanded so many rows at a time.
+  static constexpr int64_t kHeadRows = 4096;
+  // Elements of the largest piece that is expanded at a time; 0: none.
+  int64_t scratch_elements() const;
+  // What the weights occupy: memory of our own, and pages of the file.
+  int64_t bytes() const { return owned_bytes_ + mapped_bytes_; }
+  int64_t mapped_bytes() const { return mapped_bytes_; }
 
  private:
-  Tensor own(DType dtype, std::initializer_list<int64_t> dims);
+  const StoredTensor& find(const ModelFiles& files, const std::string& gguf_name,
+                           const std::string& hf_name, std::initializer_list<int64_t> dims) const;
+  Tensor load(const StoredTensor& stored, DType type, std::span<const int32_t> rows = {});
+  WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows = {});
 
+  DType gemm_;
+  WeightStorage storage_;
+  std::vector<int32_t> row_map_;  // of q's rows in GGUF files; k's is its beginning
   std::vector<Buffer> buffers_;
   std::vector<LayerWeights> layers_;
-  Tensor embedding_, final_norm_, head_;
-  int64_t bytes_ = 0;
+  WeightView embedding_, head_;
+  Tensor final_norm_;
+  int64_t owned_bytes_ = 0, mapped_bytes_ = 0;
 };
 
 }  // namespace ilora

@@ -14,6 +14,10 @@ void Recipe::add_options(OptionList& o) {
   o.add("output", &output, "the run's folder");
 
   o.add("model.path", &model, "a GGUF file or a Hugging Face folder");
+  o.add("model.weights", &weights,
+        "expanded: to the GEMMs' precision, once; stored: as in the file, each matrix expanded "
+        "where it is used (less memory, slower); auto: expanded",
+        {.choices = {"auto", "expanded", "stored"}});
   o.add("engine.mode", &mode, "precision of the GEMMs; auto: bf16 where the CPU has it",
         {.choices = {"auto", "f32", "bf16"}});
   o.add("engine.kernels", &kernels, "cpu: fast; reference: plain; check: both, compared",

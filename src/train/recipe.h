@@ -20,10 +20,11 @@ struct Recipe {
   std::string output = "runs/run";
 
   std::string model;
-  std::string mode = "auto";    // f32, bf16 or auto
-  std::string kernels = "cpu";  // cpu, reference or check
-  int64_t threads = 0;          // 0: all cores
-  bool profile = false;         // times every operation; not an option: how a run is watched
+  std::string weights = "auto";  // expanded, stored or auto
+  std::string mode = "auto";     // f32, bf16 or auto
+  std::string kernels = "cpu";   // cpu, reference or check
+  int64_t threads = 0;           // 0: all cores
+  bool profile = false;          // times every operation; not an option: how a run is watched
   int64_t max_tokens = 2048;
   int64_t label_chunk = 256;
 

@@ -50,7 +50,9 @@ Tokenizer load_tokenizer(const ModelFiles& files) {
 
 Workbench::Workbench(const Recipe& recipe)
     : files(open_model(recipe)), kernels(choose_kernels(recipe)) {
-  weights = std::make_unique<Weights>(files, kernels.state, gemm_type_of(recipe.mode));
+  weights = std::make_unique<Weights>(
+      files, kernels.state, gemm_type_of(recipe.mode),
+      recipe.weights == "stored" ? WeightStorage::kStored : WeightStorage::kExpanded);
   EngineOptions options;
   options.max_tokens = recipe.max_tokens;
   options.label_chunk = recipe.label_chunk;

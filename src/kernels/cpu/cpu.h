@@ -58,6 +58,7 @@ size_t gemm_primitives();
 
 // The operations of kernels.h; their contracts stand there.
 void gemm(Tensor c, Tensor a, Tensor b, float alpha, float beta);
+void expand(Tensor y, Tensor x, std::span<const int32_t> rows);
 void embed(Tensor y, Tensor table, std::span<const int32_t> ids);
 void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps);
 void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd);

@@ -117,6 +117,7 @@ const Kernels& cpu_kernels() {
     k.name = "cpu";
     k.state = DType::kF32;
     k.gemm = cpu::gemm;
+    k.expand = cpu::expand;
     k.embed = cpu::embed;
     k.rmsnorm = cpu::rmsnorm;
     k.rmsnorm_backward = cpu::rmsnorm_backward;

@@ -1,6 +1,6 @@
 // Expansion against the values of the `gguf` Python package (tests/golden/make_quant.py), bit for
 // bit.
-#include "formats/quant.h"
+#include "tensor/quant.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

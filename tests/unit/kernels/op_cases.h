@@ -135,6 +135,7 @@ class OpCases {
 
   void all() {
     gemm();
+    expand();
     embed();
     rmsnorm();
     rope();
@@ -169,6 +170,36 @@ class OpCases {
                     [&](const Kernels& k, const std::vector<Tensor>& o) {
                       k.gemm(o[0], at, bt, alpha, beta);
                     });
+          }
+        }
+      }
+    }
+  }
+
+  // Random blocks whose halves are finite, at an odd address; rows in order and in another one.
+  void expand() {
+    constexpr DType kStored[] = {DType::kF32,  DType::kF16,  DType::kBF16,
+                                 DType::kQ8_0, DType::kQ4_0, DType::kQ4_1};
+    constexpr int64_t kShapes[][2] = {{1, 32}, {7, 64}, {33, 96}, {5, 1056}, {130, 576}};
+    for (const auto& s : kShapes) {
+      for (const DType stored : kStored) {
+        const auto bytes = static_cast<size_t>(dtype_bytes(stored, s[0] * s[1]));
+        std::vector<uint8_t> memory(bytes + 1);
+        const Random random(static_cast<uint64_t>(s[1]), Stream::kTest);
+        for (size_t i = 0; i < bytes; ++i)
+          memory[i + 1] = static_cast<uint8_t>(random.bits(i) & 0xbf);  // no exponent is full
+        const Tensor x(memory.data() + 1, stored, {s[0], s[1]});
+        std::vector<int32_t> rows(static_cast<size_t>(s[0]));
+        for (size_t i = 0; i < rows.size(); ++i)
+          rows[i] = i % 5 == 3 ? -1 : static_cast<int32_t>(rows.size() - 1 - i);
+        for (const DType out : types_) {
+          for (const int64_t pad : {0, 3}) {
+            const Block y(out, {s[0], s[1]}, pad, 2);
+            compare("expand", stored, {&y}, row_case(s[0], s[1], pad),
+                    [&](const Kernels& k, const std::vector<Tensor>& o) { k.expand(o[0], x, {}); });
+            compare(
+                "expand", stored, {&y}, row_case(s[0], s[1], pad) + " by a map",
+                [&](const Kernels& k, const std::vector<Tensor>& o) { k.expand(o[0], x, rows); });
           }
         }
       }

@@ -1,0 +1,69 @@
+#include "model/base_weight.h"
+
+#include <algorithm>
+
+namespace ilora {
+namespace {
+
+// Stored rows [begin, end) of a matrix as G.
+Tensor expanded(const PassContext& ctx, const WeightView& view, int64_t begin, int64_t end) {
+  const int64_t columns = view.stored.shape[1];
+  const Tensor out =
+      ctx.act.expanded.rows(0, (end - begin) * columns).reshaped({end - begin, columns});
+  if (view.rows.empty()) {
+    ctx.kernels.expand(out, view.stored.rows(begin, end), {});
+  } else {
+    ctx.kernels.expand(
+        out, view.stored,
+        view.rows.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)));
+  }
+  return out;
+}
+
+// Calls body(piece of the head, first row, last row), as few pieces as memory allows.
+template <class Body>
+void for_head(const PassContext& ctx, Body body) {
+  const WeightView& head = ctx.weights.head();
+  const int64_t vocabulary = head.stored.shape[0];
+  if (!ctx.weights.needs_expanding(head)) {
+    body(head.stored, 0, vocabulary);
+    return;
+  }
+  for (int64_t begin = 0; begin < vocabulary; begin += Weights::kHeadRows) {
+    const int64_t end = std::min(begin + Weights::kHeadRows, vocabulary);
+    body(expanded(ctx, head, begin, end), begin, end);
+  }
+}
+
+}  // namespace
+
+Tensor base_weight(const PassContext& ctx, int64_t l, Module module) {
+  const WeightView& view = ctx.weights.layer(l).linear[static_cast<size_t>(module)];
+  if (!ctx.weights.needs_expanding(view)) return view.stored;
+  return expanded(ctx, view, 0, view.stored.shape[0]);
+}
+
+void embed_tokens(const Kernels& kernels, const Weights& weights, Tensor y,
+                  std::span<const int32_t> ids, Tensor scratch) {
+  const WeightView& table = weights.embedding();
+  if (!weights.needs_expanding(table)) {
+    kernels.embed(y, table.stored, ids);
+    return;
+  }
+  kernels.expand(scratch, table.stored, ids);
+  kernels.convert(y, scratch);
+}
+
+void multiply_by_head(const PassContext& ctx, Tensor logits, Tensor hidden) {
+  for_head(ctx, [&](Tensor head, int64_t begin, int64_t end) {
+    ctx.kernels.gemm(logits.columns(begin, end), hidden, head.transposed(), 1.0f, 0.0f);
+  });
+}
+
+void multiply_by_head_backward(const PassContext& ctx, Tensor dhidden, Tensor dlogits) {
+  for_head(ctx, [&](Tensor head, int64_t begin, int64_t end) {
+    ctx.kernels.gemm(dhidden, dlogits.columns(begin, end), head, 1.0f, begin == 0 ? 0.0f : 1.0f);
+  });
+}
+
+}  // namespace ilora
