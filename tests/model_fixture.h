@@ -17,9 +17,9 @@ inline std::filesystem::path golden_folder(const std::string& name) {
 // A model read from disk in the types of `kernels`, and an engine on it.
 struct TestModel {
   TestModel(const std::filesystem::path& path, const Kernels& kernels, DType gemm,
-            EngineOptions options = {})
+            EngineOptions options = {}, WeightStorage storage = WeightStorage::kExpanded)
       : files(path),
-        weights(files, kernels.state, gemm),
+        weights(files, kernels.state, gemm, storage),
         engine(files.config(), weights, kernels, options) {}
 
   ModelFiles files;

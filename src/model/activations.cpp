@@ -28,24 +28,30 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
 
   Tensor shared_x;
   LayerActivations shared;
-  if (s.lowest_saved > 0) {
-    shared_x = arena.take("shared.x", s.state, {s.rows, c.width});
-    place_layer(shared, arena, c, s);
+  if (s.lowest_saved > 0) shared_x = arena.take("shared.x", s.state, {s.rows, c.width});
+  if (s.lowest_saved > 0 || s.recompute) place_layer(shared, arena, c, s);
+  for (size_t m = 0; m < kModules && s.recompute; ++m) {
+    int64_t rank = 0;
+    for (const auto& ranks : s.lora_rank) rank = std::max(rank, ranks[m]);
+    shared.lora_h[m] = arena.take("shared.lora_h", s.gemm, {s.rows, rank});
   }
   int64_t max_rank = 0;
   for (int64_t l = 0; l < c.layers; ++l) {
     LayerActivations& a = layers[static_cast<size_t>(l)];
-    if (l < s.lowest_saved) {
-      a = shared;
-      a.x = shared_x;
-    } else {
-      a.x = arena.take("layer.x", s.state, {s.rows, c.width});
-      place_layer(a, arena, c, s);
-    }
+    const bool saved = l >= s.lowest_saved;
+    if (!saved || s.recompute) a = shared;
+    a.x = saved ? arena.take("layer.x", s.state, {s.rows, c.width}) : shared_x;
+    if (saved && !s.recompute) place_layer(a, arena, c, s);
     for (size_t m = 0; m < kModules; ++m) {
       const int64_t rank = s.lora_rank[static_cast<size_t>(l)][m];
-      a.lora_h[m] = rank > 0 ? arena.take("layer.lora_h", s.gemm, {s.rows, rank}) : Tensor();
       max_rank = std::max(max_rank, rank);
+      if (rank == 0) {
+        a.lora_h[m] = Tensor();
+      } else if (s.recompute) {
+        a.lora_h[m] = shared.lora_h[m].rank > 0 ? shared.lora_h[m].columns(0, rank) : Tensor();
+      } else {
+        a.lora_h[m] = arena.take("layer.lora_h", s.gemm, {s.rows, rank});
+      }
     }
   }
   x_last = s.lowest_saved == c.layers ? shared_x : arena.take("x_last", s.state, {s.rows, c.width});

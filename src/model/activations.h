@@ -13,7 +13,8 @@
 
 namespace ilora {
 
-// Kept per layer for the backward. Layers below the lowest trained one share one set.
+// Kept per layer for the backward. Layers below the lowest trained one share one set; with
+// recompute all do, and only x is each layer's own.
 struct LayerActivations {
   Tensor x;                         // (N,D) T    residual stream entering the layer: hidden[l]
   Tensor x_mid;                     // (N,D) T    after attention
@@ -34,6 +35,7 @@ struct ActivationShape {
   int64_t labels = 0;              // labelled positions
   int64_t label_chunk = 0;         // of which so many have logits at a time
   int64_t lowest_saved = 0;        // layers from here on keep their own activations; L: none
+  bool recompute = false;          // keep only the layers' inputs
   int64_t consistency_rows = 0;    // rows of hidden states compared, per layer
   int64_t consistency_layers = 0;  // compared layers below the top
   int64_t weight_scratch = 0;      // elements of the largest weight that is expanded for use

@@ -71,9 +71,20 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   k.rmsnorm(s.normed, a.rstd_ffn, a.x_mid, w.feed_forward_norm, c.norm_epsilon);
   linear_forward(ctx, l, Module::kGate, a.gate, s.normed);
   linear_forward(ctx, l, Module::kUp, a.up, s.normed);
+  if (!out) return;
   k.swiglu(s.act, a.gate, a.up);
   k.convert(out, a.x_mid);
   linear_forward(ctx, l, Module::kDown, out, s.act, true);
+}
+
+void block_recompute(PassContext& ctx, int64_t l) {
+  // The output is known; but where the last map carries LoRA, backward needs its inner product.
+  const auto layer = static_cast<size_t>(l);
+  const bool down =
+      static_cast<bool>(ctx.act.layers[layer].lora_h[static_cast<size_t>(Module::kDown)]);
+  const bool top = l + 1 == ctx.config.layers;
+  const Tensor next = top ? ctx.act.x_last : ctx.act.layers[layer + 1].x;
+  block_forward(ctx, l, down ? next : Tensor());
 }
 
 void block_backward(PassContext& ctx, int64_t l, bool need_dx) {

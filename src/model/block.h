@@ -27,8 +27,11 @@ struct PassContext {
 };
 
 // x (N,D) of layers[l] becomes `out` (N,D), the input of layer l+1; keeps in layers[l] what
-// backward needs.
+// backward needs. Without `out` it stops where backward needs no more.
 void block_forward(PassContext& ctx, int64_t l, Tensor out);
+
+// Fills layers[l] once more from its x, for a backward whose layers share one set of activations.
+void block_recompute(PassContext& ctx, int64_t l);
 
 // act.dx (N',D), the gradient of the block's output, becomes that of its input; adapters' gradients
 // are added to their flat vectors. With `need_dx` false (the lowest trained layer) nothing is

@@ -97,6 +97,7 @@ void Engine::backward(PassContext& ctx) {
                             act_.rstd_last.rows(0, n));
   for (int64_t l = config_.layers - 1; l >= std::max(lowest_trained_, int64_t{0}); --l) {
     consistency_.add_seed(ctx, l + 1, act_.dx);
+    if (options_.recompute) block_recompute(ctx, l);
     block_backward(ctx, l, l > lowest_trained_);
   }
   if (lowest_trained_ < 0) soft_prompts_backward(ctx, act_.dx);
@@ -145,6 +146,7 @@ void Engine::place(int64_t labels) {
   shape_.gradient_rows = packed_.gradient_rows;
   shape_.labels = labels;
   shape_.label_chunk = options_.label_chunk;
+  shape_.recompute = options_.recompute;
   shape_.lowest_saved = std::max(lowest_trained_, int64_t{0});
   shape_.consistency_rows = consistency_.active() ? consistency_.rows() : 0;
   shape_.weight_scratch = weights_.scratch_elements();

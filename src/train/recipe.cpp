@@ -25,6 +25,10 @@ void Recipe::add_options(OptionList& o) {
   o.add("engine.threads", &threads, "0: all cores", {.min = 0});
   o.add("engine.max_tokens", &max_tokens, "tokens that run at once; more memory, same results",
         {.min = 16});
+  o.add("engine.recompute", &recompute,
+        "layer: keep only each layer's input for the backward and compute the rest again; the same "
+        "bits in less memory, about a third slower",
+        {.choices = {"none", "layer"}});
   o.add("engine.label_chunk", &label_chunk, "labelled tokens whose logits exist at once",
         {.min = 1});
 

@@ -27,6 +27,7 @@ struct Recipe {
   bool profile = false;          // times every operation; not an option: how a run is watched
   int64_t max_tokens = 2048;
   int64_t label_chunk = 256;
+  std::string recompute = "none";  // none, or layer
 
   std::string data_folder = ".";
   std::vector<std::string> tasks;  // folders, in the order they are learned

@@ -57,6 +57,7 @@ Workbench::Workbench(const Recipe& recipe)
   options.max_tokens = recipe.max_tokens;
   options.label_chunk = recipe.label_chunk;
   options.loss = recipe.loss();
+  options.recompute = recipe.recompute == "layer";
   engine = std::make_unique<Engine>(files.config(), *weights, kernels, options);
   tokenizer = std::make_unique<Tokenizer>(load_tokenizer(files));
   encoder = std::make_unique<Encoder>(*tokenizer, recipe.encoding(), files.config().context);

@@ -132,6 +132,20 @@ TEST(Pass, OneOrTwoThreadsGiveTheSameBits) {
   set_threads(1);
 }
 
+TEST(Pass, RecomputedBlocksGiveTheSameBitsInLessMemory) {
+  const std::string all = "lora.targets=[q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj]";
+  for (const Settings& settings : {Settings{"lora.dropout=0"}, {"lora.dropout=0.3", all}}) {
+    Settings again = settings;
+    again.emplace_back("engine.recompute=layer");
+    ThreeSegments kept(settings), recomputed(again);
+    const PassReport a = kept.run(), b = recomputed.run();
+    EXPECT_EQ(values_of(kept.gradient.view()), values_of(recomputed.gradient.view()));
+    EXPECT_EQ(a.cross_entropy, b.cross_entropy);
+    EXPECT_EQ(a.consistency, b.consistency);
+    EXPECT_LT(recomputed.own.arena().capacity(), kept.own.arena().capacity());
+  }
+}
+
 TEST(Pass, GradientsOfTheLinkedRowsDoNotDependOnTheOrderOfTheTasks) {
   // The mean over current and replayed rows is one mean: exchanging which rows are current changes
   // nothing but rounding, once the consistency term is off.
