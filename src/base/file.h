@@ -30,6 +30,10 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+// Lets go of the memory behind a part of a MappedFile; it is read again when it is touched. Only
+// for such bytes: other memory would lose its content.
+void release_pages(std::span<const std::byte> mapped);
+
 std::string read_file(const std::filesystem::path& path);
 
 // Writes to a temporary file beside `path`, syncs it and renames it over `path`: a reader sees the

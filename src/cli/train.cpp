@@ -10,6 +10,8 @@
 #include "cli/gemm_rate.h"
 #include "cli/profile_table.h"
 #include "report/report.h"
+#include "train/environment.h"
+#include "train/memory_plan.h"
 #include "train/trainer.h"
 
 namespace ilora {
@@ -18,7 +20,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct TrainArguments {
-  std::string config, resume, continue_run;
+  std::string config, resume, continue_run, memory;
   std::vector<std::string> tasks, settings;
   bool json = false, show_options = false, profile = false;
 };
@@ -26,10 +28,12 @@ struct TrainArguments {
 // What an interrupted run may change when it goes on: how it is computed, not what.
 void check_resume_settings(const std::vector<std::string>& settings) {
   for (const std::string& s : settings) {
-    if (s.starts_with("engine.threads=") || s.starts_with("checkpoint.")) continue;
+    if (s.starts_with("engine.threads=") || s.starts_with("engine.recompute=") ||
+        s.starts_with("checkpoint."))
+      continue;
     throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", s),
-                "A resumed run ends in the uninterrupted one's bits; only engine.threads and "
-                "checkpoint.* may differ.");
+                "A resumed run ends in the uninterrupted one's bits; only engine.threads, "
+                "engine.recompute and checkpoint.* may differ.");
   }
 }
 
@@ -43,11 +47,29 @@ void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, 
   if (!json) std::cout << profile_text(profile) << "\n";
 }
 
+// engine.memory: the step that fits, and what it will hold.
+void fit_memory(Recipe& recipe, const std::vector<TaskText>& tasks) {
+  const ModelFiles files = open_model(recipe);
+  DataExtent extent;
+  {
+    const Tokenizer tokenizer = load_tokenizer(files);
+    const Encoder encoder(tokenizer, recipe.encoding(), files.config().context);
+    extent = extent_of(tasks, encoder, recipe.max_new_tokens);
+    extent.resident_bytes = static_cast<int64_t>(resident_memory_mib() * (1 << 20));
+  }
+  const StepMemory memory = choose_step(recipe, files, gemm_type_of(recipe.mode), extent);
+  log().info("{} of memory: {}", recipe.memory, memory.choice.describe());
+  if (!memory.reason.empty()) log().info("{}", memory.reason);
+  log().info("{}", memory.table());
+}
+
 void run_training(Configuration& configuration, bool restore, const TrainArguments& a) {
   Recipe& recipe = configuration.recipe;
   recipe.profile = a.profile;
   Method& method = configuration.method();
   const std::vector<TaskText> tasks = read_tasks(recipe);
+  // A run that goes on keeps what was chosen when it began.
+  if (!restore && !recipe.memory.empty()) fit_memory(recipe, tasks);
   Workbench bench(recipe);
   const ModelConfig& model = bench.files.config();
   log().info("{} on {} ({} layers, {}, {} threads), {} tasks into {}", recipe.method, model.name,
@@ -59,6 +81,7 @@ void run_training(Configuration& configuration, bool restore, const TrainArgumen
   clear_profile();
   const double began = seconds_now();
   trainer.run();
+  if (!recipe.memory.empty()) log().info("peak memory {:.1f} MiB", peak_memory_mib());
   if (a.profile) show_profile(bench, recipe, seconds_now() - began, peak, a.json);
 
   const RunFolder folder(recipe.output);
@@ -76,6 +99,7 @@ void start(const TrainArguments& a) {
   Configuration configuration;
   if (!a.config.empty()) configuration.options.load_yaml(a.config);
   configuration.set(a.settings);
+  if (!a.memory.empty()) configuration.recipe.memory = a.memory;
   const RunFolder folder(configuration.recipe.output);
   if (folder.exists()) {
     throw Error(ErrorKind::kUsage,
@@ -136,6 +160,8 @@ void add_train(CLI::App& app) {
   command->add_option("--continue", a->continue_run, "teach a finished run more tasks (--task)");
   command->add_option("--task", a->tasks, "with --continue: a task's folder (repeatable)");
   command->add_flag("--options", a->show_options, "list every option of a configuration");
+  command->add_option("--memory", a->memory,
+                      "engine.memory, such as 4GiB: the fastest step that fits");
   command->add_flag("--profile", a->profile,
                     "time per operation: a table at the end, and profile.json in the run's folder");
   command->add_flag("--json", a->json, "print results.json instead of a table");

@@ -16,6 +16,11 @@ class KeyValueCache {
   // `slots` sequences of at most `capacity` tokens each, stored as T = `state`.
   KeyValueCache(const ModelConfig& config, DType state, int64_t slots, int64_t capacity);
 
+  // What `tokens` cached tokens take.
+  static int64_t bytes(const ModelConfig& config, DType state, int64_t tokens) {
+    return 2 * config.layers * dtype_bytes(state, tokens * config.kv_width());
+  }
+
   Tensor keys(int64_t l) const {
     return keys_[static_cast<size_t>(l)].view();
   }  // (slots*capacity, K*Dh) T

@@ -6,6 +6,7 @@
 #include <complex>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/parallel.h"
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
@@ -121,12 +122,17 @@ const StoredTensor& Weights::find(const ModelFiles& files, const std::string& gg
 }
 
 Tensor Weights::load(const StoredTensor& stored, DType type, std::span<const int32_t> rows) {
+  const bool vector = stored.shape.size() == 1;
+  sizes_.owned_bytes += dtype_bytes(type, stored.size());
+  if (!loads_) {
+    return vector ? Tensor(nullptr, type, {stored.shape[0]})
+                  : Tensor(nullptr, type, {stored.shape[0], stored.shape[1]});
+  }
   Buffer& buffer =
-      stored.shape.size() == 1
-          ? buffers_.emplace_back(type, std::initializer_list{stored.shape[0]})
-          : buffers_.emplace_back(type, std::initializer_list{stored.shape[0], stored.shape[1]});
+      vector ? buffers_.emplace_back(type, std::initializer_list{stored.shape[0]})
+             : buffers_.emplace_back(type, std::initializer_list{stored.shape[0], stored.shape[1]});
   expand(buffer.view(), stored, rows);
-  owned_bytes_ += buffer.view().bytes();
+  release_pages(stored.bytes);
   return buffer.view();
 }
 
@@ -134,12 +140,21 @@ WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> 
   const bool as_it_stands = stored.dtype != gemm_ || is_aligned(stored);
   if (storage_ == WeightStorage::kExpanded || !as_it_stands || !is_expandable(stored.dtype))
     return {load(stored, gemm_, rows), {}};
-  mapped_bytes_ += static_cast<int64_t>(stored.bytes.size());
+  sizes_.mapped_bytes += static_cast<int64_t>(stored.bytes.size());
   return {stored_view(stored), rows};
 }
 
 Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage)
-    : gemm_(gemm), storage_(storage) {
+    : Weights(files, state, gemm, storage, true) {}
+
+WeightSizes Weights::measure(const ModelFiles& files, DType state, DType gemm,
+                             WeightStorage storage) {
+  return Weights(files, state, gemm, storage, false).sizes_;
+}
+
+Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage,
+                 bool loads)
+    : gemm_(gemm), loads_(loads), storage_(storage) {
   const ModelConfig& c = files.config();
   if (files.gguf() != nullptr) row_map_ = interleaved_rows(c.query_width(), c.head_dim);
   embedding_ = matrix(
@@ -168,10 +183,11 @@ Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage
   head_ = c.tied_embeddings
               ? embedding_
               : matrix(find(files, "output.weight", "lm_head.weight", {c.vocabulary, c.width}));
+  count_scratch();
 }
 
-int64_t Weights::scratch_elements() const {
-  int64_t most = 0;
+void Weights::count_scratch() {
+  int64_t& most = sizes_.scratch_elements;
   for (const LayerWeights& layer : layers_) {
     for (const WeightView& view : layer.linear) {
       if (needs_expanding(view)) most = std::max(most, view.stored.size());
@@ -181,7 +197,6 @@ int64_t Weights::scratch_elements() const {
     const int64_t rows = std::min(kHeadRows, head_.stored.shape[0]);
     most = std::max(most, rows * head_.stored.shape[1]);
   }
-  return most;
 }
 
 }  // namespace ilora

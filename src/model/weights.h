@@ -60,6 +60,13 @@ struct LayerWeights {
   std::array<WeightView, kModules> linear;  // (out,in), by Module
 };
 
+// What weights take.
+struct WeightSizes {
+  int64_t owned_bytes = 0;       // memory of our own
+  int64_t mapped_bytes = 0;      // pages of the file
+  int64_t scratch_elements = 0;  // of the largest piece that is expanded at a time
+};
+
 class Weights {
  public:
   // Finds every tensor, for GEMMs in G = `gemm` (norms are loaded as T = `state`). Throws
@@ -68,6 +75,9 @@ class Weights {
   Weights(const ModelFiles& files, DType state, DType gemm,
           WeightStorage storage = WeightStorage::kExpanded);
   Weights(const Weights&) = delete;  // views of row_map_
+  // The sizes alone, by the same list; nothing is loaded.
+  static WeightSizes measure(const ModelFiles& files, DType state, DType gemm,
+                             WeightStorage storage);
 
   DType gemm_type() const { return gemm_; }
   const LayerWeights& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }
@@ -81,25 +91,28 @@ class Weights {
   // The head is expanded so many rows at a time.
   static constexpr int64_t kHeadRows = 4096;
   // Elements of the largest piece that is expanded at a time; 0: none.
-  int64_t scratch_elements() const;
+  int64_t scratch_elements() const { return sizes_.scratch_elements; }
   // What the weights occupy: memory of our own, and pages of the file.
-  int64_t bytes() const { return owned_bytes_ + mapped_bytes_; }
-  int64_t mapped_bytes() const { return mapped_bytes_; }
+  int64_t bytes() const { return sizes_.owned_bytes + sizes_.mapped_bytes; }
+  const WeightSizes& sizes() const { return sizes_; }
 
  private:
+  Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage, bool loads);
   const StoredTensor& find(const ModelFiles& files, const std::string& gguf_name,
                            const std::string& hf_name, std::initializer_list<int64_t> dims) const;
   Tensor load(const StoredTensor& stored, DType type, std::span<const int32_t> rows = {});
   WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows = {});
+  void count_scratch();
 
   DType gemm_;
+  bool loads_;
   WeightStorage storage_;
   std::vector<int32_t> row_map_;  // of q's rows in GGUF files; k's is its beginning
   std::vector<Buffer> buffers_;
   std::vector<LayerWeights> layers_;
   WeightView embedding_, head_;
   Tensor final_norm_;
-  int64_t owned_bytes_ = 0, mapped_bytes_ = 0;
+  WeightSizes sizes_;
 };
 
 }  // namespace ilora

@@ -7,8 +7,9 @@
 
 namespace ilora {
 
-std::string cpu_model();   // "Intel(R) Xeon(R) ...", or "unknown"
-double peak_memory_mib();  // largest resident size of this process so far
+std::string cpu_model();       // "Intel(R) Xeon(R) ...", or "unknown"
+double peak_memory_mib();      // largest resident size of this process so far
+double resident_memory_mib();  // resident size now
 // {"version", "cpu", "target", "threads", "mode"}
 Json environment_json(const std::string& mode);
 

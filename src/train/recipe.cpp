@@ -16,7 +16,7 @@ void Recipe::add_options(OptionList& o) {
   o.add("model.path", &model, "a GGUF file or a Hugging Face folder");
   o.add("model.weights", &weights,
         "expanded: to the GEMMs' precision, once; stored: as in the file, each matrix expanded "
-        "where it is used (less memory, slower); auto: expanded",
+        "where it is used (less memory, slower); auto: expanded, or what engine.memory asks for",
         {.choices = {"auto", "expanded", "stored"}});
   o.add("engine.mode", &mode, "precision of the GEMMs; auto: bf16 where the CPU has it",
         {.choices = {"auto", "f32", "bf16"}});
@@ -27,8 +27,12 @@ void Recipe::add_options(OptionList& o) {
         {.min = 16});
   o.add("engine.recompute", &recompute,
         "layer: keep only each layer's input for the backward and compute the rest again; the same "
-        "bits in less memory, about a third slower",
-        {.choices = {"none", "layer"}});
+        "bits in less memory, slower; auto: none, or what engine.memory asks for",
+        {.choices = {"auto", "none", "layer"}});
+  o.add(
+      "engine.memory", &memory,
+      "such as 4GiB: the fastest step that fits; engine.max_tokens and engine.label_chunk are then "
+      "upper limits; empty: no limit");
   o.add("engine.label_chunk", &label_chunk, "labelled tokens whose logits exist at once",
         {.min = 1});
 

@@ -20,6 +20,8 @@ const Kernels& choose_kernels(const Recipe& recipe) {
   return recipe.profile ? profile_kernels(kernels) : kernels;
 }
 
+}  // namespace
+
 ModelFiles open_model(const Recipe& recipe) {
   if (recipe.model.empty()) {
     throw Error(ErrorKind::kUsage, "[model] no model is named (model.path)",
@@ -28,8 +30,6 @@ ModelFiles open_model(const Recipe& recipe) {
   }
   return ModelFiles(recipe.model);
 }
-
-}  // namespace
 
 DType gemm_type_of(const std::string& mode) {
   const CpuFeatures cpu = cpu_features();

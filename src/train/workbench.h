@@ -30,6 +30,8 @@ struct Workbench {
 
 // The precision that a mode ("auto", "f32", "bf16") means on this CPU.
 DType gemm_type_of(const std::string& mode);
+// The recipe's model file or folder. Throws Error(kUsage) where none is named.
+ModelFiles open_model(const Recipe& recipe);
 Tokenizer load_tokenizer(const ModelFiles& files);
 
 }  // namespace ilora

@@ -83,8 +83,8 @@ TEST_P(StoredWeights, GiveTheBitsOfExpandedOnes) {
   const Mode mode = GetParam();
   TestModel expanded(mixed(), mode.kernels(), mode.gemm);
   TestModel stored(mixed(), mode.kernels(), mode.gemm, {}, WeightStorage::kStored);
-  EXPECT_EQ(expanded.weights.mapped_bytes(), 0);
-  EXPECT_GT(stored.weights.mapped_bytes(), 0);
+  EXPECT_EQ(expanded.weights.sizes().mapped_bytes, 0);
+  EXPECT_GT(stored.weights.sizes().mapped_bytes, 0);
   EXPECT_LT(stored.weights.bytes(), expanded.weights.bytes());
   const Outcome a = outcome(expanded), b = outcome(stored);
   EXPECT_GT(a.loss, 0.0);
@@ -106,16 +106,18 @@ TEST(StoredBase, NothingIsExpandedWhereTheFileHasTheGemmsType) {
   const ModelFiles files(golden_folder("tiny-llama") / "model");
   const Weights weights(files, DType::kF32, DType::kF32, WeightStorage::kStored);
   EXPECT_EQ(weights.scratch_elements(), 0);
-  EXPECT_GT(weights.mapped_bytes(), 100000);
+  EXPECT_GT(weights.sizes().mapped_bytes, 100000);
 }
 
 // A Q4_1 base against the bf16 one, and the head in several pieces.
 TEST(StoredBase, ARealBaseInAThirdOfTheMemory) {
   const char* path = std::getenv("ILORA_MODEL");
   if (path == nullptr) GTEST_SKIP() << "ILORA_MODEL names no model";
-  TestModel expanded(path, cpu_kernels(), DType::kF32, {.max_tokens = 64, .label_chunk = 16});
-  TestModel stored(path, cpu_kernels(), DType::kF32, {.max_tokens = 64, .label_chunk = 16},
-                   WeightStorage::kStored);
+  EngineOptions small;
+  small.max_tokens = 64;
+  small.label_chunk = 16;
+  TestModel expanded(path, cpu_kernels(), DType::kF32, small);
+  TestModel stored(path, cpu_kernels(), DType::kF32, small, WeightStorage::kStored);
   const double bf16 = 0.5 * static_cast<double>(expanded.weights.bytes());
   EXPECT_LE(static_cast<double>(stored.weights.bytes()), 0.37 * bf16);
   EXPECT_GT(stored.files.config().vocabulary, Weights::kHeadRows);

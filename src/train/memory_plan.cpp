@@ -1,0 +1,219 @@
+#include "train/memory_plan.h"
+
+#include <algorithm>
+#include <charconv>
+#include <map>
+
+#include "base/error.h"
+#include "model/activations.h"
+#include "model/cache.h"
+#include "model/generate.h"
+
+namespace ilora {
+namespace {
+
+constexpr double kMiB = 1 << 20;
+
+double mib(int64_t bytes) {
+  return static_cast<double>(bytes) / kMiB;
+}
+
+// The pass of a step at its largest: every row has a gradient, and half of them are compared.
+ActivationShape largest_step(const Recipe& recipe, const ModelConfig& config, DType gemm,
+                             const StepChoice& choice, int64_t weight_scratch) {
+  constexpr int64_t kPadding = 128;  // of two or three segments, packed.h
+  ActivationShape s;
+  s.state = DType::kF32;
+  s.gemm = gemm;
+  s.rows = choice.max_tokens + kPadding;
+  s.gradient_rows = s.rows;
+  s.labels = s.rows;
+  s.label_chunk = choice.label_chunk;
+  s.recompute = choice.recompute;
+  s.consistency_rows = s.rows / 2;
+  s.consistency_layers = 0;
+  s.weight_scratch = weight_scratch;
+  s.lora_rank.resize(static_cast<size_t>(config.layers));
+  const AdapterLayout layout(config, recipe.lora);
+  for (const LoraBlock& block : layout.blocks())
+    s.lora_rank[static_cast<size_t>(block.layer)][static_cast<size_t>(block.module)] = block.rank;
+  s.lowest_saved = std::max(layout.lowest_layer(), int64_t{0});
+  return s;
+}
+
+// Tensors of one name together, the largest first.
+std::vector<MemoryGroup> by_name(const Arena& arena) {
+  std::map<std::string, int64_t> sums;
+  for (const Arena::Entry& e : arena.entries()) sums[e.name] += e.bytes;
+  std::vector<MemoryGroup> groups;
+  for (const auto& [name, bytes] : sums) {
+    if (bytes > 0) groups.push_back({name, bytes});
+  }
+  std::stable_sort(groups.begin(), groups.end(),
+                   [](const MemoryGroup& a, const MemoryGroup& b) { return a.bytes > b.bytes; });
+  return groups;
+}
+
+// Choices from the largest step down; each may be the one that fits.
+std::vector<StepChoice> candidates(const Recipe& recipe, int64_t smallest_tokens) {
+  std::vector<StepChoice> list;
+  std::vector<int64_t> chunks = {recipe.label_chunk};
+  constexpr int64_t kSmallChunk = 64;
+  if (recipe.label_chunk > kSmallChunk) chunks.push_back(kSmallChunk);
+  std::vector<int64_t> tokens;
+  for (int64_t n = recipe.max_tokens; n > smallest_tokens; n /= 2) tokens.push_back(n);
+  tokens.push_back(smallest_tokens);
+  for (const int64_t n : tokens) {
+    for (const int64_t chunk : chunks) {
+      for (const bool recompute : {false, true}) {
+        if (recompute != (recipe.recompute == "layer") && recipe.recompute != "auto") continue;
+        for (const auto storage : {WeightStorage::kExpanded, WeightStorage::kStored}) {
+          const char* name = storage == WeightStorage::kStored ? "stored" : "expanded";
+          if (recipe.weights != "auto" && recipe.weights != name) continue;
+          list.push_back({n, chunk, recompute, storage});
+        }
+      }
+    }
+  }
+  return list;
+}
+
+}  // namespace
+
+int64_t parse_bytes(const std::string& text) {
+  static const std::map<std::string, double> units = {
+      {"", 1},        {"B", 1},         {"K", 1 << 10}, {"KiB", 1 << 10},
+      {"M", 1 << 20}, {"MiB", 1 << 20}, {"G", 1 << 30}, {"GiB", 1 << 30}};
+  double number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const auto unit = units.find(std::string(end, text.data() + text.size()));
+  if (error != std::errc() || unit == units.end() || !(number > 0) || number > 1e9) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("[engine] expected an amount of memory, got '{}' (engine.memory)", text),
+        "Such as 4GiB or 900MiB.");
+  }
+  return static_cast<int64_t>(number * unit->second);
+}
+
+double StepChoice::cost() const {
+  // Products of few rows run below the peak; the others are ratios of whole steps.
+  const double small = 1.0 + 32.0 / static_cast<double>(max_tokens);
+  return small * (recompute ? 1.3 : 1.0) * (storage == WeightStorage::kStored ? 1.05 : 1.0) *
+         (label_chunk < 128 ? 1.01 : 1.0);
+}
+
+std::string StepChoice::describe() const {
+  return fmt::format("{} tokens at once, {} labels at once, weights {}, activations {}", max_tokens,
+                     label_chunk, storage == WeightStorage::kStored ? "as stored" : "expanded",
+                     recompute ? "computed again" : "kept");
+}
+
+DataExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
+                     int64_t max_new_tokens) {
+  DataExtent extent;
+  const auto prompt = [&](const Example& example) {
+    return static_cast<int64_t>(encoder.prompt(example.prompt).size());
+  };
+  for (const TaskText& task : tasks) {
+    for (const Example& e : task.train) {
+      const int64_t length = prompt(e) + static_cast<int64_t>(encoder.answer(e.answer).size());
+      extent.longest_row = std::max(extent.longest_row, length);
+    }
+    for (const auto* split : {&task.eval, &task.test}) {
+      for (const Example& e : *split)
+        extent.longest_prompt = std::max(extent.longest_prompt, prompt(e) + max_new_tokens);
+    }
+  }
+  extent.longest_row = std::min(extent.longest_row, encoder.max_length());
+  extent.longest_prompt = std::min(extent.longest_prompt, encoder.max_length());
+  return extent;
+}
+
+int64_t StepMemory::total() const {
+  int64_t sum = 0;
+  for (const MemoryGroup& group : groups) sum += group.bytes;
+  return sum;
+}
+
+std::string StepMemory::table() const {
+  std::string text;
+  for (const MemoryGroup& group : groups) {
+    text += fmt::format("{:<42} {:>9.1f} MiB\n", group.name, mib(group.bytes));
+    if (group.name != "activations") continue;
+    for (const MemoryGroup& tensor : activations)
+      text += fmt::format("  {:<40} {:>9.1f}\n", tensor.name, mib(tensor.bytes));
+  }
+  return text + fmt::format("{:<42} {:>9.1f} MiB\n", "in all", mib(total()));
+}
+
+StepMemory step_memory(const ModelFiles& files, const Recipe& recipe, DType gemm,
+                       const DataExtent& data, const StepChoice& choice) {
+  const ModelConfig& config = files.config();
+  const WeightSizes weights = Weights::measure(files, DType::kF32, gemm, choice.storage);
+  Arena arena;
+  Activations activations;
+  arena.begin();
+  activations.place(arena, config,
+                    largest_step(recipe, config, gemm, choice, weights.scratch_elements));
+
+  const int64_t adapter = AdapterLayout(config, recipe.lora).size();
+  constexpr int64_t kLearners = 2;     // fast, and one more where the method has it
+  constexpr int64_t kStepVectors = 4;  // gradient, two moments, the gradient of one loss term
+  const int64_t f32 = dtype_bytes(DType::kF32, 1);
+  const int64_t copies = gemm == DType::kF32 ? 0 : kLearners * dtype_bytes(gemm, adapter);
+  const int64_t cached = std::max(choice.max_tokens, GenerateOptions{}.batch * data.longest_prompt);
+  // Code that oneDNN makes per shape, and what each thread keeps for products and attention.
+  constexpr int64_t kLibraries = 48 << 20;
+
+  StepMemory memory;
+  memory.choice = choice;
+  memory.activations = by_name(arena);
+  memory.groups = {
+      {"program, tokenizer and tasks", data.resident_bytes},
+      {"weights, expanded", weights.owned_bytes},
+      {"weights, pages of the file", weights.mapped_bytes},
+      {"adapters", kLearners * adapter * f32 + copies},
+      {"gradient and optimiser", kStepVectors * adapter * f32},
+      {"activations", static_cast<int64_t>(arena.bytes())},
+      {"rotary tables", config.context * config.head_dim * f32},
+      {"key/value cache of the evaluation", KeyValueCache::bytes(config, DType::kF32, cached)},
+      {"matrix products and threads", kLibraries}};
+  return memory;
+}
+
+StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
+                       const DataExtent& data) {
+  const int64_t limit = parse_bytes(recipe.memory);
+  // A replayed row and its copy under the slow learner stay together.
+  const int64_t smallest_tokens =
+      std::min(recipe.max_tokens, std::max<int64_t>(2 * data.longest_row, 64));
+  std::vector<StepChoice> list = candidates(recipe, smallest_tokens);
+  std::stable_sort(list.begin(), list.end(),
+                   [](const StepChoice& a, const StepChoice& b) { return a.cost() < b.cost(); });
+  int64_t least = INT64_MAX;
+  std::string reason;
+  for (const StepChoice& choice : list) {
+    StepMemory memory = step_memory(files, recipe, gemm, data, choice);
+    least = std::min(least, memory.total());
+    if (memory.total() > limit) {
+      if (reason.empty())
+        reason = fmt::format("({} would need {:.0f} MiB)", choice.describe(), mib(memory.total()));
+      continue;
+    }
+    memory.reason = reason;
+    recipe.max_tokens = choice.max_tokens;
+    recipe.label_chunk = choice.label_chunk;
+    recipe.recompute = choice.recompute ? "layer" : "none";
+    recipe.weights = choice.storage == WeightStorage::kStored ? "stored" : "expanded";
+    return memory;
+  }
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("[engine] {} of memory are too little: the smallest step needs {:.0f} MiB "
+                  "(engine.memory)",
+                  recipe.memory, mib(least) + 1),
+      "Give more, shorten rows (data.max_length), or use a smaller or a quantised model.");
+}
+
+}  // namespace ilora
