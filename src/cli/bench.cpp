@@ -37,8 +37,9 @@ double gemm_flops(const Pass& pass, const ModelConfig& c) {
   const auto layers = static_cast<double>(c.layers);
   double flops = 0;
   for (const Segment& s : pass.segments) {
-    for (const Row* row : s.rows) {
-      const auto tokens = static_cast<double>(row->length());
+    for (size_t r = 0; r < s.rows.size(); ++r) {
+      const Row* row = s.rows[r];
+      const auto tokens = static_cast<double>(s.fed_length(static_cast<int64_t>(r)));
       flops += 2 * tokens * layer * layers;
       if (s.has_gradient())
         flops +=
@@ -95,7 +96,8 @@ Json bench_step(const BenchArguments& a) {
   configuration.set(a.settings);
   Workbench bench(recipe);
   const ModelConfig& config = bench.files.config();
-  Adapter adapter = a.adapter.empty() ? Adapter(config, recipe.lora) : load_peft(a.adapter, config);
+  Adapter adapter = a.adapter.empty() ? Adapter(config, method.adapter(recipe.lora))
+                                      : load_peft(a.adapter, config);
   if (a.adapter.empty()) adapter.initialise(1, 0);
   Run run(*bench.engine, std::move(adapter), 1);
   const std::vector<const Row*> current = second_task(run, method, rows, a);

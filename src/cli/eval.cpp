@@ -8,6 +8,7 @@
 #include "cli/command.h"
 #include "eval/evaluator.h"
 #include "model/peft.h"
+#include "model/prompt_pool.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -65,11 +66,11 @@ Json evaluate_all(const EvalArguments& a) {
     const bool base = learner == "base";
     const Adapter adapter =
         base ? Adapter() : load_peft(folder.adapter(number, learner), bench.files.config());
-    const Uses uses = base ? Uses{} : Uses{{&adapter, 1.0, {}}};
+    const Deployed deployed = base ? Deployed{} : answering(*bench.engine, adapter);
     for (const TaskText& text : tasks) {
       const TaskEval task = make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest,
                                            measure_for(a, folder, text.name));
-      const TaskScore score = evaluator.evaluate(task, {uses, {}});
+      const TaskScore score = evaluator.evaluate(task, deployed);
       Json entry = {
           {"measure", task.measure->name}, {"score", score.score}, {"rows", score.rows.size()}};
       if (a.answers) {

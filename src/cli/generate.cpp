@@ -6,6 +6,7 @@
 #include "cli/command.h"
 #include "model/generate.h"
 #include "model/peft.h"
+#include "model/prompt_pool.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -38,12 +39,16 @@ void answer(const GenerateArguments& a) {
   Workbench bench(recipe);
   const Adapter adapter =
       adapter_folder.empty() ? Adapter() : load_peft(adapter_folder, bench.files.config());
-  const Uses uses = adapter_folder.empty() ? Uses{} : Uses{{&adapter, 1.0, {}}};
+  const Deployed deployed = adapter_folder.empty() ? Deployed{} : answering(*bench.engine, adapter);
 
   std::vector<std::vector<int32_t>> prompts;
   for (const std::string& text : a.prompts) {
     prompts.push_back(bench.encoder->prompt(text));
-    if (prompts.back().empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
+    std::vector<int32_t>& prompt = prompts.back();
+    if (prompt.empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
+    if (!deployed.prefix) continue;
+    const std::vector<int32_t> prefix = deployed.prefix(prompt);
+    prompt.insert(prompt.begin(), prefix.begin(), prefix.end());
   }
   GenerateOptions options = a.options;
   options.stop = {bench.encoder->end_token(), bench.tokenizer->eos()};
@@ -53,7 +58,7 @@ void answer(const GenerateArguments& a) {
     std::cout << decoder.push(token) << std::flush;
   };
   const auto answers =
-      generate(*bench.engine, uses, prompts, options, stream ? visit : TokenVisitor());
+      generate(*bench.engine, deployed.uses, prompts, options, stream ? visit : TokenVisitor());
   if (stream) {
     std::cout << decoder.finish() << "\n";
     return;

@@ -1,6 +1,7 @@
 #include "continual/method.h"
 
 #include "base/error.h"
+#include "model/prompt_pool.h"
 
 namespace ilora {
 
@@ -24,11 +25,19 @@ std::vector<std::string> Method::scored(const Run& run) const {
   return names;
 }
 
+std::vector<Exported> Method::exported(Run& run) {
+  std::vector<Exported> all;
+  for (const std::string& name : scored(run)) {
+    if (const Adapter* adapter = run.find(name); adapter != nullptr) all.push_back({name, adapter});
+  }
+  return all;
+}
+
 Deployed Method::answer_with(Run& run, const std::string& learner, int64_t task) {
   static_cast<void>(task);
   const Adapter* adapter = run.find(learner);
   ILORA_CHECK(adapter != nullptr, "no learner {}", learner);
-  return {{{adapter, 1.0, {}}}, {}};
+  return answering(run.engine(), *adapter);
 }
 
 }  // namespace ilora

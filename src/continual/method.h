@@ -22,6 +22,12 @@ struct StreamTask {
 };
 using TaskStream = std::vector<StreamTask>;
 
+// An adapter under the name that it is saved by.
+struct Exported {
+  std::string name;
+  const Adapter* adapter = nullptr;
+};
+
 class Method {
  public:
   virtual ~Method() = default;
@@ -32,6 +38,11 @@ class Method {
 
   // Reshapes what is learned when: zero-shot takes the steps away, joint training merges the tasks.
   virtual TaskStream stream(TaskStream tasks) { return tasks; }
+  // What the first learner is made of; `options` are the run's. A method with a prefix of its own
+  // says so here.
+  virtual LoraOptions adapter(LoraOptions options) const { return options; }
+  // What the run's learning rate is multiplied by: soft prompts want a higher one than LoRA.
+  virtual double rate_factor() const { return 1.0; }
   // Before the first step of a task. Called again when a run resumes inside the task, after its
   // state was restored: it must not undo that state.
   virtual void begin_task(Run& run) { static_cast<void>(run); }
@@ -52,8 +63,11 @@ class Method {
   // The learners that are evaluated after each task: by default all that the run has.
   virtual std::vector<std::string> scored(const Run& run) const;
   // How a scored learner answers rows of task `task` of the stream (from 0; it may not be learned
-  // yet). Default: with that learner's adapter.
+  // yet). Default: with that learner's adapter, its soft prompts in front (model/prompt_pool.h).
   virtual Deployed answer_with(Run& run, const std::string& learner, int64_t task);
+  // The adapters that are saved after each task for other programs. Default: the scored
+  // learners. They are valid until the next hook.
+  virtual std::vector<Exported> exported(Run& run);
   // What the method keeps between steps besides learners (which the trainer saves): one list for
   // saving and loading.
   virtual void visit(StateVisitor& visitor) { static_cast<void>(visitor); }

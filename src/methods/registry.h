@@ -30,5 +30,7 @@ std::unique_ptr<Method> make_ewc();
 std::unique_ptr<Method> make_gem();
 std::unique_ptr<Method> make_agem();
 std::unique_ptr<Method> make_ilora();
+std::unique_ptr<Method> make_l2p();
+std::unique_ptr<Method> make_pp();
 
 }  // namespace ilora

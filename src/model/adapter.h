@@ -33,7 +33,9 @@ std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
 // The soft-prompt part of an adapter: rows of the model's width.
 struct PromptShape {
   int64_t rows = 0;  // P: they stand in front of a row's tokens, in the place of embeddings
-  int64_t keys = 0;  // what a method finds prompts by; the model never reads them
+  // Keys of a pool, each with rows/keys prompt rows: a text takes the prompts of the `chosen` keys
+  // nearest to it (prompt_pool.h). 0: all rows stand in front of every text.
+  int64_t keys = 0, chosen = 0;
 };
 
 struct LoraOptions {

@@ -11,6 +11,12 @@
 namespace ilora {
 namespace {
 
+constexpr const char* kLora = "LORA";
+constexpr const char* kPromptTuning = "PROMPT_TUNING";
+constexpr const char* kPromptRows = "prompt_embeddings";
+constexpr const char* kPromptKeys = "prompt_keys";
+constexpr const char* kPromptPool = "ILORA_PROMPT_POOL";  // ours: prompts that are found by keys
+
 std::string tensor_name(const LoraBlock& block, const char* factor) {
   return fmt::format("base_model.model.model.{}.{}.weight", block.name(), factor);
 }
@@ -21,16 +27,22 @@ void transpose(float* out, const float* in, int64_t rows, int64_t columns) {
   }
 }
 
+std::string type_of(const Json& json) {
+  return json.value("peft_type", std::string(kLora));
+}
+
 // Options of PEFT that change what an adapter computes and that ilora does not have.
 void refuse_unsupported(const Json& json, const std::string& where) {
   const auto refuse = [&](const std::string& what) {
     throw Error(ErrorKind::kUnsupported,
                 fmt::format("[peft] {} is not supported ({})", what, where),
-                "ilora reads plain LoRA adapters: one rank and alpha, no biases, no extra trained "
-                "modules.");
+                "ilora reads plain LoRA adapters (one rank and alpha, no biases, no extra trained "
+                "modules) and prompt tuning.");
   };
-  if (json.value("peft_type", std::string("LORA")) != "LORA")
-    refuse("peft_type " + json["peft_type"].dump());
+  const std::string type = type_of(json);
+  if (type != kLora && type != kPromptTuning && type != kPromptPool) refuse("peft_type " + type);
+  if (json.value("num_transformer_submodules", int64_t{1}) != 1)
+    refuse("num_transformer_submodules above 1");
   if (json.value("use_dora", false)) refuse("DoRA (use_dora)");
   if (json.value("bias", std::string("none")) != "none") refuse("a trained bias");
   if (json.value("lora_bias", false)) refuse("lora_bias");
@@ -42,11 +54,89 @@ void refuse_unsupported(const Json& json, const std::string& where) {
   }
 }
 
+void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
+                  const std::string& base_model) {
+  const AdapterLayout& layout = adapter.layout();
+  if (!layout.blocks().empty()) {
+    throw Error(ErrorKind::kUnsupported,
+                "[peft] an adapter with both LoRA and soft prompts has no PEFT form");
+  }
+  const PromptShape& shape = layout.prompts();
+  Json config = {{"peft_type", shape.keys > 0 ? kPromptPool : kPromptTuning},
+                 {"task_type", "CAUSAL_LM"},
+                 {"base_model_name_or_path", base_model},
+                 {"num_virtual_tokens", shape.rows},
+                 {"token_dim", layout.width()},
+                 {"num_transformer_submodules", 1},
+                 {"prompt_tuning_init", "RANDOM"},
+                 {"prompt_tuning_init_text", nullptr},
+                 {"inference_mode", true}};
+  const auto stored = [&](const char* name, Tensor rows) {
+    return stored_view<float>(name, {rows.shape[0], rows.shape[1]},
+                              {rows.ptr<float>(), static_cast<size_t>(rows.size())});
+  };
+  std::vector<StoredTensor> tensors = {stored(kPromptRows, soft_prompts(adapter.values(), layout))};
+  if (shape.keys > 0) {
+    config["keys"] = shape.keys;
+    config["chosen"] = shape.chosen;
+    tensors.push_back(stored(kPromptKeys, prompt_keys(adapter.values(), layout)));
+  }
+  write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
+  write_json(folder / "adapter_config.json", config);
+}
+
+LoraOptions prompt_options(const Json& json, const std::string& where) {
+  LoraOptions options;
+  options.targets = {};
+  PromptShape& shape = options.prompts;
+  try {
+    shape.rows = json.at("num_virtual_tokens");
+    if (type_of(json) == kPromptPool) {
+      shape.keys = json.at("keys");
+      shape.chosen = json.at("chosen");
+    }
+  } catch (const Json::exception& e) {
+    throw Error(
+        ErrorKind::kFormat,
+        fmt::format("[peft] a key is missing or has a wrong type in {}: {}", where, e.what()));
+  }
+  const bool pool = type_of(json) == kPromptPool;
+  if (shape.rows <= 0 || (pool && (shape.keys <= 0 || shape.rows % shape.keys != 0 ||
+                                   shape.chosen <= 0 || shape.chosen > shape.keys))) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[peft] expected a positive num_virtual_tokens, and of a pool as many "
+                            "rows for each of its keys ({})",
+                            where));
+  }
+  return options;
+}
+
+void load_rows(Tensor rows, const SafetensorsFile& file, const char* name) {
+  const StoredTensor& stored = file.tensor(name);
+  if (stored.shape != std::vector<int64_t>{rows.shape[0], rows.shape[1]}) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[peft] expected shape ({}, {}) for {}, got {} ({})", rows.shape[0],
+                            rows.shape[1], name, stored.describe(), file.name()),
+                "The adapter was made for another base model.");
+  }
+  expand_rows(rows.ptr<float>(), stored, 0, rows.shape[0]);
+}
+
+Adapter load_prompts(const SafetensorsFile& file, const ModelConfig& config,
+                     const LoraOptions& options) {
+  Adapter adapter(config, options);
+  load_rows(soft_prompts(adapter.values(), adapter.layout()), file, kPromptRows);
+  if (options.prompts.keys > 0)
+    load_rows(prompt_keys(adapter.values(), adapter.layout()), file, kPromptKeys);
+  return adapter;
+}
+
 }  // namespace
 
 void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
                const std::string& base_model) {
   make_folder(folder);
+  if (adapter.layout().prompts().rows > 0) return save_prompts(folder, adapter, base_model);
   const LoraOptions& o = adapter.options();
   const Json config = {{"peft_type", "LORA"},
                        {"task_type", "CAUSAL_LM"},
@@ -88,6 +178,7 @@ LoraOptions load_peft_options(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "adapter_config.json";
   const Json json = read_json(path);
   refuse_unsupported(json, path.string());
+  if (type_of(json) != kLora) return prompt_options(json, path.string());
   LoraOptions options;
   try {
     options.rank = json.at("r");
@@ -120,9 +211,11 @@ LoraOptions load_peft_options(const std::filesystem::path& folder) {
 }
 
 Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config) {
-  Adapter adapter(config, load_peft_options(folder));
+  const LoraOptions options = load_peft_options(folder);
   const std::filesystem::path path = folder / "adapter_model.safetensors";
   const SafetensorsFile file(path);
+  if (options.prompts.rows > 0) return load_prompts(file, config, options);
+  Adapter adapter(config, options);
   auto* values = adapter.values().ptr<float>();
   size_t used = 0;
   for (const LoraBlock& b : adapter.layout().blocks()) {

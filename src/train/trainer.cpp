@@ -20,9 +20,18 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Adapter first_adapter(const Recipe& recipe, const ModelConfig& config) {
-  if (!recipe.start_adapter.empty()) return load_peft(recipe.start_adapter, config);
-  Adapter adapter(config, recipe.lora);
+Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelConfig& config) {
+  const LoraOptions options = method.adapter(recipe.lora);
+  if (!recipe.start_adapter.empty()) {
+    if (options.prompts.rows > 0) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[train] method {} learns soft prompts: it cannot start from the "
+                              "adapter {} (lora.start)",
+                              recipe.method, recipe.start_adapter));
+    }
+    return load_peft(recipe.start_adapter, config);
+  }
+  Adapter adapter(config, options);
   adapter.initialise(static_cast<uint64_t>(recipe.seed), 0);
   return adapter;
 }
@@ -45,7 +54,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       method_(method),
       bench_(bench),
       folder_(recipe.output),
-      run_(*bench.engine, first_adapter(recipe, bench.files.config()),
+      run_(*bench.engine, first_adapter(recipe, method, bench.files.config()),
            static_cast<uint64_t>(recipe.seed)),
       optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
       evaluator_(*bench.engine, *bench.encoder, {recipe.max_new_tokens}) {
@@ -135,7 +144,7 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   const double began = now();
   Position& at = run_.position;
   at.epoch = at.task_step / steps_per_epoch(current());
-  const double rate = scheduled_rate(recipe_, at.task_step, at.task_steps);
+  const double rate = method_.rate_factor() * scheduled_rate(recipe_, at.task_step, at.task_steps);
   const Tensor gradient = run_.gradient();
 
   run_.clear_reported();
@@ -376,10 +385,9 @@ void Trainer::restore() {
   }
 }
 
-void Trainer::save_adapters() const {
-  for (const std::string& name : method_.scored(run_)) {
-    if (const Adapter* adapter = run_.find(name); adapter != nullptr)
-      save_peft(folder_.adapter(current().learned, name), *adapter, recipe_.model);
+void Trainer::save_adapters() {
+  for (const Exported& saved : method_.exported(run_)) {
+    save_peft(folder_.adapter(current().learned, saved.name), *saved.adapter, recipe_.model);
   }
 }
 

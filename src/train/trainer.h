@@ -53,7 +53,7 @@ class Trainer {
                       size_t column);
   [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
   void save();
-  void save_adapters() const;
+  void save_adapters();
   void visit(StateVisitor& visitor);
   void write_results(const std::string& status) const;
   std::vector<std::optional<double>> references() const;

@@ -6,9 +6,9 @@ looks for the environment variable ILORA_PYTHON (an interpreter with torch, tran
       FILE is {"ids":[...],"logits_last":[...]}, or a list of such objects. Exit status 1 beyond the tolerance.
 
   python check_peft.py make --base BASE --out FOLDER [--modules q_proj,v_proj] [--r 8] [--alpha 16] [--rslora]
-                            [--ids 504,3575,...] [--seed 1]
-      makes a PEFT adapter with random, non-zero A and B in FOLDER, and FOLDER/logits.json in the same format, for
-      ilora to reproduce.
+                            [--virtual-tokens 0] [--ids 504,3575,...] [--seed 1]
+      makes a PEFT adapter with random, non-zero A and B in FOLDER (with --virtual-tokens: prompt tuning, random), and
+      FOLDER/logits.json in the same format, for ilora to reproduce.
 
 BASE is a Hugging Face folder or a .gguf file; everything runs in float32.
 """
@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, PromptTuningConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
 
@@ -60,6 +60,8 @@ def compare(options):
 def make(options):
     config = LoraConfig(r=options.r, lora_alpha=options.alpha, target_modules=options.modules.split(","),
                         use_rslora=options.rslora, bias="none", task_type="CAUSAL_LM")  # fmt: skip
+    if options.virtual_tokens:
+        config = PromptTuningConfig(num_virtual_tokens=options.virtual_tokens, task_type="CAUSAL_LM")
     model = get_peft_model(load_base(options.base), config)
     generator = torch.Generator().manual_seed(options.seed)
     with torch.no_grad():
@@ -87,6 +89,7 @@ def main():
     two.add_argument("--base", required=True)
     two.add_argument("--out", required=True)
     two.add_argument("--modules", default="q_proj,v_proj")
+    two.add_argument("--virtual-tokens", type=int, default=0)
     two.add_argument("--r", type=int, default=8)
     two.add_argument("--alpha", type=int, default=16)
     two.add_argument("--rslora", action="store_true")

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "model/peft.h"
+#include "model/prompt_pool.h"
 #include "tests/model_fixture.h"
 
 namespace ilora {
@@ -29,7 +30,10 @@ std::string environment(const char* name) {
 std::vector<float> last_logits(Engine& engine, const std::vector<int32_t>& ids,
                                const Adapter& adapter) {
   std::vector<float> last;
-  engine.all_logits(ids, {{&adapter, 1.0, {}}}, [&](size_t, std::span<const float> logits) {
+  const Deployed deployed = answering(engine, adapter);
+  std::vector<int32_t> fed = deployed.prefix ? deployed.prefix(ids) : std::vector<int32_t>();
+  fed.insert(fed.end(), ids.begin(), ids.end());
+  engine.all_logits(fed, deployed.uses, [&](size_t, std::span<const float> logits) {
     last.assign(logits.begin(), logits.end());
   });
   return last;
@@ -78,11 +82,30 @@ TEST_F(PeftExchange, OursLoadsInPeft) {
       0);
 }
 
-TEST_F(PeftExchange, PeftsLoadsHere) {
+TEST_F(PeftExchange, PromptsLoadInPeft) {
+  TestModel model(base_, cpu_kernels(), DType::kF32);
+  LoraOptions options;
+  options.targets = {};
+  options.prompts.rows = 6;
+  Adapter adapter(model.files.config(), options);
+  fill_with_embeddings(model.engine, soft_prompts(adapter.values(), adapter.layout()),
+                       Random(3, Stream::kTest));
+  save_peft(folder_ / "ours", adapter, base_);
+  write_json(folder_ / "logits.json",
+             {{"ids", ids_}, {"logits_last", last_logits(model.engine, ids_, adapter)}});
+  EXPECT_EQ(
+      run(fmt::format("compare --base '{}' --adapter '{}' --logits '{}' --tolerance {}", base_,
+                      (folder_ / "ours").string(), (folder_ / "logits.json").string(), kTolerance)),
+      0);
+}
+
+class PeftMakes : public PeftExchange, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(PeftMakes, WhatLoadsHere) {
   std::string ids;
   for (const int32_t id : ids_) ids += fmt::format("{}{}", ids.empty() ? "" : ",", id);
-  ASSERT_EQ(run(fmt::format("make --base '{}' --out '{}' --modules q_proj,v_proj,up_proj --ids {}",
-                            base_, (folder_ / "theirs").string(), ids)),
+  ASSERT_EQ(run(fmt::format("make --base '{}' --out '{}' {} --ids {}", base_,
+                            (folder_ / "theirs").string(), GetParam(), ids)),
             0);
   TestModel model(base_, cpu_kernels(), DType::kF32);
   const Adapter adapter = load_peft(folder_ / "theirs", model.files.config());
@@ -96,6 +119,10 @@ TEST_F(PeftExchange, PeftsLoadsHere) {
   EXPECT_LE(worst, kTolerance);
   std::printf("largest difference of a logit: %.2e\n", worst);
 }
+
+INSTANTIATE_TEST_SUITE_P(Adapters, PeftMakes,
+                         ::testing::Values("--modules q_proj,v_proj,up_proj", "--virtual-tokens 5"),
+                         [](const auto& made) { return made.index == 0 ? "Lora" : "Prompts"; });
 
 }  // namespace
 }  // namespace ilora

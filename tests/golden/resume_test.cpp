@@ -233,7 +233,7 @@ TEST_P(Continued, LearnsOneMoreTaskAndKeepsWhatItKnew) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, Continued,
-                         ::testing::Values("er", "ilora", "ewc", "gem", "agem", "one"),
+                         ::testing::Values("er", "ilora", "ewc", "gem", "agem", "one", "l2p", "pp"),
                          [](const auto& kind) { return std::string(kind.param); });
 
 TEST(Continued, IsRefusedWhereAllTasksAreLearnedTogether) {

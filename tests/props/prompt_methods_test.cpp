@@ -1,0 +1,220 @@
+// pp and l2p by what defines them: earlier prompts and what they answer never change; prompts are
+// chosen by the similarity of keys.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "model/prompt_pool.h"
+#include "tests/run_fixture.h"
+#include "train/optimizer.h"
+
+namespace ilora::testing {
+namespace {
+
+// The trainer's step, with the learners' values in the open.
+class Loop {
+ public:
+  Loop(const std::string& name, const Settings& more)
+      : tiny(tiny_settings("unused", name, more)),
+        method(tiny.configuration.method()),
+        run(tiny.engine(), Adapter(tiny.model(), method.adapter(tiny.recipe().lora)), 1),
+        optimizer(tiny.bench->kernels, tiny.recipe(), run.fast().layout().size()) {
+    for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
+    run.position.tasks = static_cast<int64_t>(rows.size());
+  }
+  void begin_task(int64_t task) {
+    run.position.task = task;
+    run.position.task_step = 0;
+    method.begin_task(run);
+  }
+  void step() {
+    const std::vector<Row>& all = rows[static_cast<size_t>(run.position.task)];
+    current = pointers(all, static_cast<size_t>(run.position.task_step) * 4 % all.size(), 4);
+    run.clear_reported();
+    run.kernels().fill(run.gradient(), 0.0);
+    pass = method.plan(run, current);
+    run.run(pass, run.dropout_key());
+    method.edit_gradient(run);
+    gradient = values_of(run.gradient());
+    optimizer.clip(run.gradient());
+    optimizer.step(run.fast().values(), run.gradient(), 0.02);
+    ++run.position.step;
+    ++run.position.task_step;
+    method.after_update(run, current);
+  }
+  void learn(int64_t task, int64_t steps) {
+    begin_task(task);
+    for (int64_t i = 0; i < steps; ++i) step();
+    method.end_task(run);
+  }
+  // What a task's first rows are answered with: log-likelihoods of the options.
+  std::vector<std::vector<double>> answers(int64_t task) {
+    const TaskEval eval =
+        make_task_eval(tiny.tasks[static_cast<size_t>(task)], Split::kTest, "choice");
+    Evaluator evaluator(tiny.engine(), *tiny.bench->encoder, {4});
+    return evaluator.option_likelihoods(eval.rows, eval.options,
+                                        method.answer_with(run, "fast", task));
+  }
+
+  TinyRun tiny;
+  Method& method;
+  Run run;
+  Optimizer optimizer;
+  std::vector<std::vector<Row>> rows;
+  std::vector<const Row*> current;
+  Pass pass;
+  std::vector<float> gradient;
+};
+
+TEST(ProgressivePrompts, EarlierPromptsKeepTheirBitsAndTheirAnswers) {
+  // Weight decay and momentum would move whatever the optimiser sees.
+  Loop loop("pp", {"pp.length=4", "train.weight_decay=0.1", "train.reset_optimizer=false"});
+  const auto untaught = loop.answers(0);
+  loop.learn(0, 8);
+  const auto first = values_of(loop.run.find("prompt-01")->values());
+  const auto answers = loop.answers(0);
+  EXPECT_NE(answers, untaught);
+  loop.learn(1, 8);
+  const auto second = values_of(loop.run.find("prompt-02")->values());
+  loop.learn(2, 8);
+  EXPECT_EQ(values_of(loop.run.find("prompt-01")->values()), first);
+  EXPECT_EQ(values_of(loop.run.find("prompt-02")->values()), second);
+  EXPECT_NE(values_of(loop.run.find("prompt-03")->values()), second);
+  EXPECT_EQ(loop.answers(0), answers) << "what answers a task never changes";
+}
+
+TEST(ProgressivePrompts, ANewPromptStandsBeforeTheEarlierOnesAndAloneIsTrained) {
+  Loop loop("pp", {"pp.length=2"});
+  loop.learn(0, 2);
+  loop.learn(1, 2);
+  loop.begin_task(2);
+  loop.step();
+  const Segment& segment = loop.pass.segments.front();
+  ASSERT_EQ(segment.uses.size(), 3U);
+  EXPECT_EQ(segment.uses[0].adapter, &loop.run.fast());
+  EXPECT_EQ(segment.uses[1].adapter, loop.run.find("prompt-02"));
+  EXPECT_EQ(segment.uses[2].adapter, loop.run.find("prompt-01"));
+  EXPECT_TRUE(segment.uses[0].gradient);
+  EXPECT_FALSE(segment.uses[1].gradient);
+  EXPECT_FALSE(segment.uses[2].gradient);
+  EXPECT_EQ(segment.prefixes, (std::vector<std::vector<int32_t>>{{0, 1, 2, 3, 4, 5}}));
+  EXPECT_TRUE(
+      std::all_of(loop.gradient.begin(), loop.gradient.end(), [](float g) { return g != 0.0f; }));
+  // Task 1 is answered with prompts 1 and 2, an unlearned one with all there are.
+  const std::vector<int32_t> prompt = {5};
+  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 0).prefix(prompt).size(), 2U);
+  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 1).prefix(prompt).size(), 4U);
+  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 2).prefix(prompt).size(), 4U);
+  // What is saved for other programs: the same, as one adapter.
+  const auto saved = loop.method.exported(loop.run);
+  ASSERT_EQ(saved.size(), 1U);
+  std::vector<float> joined = values_of(loop.run.find("prompt-02")->values());
+  for (const float x : values_of(loop.run.find("prompt-01")->values())) joined.push_back(x);
+  EXPECT_EQ(values_of(saved[0].adapter->values()), joined);
+}
+
+// Keys that are the queries of rows 0 and 1 of the batch, and the opposite of both.
+void place_keys(Loop& loop) {
+  const Tensor keys = prompt_keys(loop.run.fast().values(), loop.run.fast().layout());
+  for (int64_t m = 0; m < 4; ++m) {
+    const Row& row = loop.rows[0][m % 2 == 0 ? 0 : 1];
+    const auto query = prompt_query(
+        loop.tiny.engine(), std::span(row.tokens).first(static_cast<size_t>(row.prompt_length)));
+    float* key = keys.rows(m, m + 1).ptr<float>();
+    for (size_t d = 0; d < query.size(); ++d) key[d] = m < 2 ? query[d] : -query[d];
+  }
+}
+
+const Settings kPool = {"l2p.pool=4", "l2p.length=2", "l2p.chosen=1"};
+
+TEST(LearningToPrompt, ChoosesByTheSimilarityOfKeys) {
+  Loop loop("l2p", kPool);
+  loop.begin_task(0);
+  place_keys(loop);
+  loop.step();
+  const auto& prefixes = loop.pass.segments.front().prefixes;
+  EXPECT_EQ(prefixes[0], (std::vector<int32_t>{0, 1}));
+  EXPECT_EQ(prefixes[1], (std::vector<int32_t>{2, 3}));
+  // Prompts that nobody chose have no gradient, nor have their keys; the chosen ones do.
+  const AdapterLayout& layout = loop.run.fast().layout();
+  const auto moved = [&](int64_t row) {
+    const auto begin = loop.gradient.begin() + row * layout.width();
+    return std::any_of(begin, begin + layout.width(), [](float g) { return g != 0.0f; });
+  };
+  for (const int64_t row : {0, 1, 2, 3}) EXPECT_TRUE(moved(row)) << row;
+  for (const int64_t row : {4, 5, 6, 7}) EXPECT_FALSE(moved(row)) << row;
+  EXPECT_TRUE(moved(8) || moved(8 + 1));  // by the rows that are not at the keys themselves
+  EXPECT_FALSE(moved(8 + 2));
+  EXPECT_FALSE(moved(8 + 3));
+  // And so do answers.
+  const Deployed deployed = loop.method.answer_with(loop.run, "fast", 0);
+  const Row& row = loop.rows[0][1];
+  EXPECT_EQ(deployed.prefix(std::span(row.tokens).first(static_cast<size_t>(row.prompt_length))),
+            (std::vector<int32_t>{soft_prompt_id(2), soft_prompt_id(3)}));
+}
+
+TEST(LearningToPrompt, KeysAreDrawnToTheQueriesByTheirTermAlone) {
+  for (const bool with : {true, false}) {
+    Settings settings = kPool;
+    settings.emplace_back(with ? "l2p.weight=0.5" : "l2p.weight=0");
+    Loop loop("l2p", settings);
+    loop.begin_task(0);
+    const Tensor keys = prompt_keys(loop.run.fast().values(), loop.run.fast().layout());
+    const auto before = values_of(keys);
+    loop.step();
+    const double first = loop.run.reported().at("key_similarity");
+    for (int i = 0; i < 12; ++i) loop.step();
+    if (with) {
+      EXPECT_NE(values_of(keys), before);
+      EXPECT_GT(loop.run.reported().at("key_similarity"), first + 0.05);
+    } else {
+      EXPECT_EQ(values_of(keys), before);
+    }
+  }
+}
+
+TEST(LearningToPrompt, ABatchMayChooseTogether) {
+  Settings settings = kPool;
+  settings.emplace_back("l2p.batch_choice=true");
+  Loop loop("l2p", settings);
+  loop.begin_task(0);
+  place_keys(loop);
+  loop.step();
+  const auto& prefixes = loop.pass.segments.front().prefixes;
+  for (const auto& prefix : prefixes) EXPECT_EQ(prefix, prefixes[0]);
+}
+
+TEST(LearningToPrompt, MoreThanThePoolIsAnError) {
+  EXPECT_THROW(Loop("l2p", {"l2p.pool=2", "l2p.chosen=3"}), Error);
+}
+
+TEST(PromptRuns, ForgetNothingWithProgressivePromptsAndAnswerFromTheirFolder) {
+  const TemporaryFolder folder;
+  for (const char* method : {"pp", "l2p"}) {
+    const fs::path run = folder / method;
+    const Outcome trained = run_ilora(
+        folder, train_arguments(tiny_settings(run, method, {"train.learning_rate=0.005"})));
+    ASSERT_EQ(trained.code, 0) << trained.err;
+    const Json results = results_of(run), scores = results["scores"];
+    if (method == std::string("pp")) {
+      EXPECT_EQ(results["metrics"]["backward_transfer"], 0.0);
+      for (size_t j = 0; j < 3; ++j) {
+        for (size_t k = j + 1; k <= 3; ++k) EXPECT_EQ(scores[k][j], scores[j + 1][j]);
+      }
+    }
+    const auto steps = events(run);
+    EXPECT_LT(steps[23]["loss"].get<double>(), 0.8 * steps[0]["loss"].get<double>()) << method;
+    // The saved adapters answer by themselves as they did in the run.
+    const Outcome eval = run_ilora(folder, {"eval", run.string(), "--after", "2", "--data",
+                                            data_folder("tiny-tasks/beta").string(), "--json"});
+    ASSERT_EQ(eval.code, 0) << eval.err;
+    EXPECT_EQ(Json::parse(eval.out)["scores"]["fast"]["beta"]["score"], scores[2][1]);
+    const Outcome said =
+        run_ilora(folder, {"generate", "hello", "--run", run.string(), "--max-new-tokens", "3"});
+    EXPECT_EQ(said.code, 0) << said.err;
+  }
+}
+
+}  // namespace
+}  // namespace ilora::testing
