@@ -66,7 +66,7 @@ TEST(PromptPool, BeginsAtEmbeddings) {
   const auto size = static_cast<size_t>(first.view().size());
   EXPECT_TRUE(std::equal(first.ptr<float>(), first.ptr<float>() + size, again.ptr<float>()));
   EXPECT_FALSE(std::equal(first.ptr<float>(), first.ptr<float>() + size, other.ptr<float>()));
-  const float* table = model.weights.embedding().ptr<float>();
+  const float* table = model.weights.embedding().stored.ptr<float>();
   for (int64_t p = 0; p < 4; ++p) {
     int64_t matches = 0;
     for (int64_t t = 0; t < model.files.config().vocabulary; ++t)
