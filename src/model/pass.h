@@ -56,7 +56,6 @@ struct Segment {
   // positions, carry no label, and are compared by no consistency term.
   std::vector<std::vector<int32_t>> prefixes{};
   bool dropout = true;  // whether its adapters drop inputs, as they do where they are trained
-  bool dropout = true;  // whether its adapters drop inputs, as they do where they are trained
 
   bool has_gradient() const;
   std::span<const int32_t> prefix(int64_t row) const;
