@@ -182,9 +182,10 @@ class Comparison:
             subprocess.run([str(c) for c in [*pair["peer"], "--only-check"]], check=True)
             at = pair["peer"].index("--expect")
             del pair["peer"][at:at + 2]
-        children = [Child([*pair["ours"], "--paced"]), Child([*pair["peer"], "--dtype", dtype])]
-        for child in children:
-            child.ready()
+        children = []
+        for command in ([*pair["ours"], "--paced"], [*pair["peer"], "--dtype", dtype]):
+            children.append(Child(command))
+            children[-1].ready()  # one after the other: ours measures the GEMM rate while it starts
         for _ in range(self.args.turns):
             for child in children:
                 child.turn()

@@ -67,7 +67,7 @@ def make_adapters(model, folder):
     base = AutoModelForCausalLM.from_pretrained(model.parent, gguf_file=model.name, dtype=torch.float32)
     peft = get_peft_model(base, LoraConfig(r=8, lora_alpha=16, target_modules=["q_proj", "v_proj"]))
     draw = torch.Generator().manual_seed(1)
-    for name, spread in (("fast", 0.02), ("slow", 0.005)):
+    for name, spread in (("fast", 0.02), ("slow", 0.02)):
         with torch.no_grad():
             for key, parameter in peft.named_parameters():
                 if "lora_" in key:
