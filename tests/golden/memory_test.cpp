@@ -21,15 +21,15 @@ std::vector<std::string> arguments(const fs::path& run, const std::string& memor
 
 TEST(MemoryOption, RefusesTooLittle) {
   const TemporaryFolder folder;
-  const Outcome outcome = run_ilora(folder, arguments(folder.path() / "run", "1MiB"));
+  const Outcome outcome = run_ilora(folder, arguments(folder / "run", "1MiB"));
   EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.err, HasSubstr("the smallest step needs"));
-  EXPECT_FALSE(fs::exists(folder.path() / "run"));
+  EXPECT_FALSE(fs::exists(folder / "run"));
 }
 
 TEST(MemoryOption, SaysWhatItChoseAndTrainsWithIt) {
   const TemporaryFolder folder;
-  const fs::path run = folder.path() / "run", plain = folder.path() / "plain";
+  const fs::path run = folder / "run", plain = folder / "plain";
   const Outcome outcome = run_ilora(folder, arguments(run, "8GiB"));
   ASSERT_EQ(outcome.code, 0) << outcome.all();
   EXPECT_THAT(outcome.err, HasSubstr("weights expanded, activations kept"));
