@@ -25,8 +25,8 @@ struct StepChoice {
   bool recompute = false;
   WeightStorage storage = WeightStorage::kExpanded;
 
-  // Expected time per token against the fastest choice. Its constants are measured
-  // (docs/performance.md).
+  // Expected time per token against the fastest choice, for putting choices in order. Its constants
+  // are estimates from the work that each adds, not measurements.
   double cost() const;
   std::string describe() const;  // "2048 tokens at once, weights expanded, activations kept"
 };
