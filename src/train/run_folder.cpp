@@ -1,6 +1,7 @@
 #include "train/run_folder.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 
 #include "base/error.h"
@@ -18,9 +19,16 @@ fs::path RunFolder::adapter(int64_t task_number, const std::string& learner) con
 }
 
 int64_t RunFolder::last_task() const {
-  int64_t number = 0;
-  while (fs::is_directory(adapter(number + 1, "fast"))) ++number;
-  return number;
+  // Not every task has a folder: joint training writes one for the last alone.
+  int64_t last = 0;
+  if (!fs::is_directory(path_ / "checkpoints")) return last;
+  for (const auto& entry : fs::directory_iterator(path_ / "checkpoints")) {
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with("task-")) continue;
+    const int64_t number = std::strtoll(name.c_str() + 5, nullptr, 10);
+    if (number > last && fs::is_directory(adapter(number, "fast"))) last = number;
+  }
+  return last;
 }
 
 std::vector<std::string> RunFolder::learners(int64_t task_number) const {

@@ -135,7 +135,7 @@ void Trainer::learn_task() {
 void Trainer::end_task() {
   const double began = now();
   method_.end_task(run_);
-  train_seconds_ += now() - began;
+  if (current().steps > 0) train_seconds_ += now() - began;
   train_tokens_ += run_.take_extra_tokens();
 }
 

@@ -88,7 +88,7 @@ TEST_F(BadInput, MisspeltKey) {
 }
 
 TEST_F(BadInput, UnknownMethodModuleAndValues) {
-  EXPECT_THAT(failure({tasks(), "method=ewc"}, 2), AllOf(HasSubstr("ewc"), HasSubstr("ilora")));
+  EXPECT_THAT(failure({tasks(), "method=lwf"}, 2), AllOf(HasSubstr("lwf"), HasSubstr("ilora")));
   EXPECT_THAT(failure({tasks(), "lora.targets=q_proj,attn"}, 2),
               AllOf(HasSubstr("attn"), HasSubstr("v_proj")));
   EXPECT_THAT(failure({tasks(), "train.batch_size=0"}, 2), HasSubstr("train.batch_size"));
