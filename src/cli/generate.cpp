@@ -4,10 +4,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
-#include "model/generate.h"
-#include "model/peft.h"
-#include "model/prompt_pool.h"
-#include "train/workbench.h"
+#include "session/answers.h"
 
 namespace ilora {
 namespace {
@@ -21,44 +18,26 @@ struct GenerateArguments {
 
 void answer(const GenerateArguments& a) {
   Recipe recipe;
-  std::string adapter_folder = a.adapter;
+  std::filesystem::path adapter = a.adapter;
   if (!a.run.empty()) {
     const RunFolder folder = open_run(a.run);
     const auto configuration = configuration_of(folder);
     recipe = configuration->recipe;
-    const int64_t number = folder.last_task();
-    if (number == 0)
-      throw Error(ErrorKind::kFile, fmt::format("[generate] {} has no adapters yet", a.run));
-    const std::string learner = a.learner.empty() ? configuration->method().deployed() : a.learner;
-    adapter_folder = folder.adapter(number, learner).string();
+    adapter = answering_adapter(folder, *configuration, a.learner);
   } else {
     recipe.text_template = a.text_template;
   }
   if (!a.model.empty()) recipe.model = a.model;
   recipe.mode = a.mode;
   Workbench bench(recipe);
-  const Adapter adapter =
-      adapter_folder.empty() ? Adapter() : load_peft(adapter_folder, bench.files.config());
-  const Deployed deployed = adapter_folder.empty() ? Deployed{} : answering(*bench.engine, adapter);
+  Responder responder(bench, adapter);
 
-  std::vector<std::vector<int32_t>> prompts;
-  for (const std::string& text : a.prompts) {
-    prompts.push_back(bench.encoder->prompt(text));
-    std::vector<int32_t>& prompt = prompts.back();
-    if (prompt.empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
-    if (!deployed.prefix) continue;
-    const std::vector<int32_t> prefix = deployed.prefix(prompt);
-    prompt.insert(prompt.begin(), prefix.begin(), prefix.end());
-  }
-  GenerateOptions options = a.options;
-  options.stop = {bench.encoder->end_token(), bench.tokenizer->eos()};
-  const bool stream = !a.json && prompts.size() == 1;
+  const bool stream = !a.json && a.prompts.size() == 1;
   StreamDecoder decoder(*bench.tokenizer);
   const TokenVisitor visit = [&](size_t, int32_t token) {
     std::cout << decoder.push(token) << std::flush;
   };
-  const auto answers =
-      generate(*bench.engine, deployed.uses, prompts, options, stream ? visit : TokenVisitor());
+  const auto answers = responder.answer(a.prompts, a.options, stream ? visit : TokenVisitor());
   if (stream) {
     std::cout << decoder.finish() << "\n";
     return;

@@ -83,6 +83,7 @@ TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits
 void write_task(const std::filesystem::path& folder, const TaskText& task) {
   make_folder(folder);
   for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
+    if (split == Split::kEval && task.eval.empty()) continue;
     write_split(folder / fmt::format("{}.json", split_name(split)), task.split(split));
   }
 }

@@ -37,7 +37,7 @@ struct TaskLimits {
 // file and row (from 0) for a missing split, an empty one, a row that is no object or lacks
 // "prompt" or "answer".
 TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits = {});
-// Writes the three files, one row per line.
+// Writes the files, one row per line; no eval.json where there are no such rows.
 void write_task(const std::filesystem::path& folder, const TaskText& task);
 
 // How text becomes rows.

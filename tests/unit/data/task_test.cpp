@@ -54,6 +54,13 @@ TEST(ReadTask, ObeysLimitsAndAMissingEvalSplit) {
   EXPECT_TRUE(read_task(folder / "t").eval.empty());
 }
 
+TEST(WriteTask, LeavesOutEvalWithoutRows) {
+  const TemporaryFolder folder;
+  write_task(folder / "t", {"t", {{"a", "b"}}, {}, {{"e", "f"}}});
+  EXPECT_FALSE(std::filesystem::exists(folder / "t/eval.json"));
+  EXPECT_TRUE(read_task(folder / "t").eval.empty());
+}
+
 TEST(ReadTask, NamesFileAndRowOfWhatIsWrong) {
   const TemporaryFolder folder;
   EXPECT_THAT(message_of([&] { read_task(folder / "absent"); }), HasSubstr("absent"));

@@ -1,8 +1,8 @@
-#include "cli/command.h"
+#include "session/configuration.h"
 
 #include <filesystem>
 
-#include "base/log.h"
+#include "base/error.h"
 
 namespace ilora {
 

@@ -1,0 +1,81 @@
+// The C++ interface of ilora, whole: an application that keeps learning where its data lives.
+//
+//   ilora::Session session("runs/mine", {"model.path=model.gguf", "method=ilora"});
+//   session.learn("invoices", {{"Is this invoice overdue? ...", " yes"}, ...});
+//   std::string answer = session.answer("Is this invoice overdue? ...");
+//   session.learn("contracts", "tasks/contracts");   // the invoices are not forgotten
+//
+// A session is a run folder, as `ilora train` writes it: what one begins the other goes on with,
+// and its adapters are PEFT folders. examples/embedding/ is a program that uses it.
+//
+// Every function throws std::runtime_error, whose what() says what is wrong, where, and what to do.
+// A session is used by one thread at a time; only stop() may be called from another.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace ilora {
+
+// One thing to learn: what is asked, and the answer to give.
+struct Sample {
+  std::string prompt;
+  std::string answer;
+};
+
+struct AnswerOptions {
+  int64_t max_new_tokens = 128;
+  double temperature = 0;  // 0: the likeliest token each time (greedy)
+  double top_p = 1;        // with a temperature: the smallest set of tokens of this probability
+  uint64_t seed = 1;       // of the draws
+};
+
+class Session {
+ public:
+  // Opens the run in `folder`, or, where there is none, prepares a new one that the first learn()
+  // begins. `settings` are "key=value" as of `ilora train --set`; `ilora train --options` lists the
+  // keys. A new run needs model.path; of a run that is there, only how it computes may be changed
+  // (engine.threads, engine.recompute, checkpoint.*).
+  explicit Session(std::string folder, std::vector<std::string> settings = {});
+  ~Session();
+  Session(Session&&) noexcept;
+  Session& operator=(Session&&) noexcept;
+
+  // Learns one more task: trains, scores its test rows (without any, the training rows), saves.
+  // Rows are kept in folder/tasks/NAME. False where stop() ended it: a checkpoint is written, and
+  // resume(), or the next learn(), goes on there. Throws where NAME is learned already.
+  bool learn(const std::string& name, const std::vector<Sample>& train,
+             const std::vector<Sample>& test = {});
+  // The same with a task folder: train.json, test.json and, if you like, eval.json.
+  bool learn(const std::string& task_folder);
+  // Finishes what was interrupted, by stop() or by the end of the process; true where nothing was.
+  bool resume();
+
+  // Answers with the learner that the method deploys; with the base model where nothing is learned.
+  std::string answer(const std::string& prompt, const AnswerOptions& options = {});
+  // Together, which is faster than one by one.
+  std::vector<std::string> answer(const std::vector<std::string>& prompts,
+                                  const AnswerOptions& options = {});
+
+  // Names of the tasks learned so far, in their order.
+  std::vector<std::string> tasks() const;
+  // Score of each task's test rows after the last task, 0..1, in the same order.
+  std::vector<double> scores() const;
+  // The PEFT folder of the deployed learner; empty where nothing is learned.
+  std::string adapter_folder() const;
+
+  // Lets a learn() that another thread is in end after its step, with a checkpoint.
+  void stop();
+  // Progress on standard error, as the program shows it. Off unless asked for.
+  void show_progress(bool on);
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace ilora

@@ -1,0 +1,41 @@
+#include "session/answers.h"
+
+#include "base/error.h"
+#include "model/peft.h"
+#include "model/prompt_pool.h"
+
+namespace ilora {
+
+std::filesystem::path answering_adapter(const RunFolder& folder, Configuration& configuration,
+                                        const std::string& learner) {
+  const int64_t number = folder.last_task();
+  if (number == 0) {
+    throw Error(ErrorKind::kFile,
+                fmt::format("[generate] {} has no adapters yet", folder.path().string()),
+                "A run has adapters once its first task is learned.");
+  }
+  return folder.adapter(number, learner.empty() ? configuration.method().deployed() : learner);
+}
+
+Responder::Responder(Workbench& bench, const std::filesystem::path& adapter) : bench_(bench) {
+  if (adapter.empty()) return;
+  adapter_ = load_peft(adapter, bench.files.config());
+  deployed_ = answering(*bench.engine, adapter_);
+}
+
+std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string> prompts,
+                                                    GenerateOptions options,
+                                                    const TokenVisitor& visit) {
+  std::vector<std::vector<int32_t>> tokens;
+  for (const std::string& text : prompts) {
+    std::vector<int32_t>& prompt = tokens.emplace_back(bench_.encoder->prompt(text));
+    if (prompt.empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
+    if (!deployed_.prefix) continue;
+    const std::vector<int32_t> prefix = deployed_.prefix(prompt);
+    prompt.insert(prompt.begin(), prefix.begin(), prefix.end());
+  }
+  options.stop = {bench_.encoder->end_token(), bench_.tokenizer->eos()};
+  return generate(*bench_.engine, deployed_.uses, tokens, options, visit);
+}
+
+}  // namespace ilora

@@ -1,0 +1,36 @@
+// A configuration: a recipe, the methods, and the one list of all their options. Read from YAML, or
+// from a run's folder.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "methods/registry.h"
+#include "train/recipe.h"
+#include "train/run_folder.h"
+
+namespace ilora {
+
+// A recipe with its list of options: the run's own and those of every method, so that one
+// configuration serves all.
+struct Configuration {
+  Configuration();
+  // Applies "key=value" overrides in order.
+  void set(const std::vector<std::string>& assignments);
+  Method& method();  // the one that recipe.method names
+
+  Recipe recipe;
+  OptionList options;
+
+ private:
+  std::vector<std::pair<std::string, std::unique_ptr<Method>>> methods_;
+};
+
+// The recipe of a run folder.
+std::unique_ptr<Configuration> configuration_of(const RunFolder& folder);
+
+std::vector<TaskText> read_tasks(const Recipe& recipe);
+
+}  // namespace ilora

@@ -1,0 +1,77 @@
+#include "session/prepare.h"
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What an interrupted run may change when it goes on: how it is computed, not what.
+void check_resume_settings(const std::vector<std::string>& settings) {
+  for (const std::string& s : settings) {
+    if (s.starts_with("engine.threads=") || s.starts_with("engine.recompute=") ||
+        s.starts_with("checkpoint."))
+      continue;
+    throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", s),
+                "A resumed run ends in the uninterrupted one's bits; only engine.threads, "
+                "engine.recompute and checkpoint.* may differ.");
+  }
+}
+
+}  // namespace
+
+bool is_finished(const RunFolder& folder) {
+  return fs::exists(folder.results()) &&
+         read_json(folder.results()).value("status", "") == "finished";
+}
+
+PreparedRun prepare_new(std::unique_ptr<Configuration> configuration) {
+  const RunFolder folder(configuration->recipe.output);
+  if (folder.exists()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[train] {} holds a run already", folder.path().string()),
+                fmt::format("Go on with it by `ilora train --resume {}`, or choose another folder "
+                            "(--set output=...).",
+                            folder.path().string()));
+  }
+  return {std::move(configuration), false};
+}
+
+PreparedRun prepare_resume(const fs::path& run, const std::vector<std::string>& settings) {
+  const RunFolder folder = open_run(run);
+  check_resume_settings(settings);
+  PreparedRun prepared{configuration_of(folder), fs::exists(folder.state())};
+  prepared.configuration->set(settings);
+  if (!prepared.restore) folder.truncate_metrics(0);
+  return prepared;
+}
+
+PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>& tasks,
+                             const std::vector<std::string>& settings) {
+  const RunFolder folder = open_run(run);
+  PreparedRun prepared{configuration_of(folder), true};
+  if (!is_finished(folder)) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[train] {} is not finished", folder.path().string()),
+                fmt::format("First: ilora train --resume {}", folder.path().string()));
+  }
+  if (tasks.empty()) {
+    throw Error(ErrorKind::kUsage, "[train] --continue needs a task to learn", "Add --task DIR.");
+  }
+  // The tasks so far, by name where they were found in the folder, then the new ones.
+  Recipe& recipe = prepared.configuration->recipe;
+  std::vector<std::string> all;
+  for (const fs::path& path : recipe.task_folders())
+    all.push_back(fs::relative(path, recipe.data_folder).string());
+  for (const std::string& task : tasks) {
+    read_task(task, recipe.limits());  // an error now, before anything is changed
+    all.push_back(fs::absolute(task).lexically_normal().string());
+  }
+  prepared.configuration->set(settings);
+  recipe.tasks = all;
+  return prepared;
+}
+
+}  // namespace ilora

@@ -1,0 +1,37 @@
+// Which run is to be trained, and from which state: a new one, one that goes on, or a finished one
+// that learns more. Callers: `ilora train` and the library's Session (include/ilora/ilora.h).
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "session/configuration.h"
+
+namespace ilora {
+
+// A configuration whose recipe names the run's folder and all its tasks.
+struct PreparedRun {
+  std::unique_ptr<Configuration> configuration;
+  bool restore = false;  // from the folder's checkpoint; otherwise from the beginning
+};
+
+// A new run. Throws Error(kUsage) where its folder (recipe.output) holds one already.
+PreparedRun prepare_new(std::unique_ptr<Configuration> configuration);
+
+// A run goes on where its last checkpoint stands, or from the beginning where it was stopped before
+// its first. Throws Error(kUsage) for a setting that would change its result.
+PreparedRun prepare_resume(const std::filesystem::path& run,
+                           const std::vector<std::string>& settings);
+
+// A finished run learns the tasks of more folders. Throws Error(kUsage) where it is not finished or
+// no task is named, Error(kFile or kData) for a folder that is no task; then nothing is changed.
+PreparedRun prepare_continue(const std::filesystem::path& run,
+                             const std::vector<std::string>& tasks,
+                             const std::vector<std::string>& settings);
+
+// Whether all tasks of a run are learned and scored.
+bool is_finished(const RunFolder& folder);
+
+}  // namespace ilora

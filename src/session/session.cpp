@@ -1,0 +1,222 @@
+// The library's one class (include/ilora/ilora.h): a run folder, and the model that it learns with.
+#include "ilora/ilora.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <optional>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "session/answers.h"
+#include "session/prepare.h"
+#include "train/trainer.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::vector<Example> examples(const std::vector<Sample>& samples) {
+  std::vector<Example> rows;
+  for (const Sample& sample : samples) rows.push_back({sample.prompt, sample.answer});
+  return rows;
+}
+
+std::string task_name(const fs::path& folder) {
+  return fs::absolute(folder).lexically_normal().filename().string();
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// What `work` does; an error's hint becomes part of its text.
+template <class Work>
+auto with_hints(Work&& work) {
+  try {
+    return work();
+  } catch (const Error& e) {
+    if (e.hint().empty()) throw;
+    throw std::runtime_error(fmt::format("{}\n{}", e.what(), e.hint()));
+  }
+}
+
+}  // namespace
+
+struct Session::Implementation {
+  RunFolder folder;
+  std::vector<std::string> settings;
+  std::unique_ptr<Workbench> bench;      // loaded when first needed, kept from task to task
+  std::unique_ptr<Responder> responder;  // of the state after the last task
+
+  bool begun() const { return fs::exists(folder.config()); }
+
+  std::unique_ptr<Configuration> configuration() const {
+    if (begun()) return configuration_of(folder);
+    auto fresh = std::make_unique<Configuration>();
+    fresh->set(settings);
+    fresh->recipe.output = folder.path().string();
+    return fresh;
+  }
+
+  Workbench& workbench(const Recipe& recipe) {
+    if (!bench) bench = std::make_unique<Workbench>(recipe);
+    return *bench;
+  }
+
+  // Tasks by name: all that the run was told of, and of these the first that are learned.
+  std::vector<std::string> known() const {
+    std::vector<std::string> names;
+    if (!begun()) return names;
+    for (const fs::path& path : configuration()->recipe.task_folders())
+      names.push_back(task_name(path));
+    return names;
+  }
+  std::vector<std::string> learned() const {
+    std::vector<std::string> names = known();
+    names.resize(std::min(names.size(), static_cast<size_t>(folder.last_task())));
+    return names;
+  }
+  bool complete() const { return is_finished(folder) && known().size() == learned().size(); }
+
+  // False where it was stopped.
+  bool train(const PreparedRun& prepared) {
+    clear_interrupt();
+    responder.reset();
+    Configuration& c = *prepared.configuration;
+    const std::vector<TaskText> tasks = read_tasks(c.recipe);
+    Trainer trainer(c.recipe, c.options, c.method(), workbench(c.recipe), tasks);
+    if (prepared.restore) trainer.restore();
+    try {
+      trainer.run();
+    } catch (const Error& e) {
+      if (e.kind() != ErrorKind::kInterrupted) throw;
+      clear_interrupt();
+      return false;
+    }
+    return true;
+  }
+
+  bool resume() {
+    if (!begun() || complete()) return true;
+    return train(prepare_resume(folder.path(), {}));
+  }
+
+  bool learn(const fs::path& task) {
+    const std::string name = task_name(task);
+    if (contains(learned(), name)) {
+      throw Error(
+          ErrorKind::kUsage,
+          fmt::format("[session] task {} is learned already ({})", name, folder.path().string()),
+          "Give what is new a name of its own.");
+    }
+    read_task(task);  // an error now, before anything is changed
+    if (contains(known(), name)) return resume();
+    if (!resume()) return false;
+    const std::string path = fs::absolute(task).lexically_normal().string();
+    if (begun()) return train(prepare_continue(folder.path(), {path}, {}));
+    auto first = configuration();
+    if (!first->options.given("data.folder"))
+      first->recipe.data_folder = fs::absolute(folder.path() / "tasks").string();
+    first->recipe.tasks = {path};
+    return train(prepare_new(std::move(first)));
+  }
+
+  Responder& answers() {
+    if (responder) return *responder;
+    const auto c = configuration();
+    fs::path adapter;
+    if (folder.last_task() > 0) adapter = answering_adapter(folder, *c, "");
+    responder = std::make_unique<Responder>(workbench(c->recipe), adapter);
+    return *responder;
+  }
+
+  Json results() const {
+    return fs::exists(folder.results()) ? read_json(folder.results()) : Json::object();
+  }
+};
+
+Session::Session(std::string folder, std::vector<std::string> settings)
+    : implementation_(std::make_unique<Implementation>(
+          Implementation{RunFolder(std::move(folder)), std::move(settings), nullptr, nullptr})) {
+  log().set_quiet(true);
+  with_hints([&] { return implementation_->configuration(); });  // a misspelt setting: an error now
+}
+Session::~Session() = default;
+Session::Session(Session&&) noexcept = default;
+Session& Session::operator=(Session&&) noexcept = default;
+
+bool Session::learn(const std::string& name, const std::vector<Sample>& train,
+                    const std::vector<Sample>& test) {
+  return with_hints([&] {
+    if (name.empty() || name.starts_with(".") || name.find_first_of("/\\") != std::string::npos) {
+      throw Error(ErrorKind::kUsage, fmt::format("[session] '{}' is no name for a task", name),
+                  "It becomes the name of a folder: without '/', and without a dot in front.");
+    }
+    if (train.empty()) {
+      throw Error(ErrorKind::kData, fmt::format("[session] task {} has no training rows", name));
+    }
+    const fs::path folder = implementation_->folder.path() / "tasks" / name;
+    if (!contains(implementation_->known(), name))
+      write_task(folder, {name, examples(train), {}, examples(test.empty() ? train : test)});
+    return implementation_->learn(folder);
+  });
+}
+
+bool Session::learn(const std::string& task_folder) {
+  return with_hints([&] { return implementation_->learn(task_folder); });
+}
+
+bool Session::resume() {
+  return with_hints([&] { return implementation_->resume(); });
+}
+
+std::string Session::answer(const std::string& prompt, const AnswerOptions& options) {
+  return answer(std::vector<std::string>{prompt}, options).front();
+}
+
+std::vector<std::string> Session::answer(const std::vector<std::string>& prompts,
+                                         const AnswerOptions& options) {
+  return with_hints([&] {
+    GenerateOptions generate;
+    generate.max_new_tokens = options.max_new_tokens;
+    generate.sampling.temperature = options.temperature;
+    generate.sampling.top_p = options.top_p;
+    generate.sampling.seed = options.seed;
+    std::vector<std::string> texts;
+    for (const std::vector<int32_t>& tokens : implementation_->answers().answer(prompts, generate))
+      texts.push_back(implementation_->bench->tokenizer->decode(tokens));
+    return texts;
+  });
+}
+
+std::vector<std::string> Session::tasks() const {
+  return implementation_->learned();
+}
+
+std::vector<double> Session::scores() const {
+  std::vector<double> scores;
+  const Json results = implementation_->results();
+  if (!results.contains("scores")) return scores;
+  for (const Json& score : results["scores"].back()) {
+    scores.push_back(score.is_null() ? 0.0 : score.get<double>());
+  }
+  return scores;
+}
+
+std::string Session::adapter_folder() const {
+  if (implementation_->folder.last_task() == 0) return {};
+  return answering_adapter(implementation_->folder, *implementation_->configuration(), "").string();
+}
+
+void Session::stop() {
+  request_interrupt();
+}
+
+void Session::show_progress(bool on) {
+  log().set_quiet(!on);
+}
+
+}  // namespace ilora

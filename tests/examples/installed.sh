@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs a build into a fresh prefix; builds and runs examples/embedding against it, and runs the installed program.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+cmake --install "$1" --prefix "$folder/prefix" >/dev/null
+cmake -S "$root/examples/embedding" -B "$folder/build" -G Ninja -DCMAKE_PREFIX_PATH="$folder/prefix" \
+  -DCMAKE_BUILD_TYPE=Release >/dev/null
+cmake --build "$folder/build" >/dev/null
+"$root/tests/examples/embedding.sh" "$folder/build/embedding"
+"$folder/prefix/bin/ilora" --version

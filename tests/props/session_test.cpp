@@ -1,0 +1,131 @@
+// The library's Session (include/ilora/ilora.h): it learns what `ilora train` learns, to the bit,
+// stops, goes on and answers.
+#include "ilora/ilora.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "tests/run_fixture.h"
+
+namespace ilora::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+// The tiny runs' settings without output and data, which a session brings itself.
+Settings session_settings(const Settings& more = {}) {
+  Settings kept;
+  for (const std::string& s : tiny_settings("unused", "ilora", more)) {
+    if (!s.starts_with("output=") && !s.starts_with("data.folder=")) kept.push_back(s);
+  }
+  return kept;
+}
+
+std::vector<Sample> samples(const std::vector<Example>& rows) {
+  std::vector<Sample> all;
+  for (const Example& row : rows) all.push_back({row.prompt, row.answer});
+  return all;
+}
+
+std::string told(const std::function<void()>& work) {
+  try {
+    work();
+  } catch (const std::runtime_error& e) {
+    return e.what();
+  }
+  return "nothing was thrown";
+}
+
+TEST(Session, LearnsWhatTheProgramLearns) {
+  const TemporaryFolder folder;
+  Session session(folder / "session", session_settings());
+  EXPECT_THAT(session.tasks(), IsEmpty());
+  EXPECT_EQ(session.adapter_folder(), "");
+  for (const char* name : {"alpha", "beta"}) {
+    const TaskText task = read_task(data_folder("tiny-tasks") / name);
+    ASSERT_TRUE(session.learn(name, samples(task.train), samples(task.test)));
+  }
+  EXPECT_THAT(session.tasks(), ElementsAre("alpha", "beta"));
+  EXPECT_THAT(session.scores(), SizeIs(2));
+
+  const Outcome train = run_ilora(
+      folder, train_arguments(tiny_settings(folder / "cli", "ilora", {"data.tasks=alpha"})));
+  ASSERT_EQ(train.code, 0) << train.all();
+  const Outcome more = run_ilora(folder, {"train", "--continue", folder / "cli", "--task",
+                                          (data_folder("tiny-tasks") / "beta").string()});
+  ASSERT_EQ(more.code, 0) << more.all();
+  EXPECT_EQ(adapter_bytes(folder / "session"), adapter_bytes(folder / "cli"));
+  EXPECT_EQ(results_of(folder / "session")["scores"], results_of(folder / "cli")["scores"]);
+}
+
+TEST(Session, StopsAfterAStepAndGoesOnToTheSameBits) {
+  const TemporaryFolder folder;
+  const std::string task = (data_folder("tiny-tasks") / "alpha").string();
+  Session whole(folder / "whole", session_settings());
+  ASSERT_TRUE(whole.learn(task));
+
+  Session stopped(folder / "stopped", session_settings());
+  std::thread other([&] {
+    while (count_steps(folder / "stopped") < 3) std::this_thread::yield();
+    stopped.stop();
+  });
+  const bool learned = stopped.learn(task);
+  other.join();
+  ASSERT_FALSE(learned) << "it was too fast to be stopped";
+  EXPECT_THAT(stopped.tasks(), IsEmpty());
+
+  Session later(folder / "stopped");
+  EXPECT_TRUE(later.learn(task)) << "the same task again goes on with it";
+  EXPECT_THAT(later.tasks(), ElementsAre("alpha"));
+  EXPECT_EQ(adapter_bytes(folder / "whole"), adapter_bytes(folder / "stopped"));
+}
+
+TEST(Session, AnswersWithTheBaseModelAndThenWithWhatItLearned) {
+  const TemporaryFolder folder;
+  Session session(folder / "run", session_settings({"train.epochs=30"}));
+  const std::string before = session.answer("What is the colour of a?", {.max_new_tokens = 6});
+  const std::vector<Sample> rows = {{"What is the colour of a?", " red"},
+                                    {"What is the colour of b?", " blue"}};
+  ASSERT_TRUE(session.learn("colours", rows));
+  const std::vector<std::string> answers =
+      session.answer({rows[0].prompt, rows[1].prompt}, {.max_new_tokens = 6});
+  ASSERT_THAT(answers, SizeIs(2));
+  EXPECT_NE(answers[0], before);
+  EXPECT_EQ(answers[0], session.answer(rows[0].prompt, {.max_new_tokens = 6}));
+
+  const Outcome program = run_ilora(folder, {"generate", "--run", folder / "run", "--mode", "f32",
+                                             "--max-new-tokens", "6", rows[0].prompt});
+  EXPECT_EQ(program.out, answers[0] + "\n");
+}
+
+TEST(Session, SaysWhatIsWrongAndChangesNothing) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(told([&] { Session(folder / "run", {"train.epoch=3"}); }), HasSubstr("train.epochs"));
+  Session session(folder / "run", session_settings());
+  EXPECT_THAT(told([&] { session.learn("a/b", {{"x", "y"}}); }), HasSubstr("'a/b' is no name"));
+  EXPECT_THAT(told([&] { session.learn("empty", {}); }), HasSubstr("no training rows"));
+  EXPECT_THAT(told([&] { session.learn((folder / "nowhere")); }), HasSubstr("nowhere"));
+  EXPECT_FALSE(fs::exists(folder / "run/config.yaml"));
+
+  const std::string task = (data_folder("tiny-tasks") / "alpha").string();
+  ASSERT_TRUE(session.learn(task));
+  EXPECT_THAT(told([&] { session.learn(task); }), HasSubstr("alpha is learned already"));
+  EXPECT_THAT(session.tasks(), ElementsAre("alpha"));
+}
+
+TEST(Session, TheReadmeShowsTheExampleAsItIs) {
+  const fs::path root = ILORA_SOURCE_DIR;
+  const std::string readme = read_file(root / "README.md");
+  const size_t section = readme.find("## As a library"), begin = readme.find("```cpp\n", section);
+  ASSERT_NE(section, std::string::npos);
+  const std::string block = readme.substr(begin + 7, readme.find("```", begin + 7) - begin - 7);
+  EXPECT_THAT(read_file(root / "examples/embedding/main.cpp"), HasSubstr(block));
+}
+
+}  // namespace
+}  // namespace ilora::testing
