@@ -27,7 +27,9 @@ enum class Stream : uint64_t {
   kDropout,
   kSampling,
   kSuite,
-  kTest
+  kTest,
+  kSearch,
+  kBootstrap
 };
 
 class Random {

@@ -17,6 +17,8 @@ void add_tokenize(CLI::App& app);
 void add_methods(CLI::App& app);
 void add_measures(CLI::App& app);
 void add_suite(CLI::App& app);
+void add_sweep(CLI::App& app);
+void add_compare(CLI::App& app);
 void add_report(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_bench(CLI::App& app);

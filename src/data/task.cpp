@@ -62,7 +62,7 @@ const std::vector<Example>& TaskText::split(Split which) const {
   return which == Split::kTrain ? train : which == Split::kEval ? eval : test;
 }
 
-TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits) {
+TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits, Split scored) {
   if (!std::filesystem::is_directory(folder)) {
     throw Error(
         ErrorKind::kFile, fmt::format("[data] there is no task folder {}", folder.string()),
@@ -74,7 +74,7 @@ TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits
     task.name =
         std::filesystem::absolute(folder).lexically_normal().parent_path().filename().string();
   task.train = read_split(folder / "train.json", limits.train);
-  task.test = read_split(folder / "test.json", limits.test);
+  if (scored != Split::kEval) task.test = read_split(folder / "test.json", limits.test);
   if (std::filesystem::exists(folder / "eval.json"))
     task.eval = read_split(folder / "eval.json", limits.eval);
   return task;

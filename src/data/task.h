@@ -33,10 +33,12 @@ struct TaskLimits {
   int64_t train = 0, eval = 0, test = 0;  // most rows of each split; 0: all
 };
 
-// Reads <folder>/{train,eval,test}.json; eval may be absent. Throws Error(kFile or kData) naming
-// file and row (from 0) for a missing split, an empty one, a row that is no object or lacks
-// "prompt" or "answer".
-TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits = {});
+// Reads <folder>/{train,eval,test}.json; eval may be absent. Where the eval split is the one that
+// is scored, test.json is not opened, so that nothing chosen by such scores has seen the test rows.
+// Throws Error(kFile or kData) naming file and row (from 0) for a missing split, an empty one, a
+// row that is no object or lacks "prompt" or "answer".
+TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits = {},
+                   Split scored = Split::kTest);
 // Writes the files, one row per line; no eval.json where there are no such rows.
 void write_task(const std::filesystem::path& folder, const TaskText& task);
 

@@ -89,7 +89,11 @@ void read_other_scores(RunData& run, const Json& results, const std::filesystem:
   }
 }
 
-void read_results(RunData& run) {
+}  // namespace
+
+RunData read_results(const std::filesystem::path& folder) {
+  RunData run;
+  run.folder = folder;
   const std::filesystem::path file = run.folder / "results.json";
   if (!std::filesystem::exists(file))
     throw Error(ErrorKind::kFile,
@@ -122,7 +126,11 @@ void read_results(RunData& run) {
     for (const auto& [name, value] : it->items())
       if (const std::string shown = plain(value); !shown.empty())
         run.environment.emplace_back(name, shown);
+  run.label = run.method;
+  return run;
 }
+
+namespace {
 
 // One "step" event: where it stands, and its values by (group, name).
 struct Step {
@@ -236,10 +244,7 @@ void Curves::thin(size_t points) {
 }
 
 RunData read_run(const std::filesystem::path& folder) {
-  RunData run;
-  run.folder = folder;
-  read_results(run);
-  run.label = run.method;
+  RunData run = read_results(folder);
   run.curves = read_curves(folder / "metrics.jsonl");
   return run;
 }

@@ -71,6 +71,9 @@ struct RunData {
 // writing) is ignored; steps that a resumed run went through again replace the earlier ones.
 RunData read_run(const std::filesystem::path& folder);
 
+// The same without metrics.jsonl: no curves.
+RunData read_results(const std::filesystem::path& folder);
+
 // Reads every run and gives each a label of its own. Throws Error(kUsage) where there is none.
 std::vector<RunData> read_runs(const std::vector<std::filesystem::path>& folders);
 

@@ -66,7 +66,8 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
   for (const fs::path& path : recipe.task_folders())
     all.push_back(fs::relative(path, recipe.data_folder).string());
   for (const std::string& task : tasks) {
-    read_task(task, recipe.limits());  // an error now, before anything is changed
+    // An error now, before anything is changed.
+    read_task(task, recipe.limits(), recipe.evaluated_split());
     all.push_back(fs::absolute(task).lexically_normal().string());
   }
   prepared.configuration->set(settings);

@@ -1,7 +1,7 @@
 // A run's folder: the interface between programs. `train` writes it; `eval`, `report` and
 // `generate` read it.
 //
-//   config.yaml  metrics.jsonl  results.json  checkpoints/last/state.safetensors
+//   config.yaml  metrics.jsonl  results.json  rows.jsonl  checkpoints/last/state.safetensors
 //   checkpoints/task-01/{adapter, adapter-slow, ...}   PEFT folders, one per learner
 #pragma once
 
@@ -21,6 +21,7 @@ class RunFolder {
   std::filesystem::path config() const { return path_ / "config.yaml"; }
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path results() const { return path_ / "results.json"; }
+  std::filesystem::path rows() const { return path_ / "rows.jsonl"; }
   std::filesystem::path report() const { return path_ / "report.html"; }
   std::filesystem::path state() const {
     return path_ / "checkpoints" / "last" / "state.safetensors";

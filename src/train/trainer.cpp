@@ -161,10 +161,11 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   optimizer_.step(run_.fast().values(), gradient, rate);
   ++at.step;
   ++at.task_step;
+  const int64_t tokens = trained_tokens(pass);  // now: a memory may let go of replayed rows
   method_.after_update(run_, rows);
   const double seconds = now() - began;
   train_seconds_ += seconds;
-  record(pass, report, norms, norm, rate, seconds);
+  record(tokens, report, norms, norm, rate, seconds);
 }
 
 // The rows of a step in a task: each epoch has an order of its own.
@@ -241,10 +242,10 @@ Json Trainer::term_gradient_norms(const Pass& pass) {
           {"consistency", std::sqrt(k.dot(alone.view(), alone.view()))}};
 }
 
-void Trainer::record(const Pass& pass, const PassReport& report, Json norms, double norm,
+void Trainer::record(int64_t pass_tokens, const PassReport& report, Json norms, double norm,
                      double rate, double seconds) {
   const Position& at = run_.position;
-  const int64_t tokens = trained_tokens(pass) + run_.take_extra_tokens();
+  const int64_t tokens = pass_tokens + run_.take_extra_tokens();
   train_tokens_ += tokens;
   norms["total"] = norm;
   Json terms = {{"cross_entropy", report.cross_entropy}};
@@ -282,14 +283,17 @@ void Trainer::evaluate(int64_t row) {
     scores_.repeat_row(static_cast<size_t>(before), r);
   } else {
     const bool whole = recipe_.matrix == "full" || row == 0 || row == columns;
+    std::string lines;
     for (const std::string& learner : method_.scored(run_)) {
       for (int64_t column = 0; column < columns; ++column) {
         if (!whole && column != row - 1) continue;
-        evaluate_entry(learner, method_.answer_with(run_, learner, column), row,
-                       static_cast<size_t>(column));
+        const auto rows = evaluate_entry(learner, method_.answer_with(run_, learner, column), row,
+                                         static_cast<size_t>(column));
+        if (learner == method_.deployed()) lines += row_scores_line(row, column, rows);
         if (interrupted()) stop(fmt::format("in the evaluation after task {}", row));
       }
     }
+    if (whole && !lines.empty()) write_file_atomic(folder_.rows(), lines);
   }
   rows_scored_ = std::max(rows_scored_, row + 1);
   std::string line;
@@ -302,10 +306,25 @@ void Trainer::evaluate(int64_t row) {
              line);
 }
 
-void Trainer::evaluate_entry(const std::string& learner, const Deployed& deployed, int64_t row,
-                             size_t column) {
+// A line of rows.jsonl: what each row of a task was worth to the deployed learner.
+std::string Trainer::row_scores_line(int64_t after, int64_t column,
+                                     const std::vector<RowScore>& rows) const {
+  Json scores = Json::array();
+  for (const RowScore& row : rows) scores.push_back(row.score);
+  return Json({{"task", evals_[static_cast<size_t>(column)].name},
+               {"learner", method_.deployed()},
+               {"after", after},
+               {"split", recipe_.split},
+               {"scores", scores}})
+             .dump() +
+         "\n";
+}
+
+std::vector<RowScore> Trainer::evaluate_entry(const std::string& learner, const Deployed& deployed,
+                                              int64_t row, size_t column) {
   log().status(fmt::format("evaluating {} on {}", learner, evals_[column].name));
-  const double score = evaluator_.evaluate(evals_[column], deployed).score;
+  TaskScore result = evaluator_.evaluate(evals_[column], deployed);
+  const double score = result.score;
   log().status("");
   scores_.set(learner, static_cast<size_t>(row), column, score);
   log_event({{"event", "eval"},
@@ -314,6 +333,7 @@ void Trainer::evaluate_entry(const std::string& learner, const Deployed& deploye
              {"learner", learner},
              {"measure", evals_[column].measure->name},
              {"score", score}});
+  return std::move(result.rows);
 }
 
 void Trainer::stop(const std::string& where) const {

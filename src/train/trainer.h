@@ -44,13 +44,15 @@ class Trainer {
   void step(const std::vector<const Row*>& rows);
   std::vector<const Row*> batch(int64_t task_step) const;
   void require_finite(const Pass& pass, const PassReport& report, double norm) const;
-  void record(const Pass& pass, const PassReport& report, Json norms, double norm, double rate,
+  void record(int64_t pass_tokens, const PassReport& report, Json norms, double norm, double rate,
               double seconds);
   Json term_gradient_norms(const Pass& pass);
 
   void evaluate(int64_t row);
-  void evaluate_entry(const std::string& learner, const Deployed& deployed, int64_t row,
-                      size_t column);
+  std::vector<RowScore> evaluate_entry(const std::string& learner, const Deployed& deployed,
+                                       int64_t row, size_t column);
+  std::string row_scores_line(int64_t after, int64_t column,
+                              const std::vector<RowScore>& rows) const;
   [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
   void save();
   void save_adapters();

@@ -1,0 +1,97 @@
+#include "cli/cells.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Options that say where and how a run is computed, not what.
+bool changes_no_result(const std::string& key) {
+  static const std::vector<std::string> kKeys = {
+      "output",        "engine.threads",     "engine.max_tokens", "engine.recompute",
+      "engine.memory", "engine.label_chunk", "model.weights",     "checkpoint.every"};
+  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
+}
+
+// The option of another method than `method`.
+bool of_another_method(const std::string& key, const std::string& method) {
+  const std::string section = key.substr(0, key.find('.'));
+  return section != method &&
+         std::any_of(methods().begin(), methods().end(),
+                     [&](const MethodEntry& entry) { return entry.name == section; });
+}
+
+// A folder that holds a run already holds the one that is asked for.
+void require_same(const Configuration& wanted, const fs::path& folder) {
+  const RunFolder run(folder);
+  if (!run.exists()) return;
+  const auto there = configuration_of(run);
+  for (const std::string& key : wanted.options.keys()) {
+    if (changes_no_result(key) || of_another_method(key, wanted.recipe.method)) continue;
+    const std::string want = wanted.options.value_text(key), have = there->options.value_text(key);
+    if (want == have) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[grid] expected {} {} as asked for, got {} ({})", key, want, have,
+                            run.config().string()),
+                "That cell was trained with other settings: name another folder (--out), or "
+                "remove the cell.");
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> GridArguments::chosen_methods() const {
+  std::vector<std::string> names = methods;
+  for (const std::string& name : names) {
+    find_method(name);
+    if (std::count(names.begin(), names.end(), name) > 1)
+      throw Error(ErrorKind::kUsage, fmt::format("[grid] method {} is named twice", name));
+  }
+  if (names.empty())
+    for (const MethodEntry& entry : ilora::methods()) names.emplace_back(entry.name);
+  return names;
+}
+
+std::string GridArguments::command_line(const std::string& command) const {
+  std::string line = fmt::format("ilora {} {}", command, config);
+  if (!methods.empty()) line += fmt::format(" --methods {}", fmt::join(methods, ","));
+  if (!seeds.empty()) line += fmt::format(" --seeds {}", fmt::join(seeds, ","));
+  for (const std::string& setting : settings) line += " --set " + setting;
+  return line + " --out " + out;
+}
+
+void add_grid_options(CLI::App& command, GridArguments& a) {
+  command.add_option("config", a.config, "a YAML file that all cells begin from; see examples/");
+  command.add_option("--methods", a.methods, "comma-separated; default: all")->delimiter(',');
+  command.add_option("--seeds", a.seeds, "comma-separated")
+      ->delimiter(',')
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--set", a.settings, "key=value, for every cell (repeatable)");
+  command.add_option("--out", a.out, "the folder of the grid; the same one goes on")->required();
+  command.add_flag("--retry", a.retry_failed, "run cells again that failed");
+}
+
+Cell make_cell(const CellPlan& plan, bool must_be_valid) {
+  Cell cell{plan.method, plan.seed, plan.name, plan.folder, {"train", plan.config}};
+  std::vector<std::string> settings = plan.settings;
+  settings.insert(settings.end(), {"method=" + plan.method, fmt::format("seed={}", plan.seed),
+                                   "output=" + plan.folder.string()});
+  for (const std::string& setting : settings)
+    cell.arguments.insert(cell.arguments.end(), {"--set", setting});
+  Configuration configuration;
+  try {
+    configuration.options.load_yaml(plan.config);
+    configuration.set(settings);
+  } catch (const Error&) {
+    if (must_be_valid) throw;
+    return cell;
+  }
+  require_same(configuration, plan.folder);
+  return cell;
+}
+
+}  // namespace ilora

@@ -1,0 +1,39 @@
+// Cells of a grid from a configuration: what `ilora compare` and `ilora sweep` share.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "study/grid.h"
+
+namespace ilora {
+
+struct GridArguments {
+  std::string config, out;
+  std::vector<std::string> methods, settings;
+  std::vector<int64_t> seeds;
+  bool retry_failed = false;
+
+  // The methods asked for, else every registered one. Throws Error(kUsage) for one that is not.
+  std::vector<std::string> chosen_methods() const;
+  // "ilora COMMAND CONFIG --methods … --seeds … --set … --out …", to be repeated by a reader.
+  std::string command_line(const std::string& command) const;
+};
+// CONFIG, --methods, --seeds, --set, --out, --retry.
+void add_grid_options(CLI::App& command, GridArguments& arguments);
+
+struct CellPlan {
+  std::string method;
+  int64_t seed = 1;
+  std::string name;    // for people
+  std::string config;  // a YAML file
+  std::vector<std::string> settings;
+  std::filesystem::path folder;
+};
+
+// The cell of a plan. Throws Error(kUsage) where the folder holds a run of other settings and, with
+// `must_be_valid`, where file or settings do not fit; without, the cell itself will fail of them.
+Cell make_cell(const CellPlan& plan, bool must_be_valid = true);
+
+}  // namespace ilora

@@ -1,0 +1,169 @@
+// ilora compare: trains methods with several seeds, a process each, and puts them side by side.
+#include <algorithm>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "cli/cells.h"
+#include "report/report.h"
+#include "study/tables.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct CompareArguments {
+  GridArguments grid;
+  std::string configs, against, into, keep;
+  BootstrapOptions bootstrap;
+  bool only_table = false;
+};
+
+fs::path cell_folder(const CompareArguments& a, const std::string& method, int64_t seed) {
+  return fs::path(a.grid.out) / method / fmt::format("seed-{}", seed);
+}
+
+std::string cell_name(const std::string& method, int64_t seed) {
+  return fmt::format("{}, seed {}", method, seed);
+}
+
+// The method's configuration of --configs where there is one.
+std::string config_of(const CompareArguments& a, const std::string& method) {
+  if (!a.configs.empty()) {
+    const fs::path own = fs::path(a.configs) / (method + ".yaml");
+    if (fs::exists(own)) return own.string();
+    log().info("{} has no {}: {} as it stands", method, own.string(), a.grid.config);
+  }
+  return a.grid.config;
+}
+
+std::vector<Cell> planned_cells(const CompareArguments& a) {
+  std::vector<Cell> cells;
+  for (const std::string& method : a.grid.chosen_methods()) {
+    CellPlan plan{method, 0, {}, config_of(a, method), a.grid.settings, {}};
+    for (const int64_t seed : a.grid.seeds) {
+      plan.seed = seed;
+      plan.name = cell_name(method, seed);
+      plan.folder = cell_folder(a, method, seed);
+      cells.push_back(make_cell(plan, plan.config == a.grid.config));
+    }
+  }
+  return cells;
+}
+
+// The cells of --only-table: those that are there, or those that are asked for.
+std::vector<Cell> cells_there(const CompareArguments& a) {
+  std::vector<Cell> cells;
+  for (const std::string& method : a.grid.chosen_methods()) {
+    std::vector<int64_t> seeds = a.grid.seeds;
+    const fs::path folder = fs::path(a.grid.out) / method;
+    if (seeds.empty() && fs::is_directory(folder)) {
+      for (const auto& entry : fs::directory_iterator(folder)) {
+        const std::string name = entry.path().filename().string();
+        if (name.starts_with("seed-")) seeds.push_back(std::strtoll(name.c_str() + 5, nullptr, 10));
+      }
+      std::sort(seeds.begin(), seeds.end());
+    }
+    for (const int64_t seed : seeds)
+      cells.push_back({method, seed, cell_name(method, seed), cell_folder(a, method, seed), {}});
+  }
+  if (cells.empty()) {
+    throw Error(ErrorKind::kFile,
+                fmt::format("[compare] expected cells METHOD/seed-N in {}, got none", a.grid.out),
+                "Name the folder of an earlier `ilora compare` (--out).");
+  }
+  return cells;
+}
+
+// Copies what a table needs, and no more: small enough to be committed.
+void keep_results(const std::vector<Cell>& cells, const fs::path& from, const fs::path& to) {
+  for (const Cell& cell : cells) {
+    const fs::path folder = to / fs::relative(cell.folder, from);
+    for (const char* name : {"config.yaml", "results.json", "rows.jsonl", "failed.json"}) {
+      if (!fs::exists(cell.folder / name)) continue;
+      make_folder(folder);
+      fs::copy_file(cell.folder / name, folder / name, fs::copy_options::overwrite_existing);
+    }
+  }
+}
+
+// The method that the others are compared to.
+std::string reference_method(const CompareArguments& a, const std::vector<Cell>& cells) {
+  const std::string wanted = a.against.empty() ? "ilora" : a.against;
+  const bool there = std::any_of(cells.begin(), cells.end(),
+                                 [&](const Cell& cell) { return cell.method == wanted; });
+  if (!there && !a.against.empty()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[compare] {} is not among the methods compared (--against)", wanted));
+  }
+  return there ? wanted : cells.front().method;
+}
+
+void write_tables(const CompareArguments& a, const std::vector<Cell>& cells) {
+  const Comparison comparison = compare_cells(cells, reference_method(a, cells), a.bootstrap);
+  const fs::path out = a.grid.out;
+  const std::string markdown = comparison_markdown(comparison);
+  write_file_atomic(out / "table.md", markdown);
+  write_file_atomic(out / "table.csv", comparison_csv(comparison));
+  write_file_atomic(out / "table.tex", comparison_latex(comparison));
+  write_comparison_json(out / "table.json", comparison);
+  std::vector<fs::path> finished;
+  for (const Cell& cell : cells)
+    if (cell.state() == CellState::kFinished) finished.push_back(cell.folder);
+  if (!finished.empty()) write_report(finished, out / "report.html");
+  if (!a.keep.empty()) keep_results(cells, out, a.keep);
+  if (!a.into.empty()) {
+    const size_t hash = a.into.rfind('#');
+    if (hash == std::string::npos)
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[compare] expected FILE#NAME, got '{}' (--into)", a.into));
+    replace_between_marks(a.into.substr(0, hash), a.into.substr(hash + 1), markdown);
+  }
+  std::cout << markdown;
+  log().info("table.md, .csv, .tex, .json and report.html in {}", a.grid.out);
+}
+
+void compare(const CompareArguments& a) {
+  if (!a.only_table && a.grid.config.empty())
+    throw Error(ErrorKind::kUsage, "[compare] no configuration is given",
+                "Name a YAML file, or say --only-table for what is trained already.");
+  CompareArguments b = a;
+  if (!a.only_table && a.grid.seeds.empty()) b.grid.seeds = {1, 2, 3};
+  const FolderLock lock(a.grid.out);
+  const std::vector<Cell> cells = a.only_table ? cells_there(b) : planned_cells(b);
+  if (!a.only_table) run_cells(cells, {own_program(), a.grid.retry_failed});
+  write_tables(b, cells);
+  for (const Cell& cell : cells) {
+    if (cell.state() != CellState::kFailed) continue;
+    throw Error(ErrorKind::kData, fmt::format("[compare] {} failed: {}", cell.name, cell.failure()),
+                "The others are in the table. --retry runs failed cells again; their output is in "
+                "log.txt beside failed.json.");
+  }
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "compare", "train methods with several seeds; one table and one page of all");
+  auto a = std::make_shared<CompareArguments>();
+  add_grid_options(*command, a->grid);
+  command->add_option("--configs", a->configs,
+                      "a folder of `ilora sweep`: METHOD.yaml instead of CONFIG where it is there");
+  command->add_option("--against", a->against,
+                      "the method that the others are compared to (default: ilora)");
+  command->add_option("--resamples", a->bootstrap.resamples, "of the paired bootstrap")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--bootstrap-seed", a->bootstrap.seed, "of its draws");
+  command->add_flag("--only-table", a->only_table, "train nothing: the cells that are in --out");
+  command->add_option(
+      "--into", a->into,
+      "FILE#NAME: the table also between <!-- begin: NAME --> and <!-- end: NAME -->");
+  command->add_option("--keep", a->keep, "a folder for copies of each cell's results");
+  command->callback([a] { compare(*a); });
+}
+
+}  // namespace ilora

@@ -1,0 +1,176 @@
+// ilora sweep: tries values of options on the eval splits, with the same budget for every method,
+// and writes each method's best configuration.
+#include <iostream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "cli/cells.h"
+#include "study/trials.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct SweepArguments {
+  GridArguments grid;
+  std::vector<std::string> lists, ranges;
+  int64_t trials = 0;
+  uint64_t search_seed = 1;
+};
+
+// The command, as a reader may repeat it.
+std::string command_line(const SweepArguments& a) {
+  std::string line = a.grid.command_line("sweep");
+  for (const std::string& list : a.lists) line += " --grid " + list;
+  for (const std::string& range : a.ranges) line += " --range " + range;
+  if (a.trials > 0) line += fmt::format(" --trials {}", a.trials);
+  if (a.search_seed != 1) line += fmt::format(" --search-seed {}", a.search_seed);
+  return line;
+}
+
+// The dimensions that mean something to a method: not those of another method's options.
+std::vector<SearchDimension> dimensions_of(const std::string& method,
+                                           const std::vector<SearchDimension>& all) {
+  std::vector<SearchDimension> own;
+  for (const SearchDimension& dimension : all) {
+    const std::string section = dimension.key.substr(0, dimension.key.find('.'));
+    bool other = false;
+    for (const MethodEntry& entry : methods()) other |= entry.name == section && section != method;
+    if (!other) own.push_back(dimension);
+  }
+  return own;
+}
+
+std::vector<SearchDimension> all_dimensions(const SweepArguments& a) {
+  std::vector<SearchDimension> all;
+  for (const std::string& text : a.lists) all.push_back(parse_grid(text));
+  for (const std::string& text : a.ranges) all.push_back(parse_range(text));
+  const Configuration known;
+  for (const SearchDimension& dimension : all) {
+    // The list's own error, which suggests the right name.
+    if (!known.options.has(dimension.key)) Configuration().set({dimension.key + "=0"});
+    for (const char* fixed : {"method", "seed", "output", "eval.split", "eval.matrix"}) {
+      if (dimension.key == fixed)
+        throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} cannot be swept over", fixed));
+    }
+  }
+  if (all.empty())
+    throw Error(ErrorKind::kUsage, "[sweep] nothing is given to try",
+                "Add --grid KEY=A,B,C or --range KEY=LOW:HIGH[:log].");
+  return all;
+}
+
+// The same number of trials for every method, unless a method has fewer points in all.
+void require_equal_budget(const std::vector<std::string>& names,
+                          const std::vector<SearchDimension>& all, int64_t trials) {
+  if (trials > 0) return;
+  const int64_t first = search_size(dimensions_of(names.front(), all));
+  for (const std::string& name : names) {
+    const int64_t size = search_size(dimensions_of(name, all));
+    if (size == 0)
+      throw Error(ErrorKind::kUsage, "[sweep] a range needs a number of trials", "Add --trials N.");
+    if (size == first) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[sweep] expected the same number of trials for every method, got {} "
+                            "for {} and {} for {}",
+                            first, names.front(), size, name),
+                "Add --trials N: at most N points of each, drawn at random where there are more.");
+  }
+}
+
+MethodTrials plan_trials(const SweepArguments& a, const std::string& method,
+                         const std::vector<SearchPoint>& points) {
+  MethodTrials planned{method, {}};
+  for (size_t i = 0; i < points.size(); ++i) {
+    Trial& trial = planned.trials.emplace_back(Trial{points[i], {}});
+    const fs::path folder = fs::path(a.grid.out) / method / fmt::format("trial-{:02}", i + 1);
+    for (const int64_t seed : a.grid.seeds) {
+      CellPlan plan{method,
+                    seed,
+                    fmt::format("{}, trial {}, seed {}", method, i + 1, seed),
+                    a.grid.config,
+                    a.grid.settings,
+                    folder / fmt::format("seed-{}", seed)};
+      plan.settings.insert(plan.settings.end(), points[i].begin(), points[i].end());
+      plan.settings.insert(plan.settings.end(), {"eval.split=eval", "eval.matrix=diagonal"});
+      trial.cells.push_back(make_cell(plan));
+    }
+  }
+  return planned;
+}
+
+// The base configuration with the method and its best settings: complete, for `ilora train`.
+void write_best(const SweepArguments& a, const MethodTrials& tried) {
+  const auto best = tried.best();
+  if (!best) return;
+  const Trial& trial = tried.trials[*best];
+  Configuration configuration;
+  configuration.options.load_yaml(a.grid.config);
+  configuration.set(a.grid.settings);
+  configuration.set(trial.point);
+  configuration.set({"method=" + tried.method});
+  configuration.recipe.output += "/" + tried.method;
+  const fs::path file = fs::path(a.grid.out) / (tried.method + ".yaml");
+  write_file_atomic(file, fmt::format("# ilora train {}\n#\n# Chosen by `ilora sweep`: trial {} of "
+                                      "{}, average accuracy {:.4f} on the eval splits.\n{}",
+                                      file.string(), *best + 1, tried.trials.size(), *trial.score(),
+                                      configuration.options.to_yaml()));
+}
+
+void write_outcome(const SweepArguments& a, const std::vector<MethodTrials>& methods) {
+  for (const MethodTrials& tried : methods) write_best(a, tried);
+  const fs::path out = a.grid.out;
+  write_file_atomic(out / "trials.md", trials_markdown(methods, command_line(a)));
+  write_trials_json(out / "trials.json", methods, command_line(a));
+}
+
+void sweep(const SweepArguments& a) {
+  const std::vector<std::string> names = a.grid.chosen_methods();
+  const std::vector<SearchDimension> all = all_dimensions(a);
+  require_equal_budget(names, all, a.trials);
+  const FolderLock lock(a.grid.out);
+  std::vector<MethodTrials> planned;
+  for (const std::string& name : names)
+    planned.push_back(
+        plan_trials(a, name, search_points(dimensions_of(name, all), a.trials, a.search_seed)));
+  std::vector<Cell> cells;
+  for (const MethodTrials& method : planned)
+    for (const Trial& trial : method.trials)
+      cells.insert(cells.end(), trial.cells.begin(), trial.cells.end());
+  run_cells(cells, {own_program(), a.grid.retry_failed, [&] { write_outcome(a, planned); }});
+  write_outcome(a, planned);
+  std::cout << trials_markdown(planned, command_line(a));
+  for (const MethodTrials& method : planned) {
+    if (method.best()) continue;
+    throw Error(ErrorKind::kData,
+                fmt::format("[sweep] no trial of {} came to an end: {}", method.method,
+                            method.trials.front().failure()),
+                fmt::format("What each printed is in {}/{}/trial-*/seed-*/log.txt.", a.grid.out,
+                            method.method));
+  }
+}
+
+}  // namespace
+
+void add_sweep(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "sweep", "try values of options on the eval splits; write each method's best configuration");
+  auto a = std::make_shared<SweepArguments>();
+  a->grid.seeds = {1};
+  add_grid_options(*command, a->grid);
+  command->get_option("config")->required();
+  command->add_option("--grid", a->lists, "KEY=A,B,C: every combination (repeatable)");
+  command->add_option("--range", a->ranges,
+                      "KEY=LOW:HIGH or KEY=LOW:HIGH:log: points are drawn at random (repeatable)");
+  command
+      ->add_option("--trials", a->trials,
+                   "most points of each method; of a larger grid, so many at random")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--search-seed", a->search_seed, "decides the random points");
+  command->callback([a] { sweep(*a); });
+}
+
+}  // namespace ilora

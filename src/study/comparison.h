@@ -1,0 +1,61 @@
+// The finished cells of a grid, side by side: what each method scored over its seeds, and how far
+// it is from a chosen one. Called by `ilora compare`; study/tables.h writes it down.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "study/grid.h"
+#include "study/statistics.h"
+
+namespace ilora {
+
+struct ComparedColumn {
+  std::string name;
+  int better = 0;     // +1: higher is better, -1: lower, 0: neither, nothing is marked
+  int decimals = 3;   // as shown
+  bool task = false;  // a task's final score
+};
+
+struct ComparedMethod {
+  struct Failure {
+    int64_t seed;
+    std::string error;
+  };
+  // Against the method of Comparison::against, over the seeds that both finished.
+  struct Difference {
+    std::optional<Interval> interval;
+    int64_t seeds = 0;
+    std::string missing;  // why there is no interval
+  };
+
+  std::string method;
+  std::vector<int64_t> seeds;  // finished
+  std::vector<Failure> failures;
+  std::vector<std::optional<Spread>> values;  // of each column; none where a run lacks it
+  std::vector<bool> best;                     // of each column: the best as shown
+  std::optional<Difference> difference;       // none for the chosen method itself
+};
+
+struct BootstrapOptions {
+  int64_t resamples = 10000;
+  uint64_t seed = 1;
+};
+
+struct Comparison {
+  std::string against;
+  BootstrapOptions bootstrap;
+  std::string model, cpu, split;  // of the first finished cell
+  std::vector<ComparedColumn> columns;
+  std::vector<ComparedMethod> methods;  // as the cells have them
+};
+
+// Cells of one method follow one another. `against` is one of the methods. Throws Error(kFormat)
+// for files that are damaged, Error(kData) where cells were not trained on the same tasks.
+Comparison compare_cells(std::span<const Cell> cells, const std::string& against,
+                         const BootstrapOptions& bootstrap);
+
+}  // namespace ilora

@@ -1,0 +1,273 @@
+#include "study/tables.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+
+namespace ilora {
+namespace {
+
+// How a format writes what all tables have in common.
+struct Style {
+  std::string plus_minus, minus, missing, separator, begin, end;
+  std::string (*text)(const std::string&);
+  std::string (*number)(const std::string& shown, bool best);
+};
+
+std::string markdown_text(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|' || c == '*' || c == '_' || c == '`' || c == '\\' || c == '<') out += '\\';
+    out += c == '\n' ? ' ' : c;
+  }
+  return out;
+}
+
+std::string latex_text(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    switch (c) {
+      case '\\':
+        out += "\\textbackslash{}";
+        break;
+      case '~':
+        out += "\\textasciitilde{}";
+        break;
+      case '^':
+        out += "\\textasciicircum{}";
+        break;
+      case '&':
+      case '%':
+      case '$':
+      case '#':
+      case '_':
+      case '{':
+      case '}':
+        out += '\\';
+        out += c;
+        break;
+      default:
+        out += c == '\n' ? ' ' : c;
+    }
+  }
+  return out;
+}
+
+const Style& markdown() {
+  static const Style style = {
+      " ± ", "−", "–", " | ", "| ", " |\n", markdown_text, [](const std::string& shown, bool best) {
+        return best ? "**" + shown + "**" : shown;
+      }};
+  return style;
+}
+
+const Style& latex() {
+  static const Style style = {" \\pm ",
+                              "-",
+                              "--",
+                              " & ",
+                              "",
+                              " \\\\\n",
+                              latex_text,
+                              [](const std::string& shown, bool best) {
+                                return best ? "$\\mathbf{" + shown + "}$" : "$" + shown + "$";
+                              }};
+  return style;
+}
+
+std::string fixed(double value, int decimals, const Style& style) {
+  const std::string digits = fmt::format("{:.{}f}", std::abs(value), decimals);
+  const bool zero = digits.find_first_not_of("0.") == std::string::npos;
+  return value < 0 && !zero ? style.minus + digits : digits;
+}
+
+std::string value_text(const std::optional<Spread>& value, const ComparedColumn& column, bool best,
+                       const Style& style) {
+  if (!value) return style.missing;
+  std::string shown = fixed(value->mean, column.decimals, style);
+  if (value->deviation)
+    shown += style.plus_minus + fixed(*value->deviation, column.decimals, style);
+  return style.number(shown, best);
+}
+
+using TextRow = std::vector<std::string>;
+
+std::string row_text(const TextRow& cells, const Style& style) {
+  return style.begin + fmt::format("{}", fmt::join(cells, style.separator)) + style.end;
+}
+
+// The first row is the head.
+std::vector<TextRow> score_rows(const Comparison& c, const Style& style) {
+  std::vector<TextRow> rows(1, {"method", "seeds"});
+  for (const ComparedColumn& column : c.columns) rows[0].push_back(style.text(column.name));
+  for (const ComparedMethod& m : c.methods) {
+    TextRow& row = rows.emplace_back(TextRow{style.text(m.method), std::to_string(m.seeds.size())});
+    for (size_t i = 0; i < c.columns.size(); ++i)
+      row.push_back(value_text(m.values[i], c.columns[i], m.best[i], style));
+  }
+  return rows;
+}
+
+std::string p_text(double p) {
+  return p < 0.001 ? "< 0.001" : fmt::format("{:.3f}", p);
+}
+
+std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
+  std::vector<TextRow> rows(
+      1, {"method", "seeds", style.text("minus " + c.against), style.text("95 % interval"), "p"});
+  for (const ComparedMethod& m : c.methods) {
+    if (!m.difference) continue;
+    TextRow& row =
+        rows.emplace_back(TextRow{style.text(m.method), std::to_string(m.difference->seeds)});
+    if (!m.difference->interval) {
+      row.insert(row.end(), {style.text(m.difference->missing), style.missing, style.missing});
+      continue;
+    }
+    const Interval& i = *m.difference->interval;
+    const auto number = [&](double x) { return fixed(x, 3, style); };
+    row.push_back(style.number(number(i.difference), false));
+    row.push_back(style.number(number(i.low) + ", " + number(i.high), false));
+    row.push_back(style.number(p_text(i.p), false));
+  }
+  return rows;
+}
+
+std::string markdown_table(const std::vector<TextRow>& rows) {
+  std::string out = row_text(rows.front(), markdown()) + "|---";
+  for (size_t i = 1; i < rows.front().size(); ++i) out += "|---:";
+  out += "|\n";
+  for (size_t r = 1; r < rows.size(); ++r) out += row_text(rows[r], markdown());
+  return out;
+}
+
+std::string latex_table(const std::vector<TextRow>& rows) {
+  std::string out = fmt::format("\\begin{{tabular}}{{l{}}}\n\\hline\n",
+                                std::string(rows.front().size() - 1, 'r'));
+  for (size_t r = 0; r < rows.size(); ++r)
+    out += row_text(rows[r], latex()) + (r == 0 ? "\\hline\n" : "");
+  return out + "\\hline\n\\end{tabular}\n";
+}
+
+std::string how_differences_are_made(const Comparison& c) {
+  return fmt::format(
+      "Difference in average accuracy to {}, over the seeds that both finished. The interval and p "
+      "come from a paired bootstrap over {} rows and seeds ({} resamples).",
+      c.against, c.split.empty() ? "scored" : c.split, c.bootstrap.resamples);
+}
+
+std::string csv_text(const std::string& text) {
+  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
+  return out + "\"";
+}
+
+Json or_null(const std::optional<double>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+Json method_json(const Comparison& c, const ComparedMethod& m) {
+  Json json = {{"method", m.method}, {"seeds", m.seeds}, {"failed", Json::array()}};
+  for (const auto& failure : m.failures)
+    json["failed"].push_back({{"seed", failure.seed}, {"error", failure.error}});
+  for (size_t i = 0; i < c.columns.size(); ++i) {
+    const auto& value = m.values[i];
+    Json& group = c.columns[i].task ? json["tasks"] : json["values"];
+    group[c.columns[i].name] = {{"mean", value ? Json(value->mean) : Json(nullptr)},
+                                {"deviation", value ? or_null(value->deviation) : Json(nullptr)},
+                                {"best", static_cast<bool>(m.best[i])}};
+  }
+  if (m.difference && m.difference->interval) {
+    const Interval& i = *m.difference->interval;
+    json["difference"] = {{"seeds", m.difference->seeds},
+                          {"mean", i.difference},
+                          {"low", i.low},
+                          {"high", i.high},
+                          {"p", i.p}};
+  }
+  return json;
+}
+
+}  // namespace
+
+std::string comparison_markdown(const Comparison& c) {
+  std::string out;
+  if (!c.model.empty())
+    out += fmt::format(
+        "{}{}. Mean ± standard deviation over seeds; task columns are final scores on "
+        "the {} splits, after the last task. **Bold**: the best.\n\n",
+        markdown_text(c.model), c.cpu.empty() ? "" : " on " + markdown_text(c.cpu),
+        c.split.empty() ? "scored" : c.split);
+  out += markdown_table(score_rows(c, markdown()));
+  if (c.methods.size() > 1)
+    out += "\n" + how_differences_are_made(c) + "\n\n" +
+           markdown_table(difference_rows(c, markdown()));
+  std::string failures;
+  for (const ComparedMethod& m : c.methods)
+    for (const auto& failure : m.failures)
+      failures += fmt::format("- {}, seed {}: {}\n", markdown_text(m.method), failure.seed,
+                              markdown_text(failure.error));
+  if (!failures.empty()) out += "\nCells without a result:\n\n" + failures;
+  return out;
+}
+
+std::string comparison_csv(const Comparison& c) {
+  std::string out = "method,seeds,failed";
+  for (const ComparedColumn& column : c.columns)
+    out += fmt::format(",{},{}", csv_text(column.name + " mean"), csv_text(column.name + " sd"));
+  out += ",difference,low,high,p\n";
+  for (const ComparedMethod& m : c.methods) {
+    out += fmt::format("{},{},{}", csv_text(m.method), m.seeds.size(), m.failures.size());
+    for (const auto& value : m.values) {
+      out += value ? fmt::format(",{}", value->mean) : ",";
+      out += value && value->deviation ? fmt::format(",{}", *value->deviation) : ",";
+    }
+    if (m.difference && m.difference->interval) {
+      const Interval& i = *m.difference->interval;
+      out += fmt::format(",{},{},{},{}\n", i.difference, i.low, i.high, i.p);
+    } else {
+      out += ",,,,\n";
+    }
+  }
+  return out;
+}
+
+std::string comparison_latex(const Comparison& c) {
+  std::string out = "% Written by `ilora compare`. Mean and standard deviation over seeds.\n" +
+                    latex_table(score_rows(c, latex()));
+  if (c.methods.size() > 1)
+    out += "\n% " + how_differences_are_made(c) + "\n" + latex_table(difference_rows(c, latex()));
+  return out;
+}
+
+void write_comparison_json(const std::filesystem::path& file, const Comparison& c) {
+  Json json = {{"schema", 1},
+               {"model", c.model},
+               {"cpu", c.cpu},
+               {"split", c.split},
+               {"against", c.against},
+               {"bootstrap", {{"resamples", c.bootstrap.resamples}, {"seed", c.bootstrap.seed}}},
+               {"methods", Json::array()}};
+  for (const ComparedMethod& m : c.methods) json["methods"].push_back(method_json(c, m));
+  write_json(file, json);
+}
+
+void replace_between_marks(const std::filesystem::path& file, const std::string& name,
+                           const std::string& text) {
+  const std::string content = read_file(file), begin = fmt::format("<!-- begin: {} -->\n", name),
+                    end = fmt::format("<!-- end: {} -->", name);
+  const size_t from = content.find(begin);
+  const size_t to = from == std::string::npos ? from : content.find(end, from);
+  if (to == std::string::npos) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[compare] expected the lines {} and {} in {}",
+                            begin.substr(0, begin.size() - 1), end, file.string()),
+                "Write both lines where the table is to stand.");
+  }
+  const size_t after = from + begin.size();
+  write_file_atomic(file, content.substr(0, after) + "\n" + text + "\n" + content.substr(to));
+}
+
+}  // namespace ilora

@@ -1,0 +1,109 @@
+#include "study/trials.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "report/run_data.h"
+#include "study/statistics.h"
+
+namespace ilora {
+namespace {
+
+std::optional<double> score_of(const Cell& cell) {
+  if (cell.state() != CellState::kFinished) return std::nullopt;
+  return report::read_results(cell.folder).metrics.average_accuracy;
+}
+
+std::string settings_text(const SearchPoint& point) {
+  std::string text;
+  for (const std::string& setting : point) text += (text.empty() ? "" : ", ") + setting;
+  return text.empty() ? "as configured" : text;
+}
+
+// A cell of a Markdown table holds no line breaks and no bars.
+std::string one_line(std::string text) {
+  for (size_t at = 0; (at = text.find_first_of("|\n", at)) != std::string::npos; ++at)
+    text[at] = text[at] == '|' ? '/' : ' ';
+  return text;
+}
+
+}  // namespace
+
+std::optional<double> Trial::score() const {
+  std::vector<double> scores;
+  for (const Cell& cell : cells) {
+    const auto score = score_of(cell);
+    if (!score) return std::nullopt;
+    scores.push_back(*score);
+  }
+  return spread_of(scores).mean;
+}
+
+std::string Trial::failure() const {
+  for (const Cell& cell : cells)
+    if (const std::string why = cell.failure(); !why.empty()) return why;
+  return {};
+}
+
+std::optional<size_t> MethodTrials::best() const {
+  std::optional<size_t> best;
+  double highest = 0;
+  for (size_t i = 0; i < trials.size(); ++i) {
+    const auto score = trials[i].score();
+    if (!score || (best && *score <= highest)) continue;
+    best = i;
+    highest = *score;
+  }
+  return best;
+}
+
+std::string trials_markdown(const std::vector<MethodTrials>& methods, const std::string& command) {
+  std::string out = fmt::format(
+      "# What was tried\n\n`{}`\n\nThe score is the average accuracy on the eval splits after the "
+      "last task, of the learner that is deployed. **Bold**: chosen.\n\n"
+      "| method | trial | settings | average accuracy (eval) |\n|---|---|---|---|\n",
+      one_line(command));
+  for (const MethodTrials& tried : methods) {
+    const auto best = tried.best();
+    for (size_t i = 0; i < tried.trials.size(); ++i) {
+      const Trial& trial = tried.trials[i];
+      const auto score = trial.score();
+      const std::string shown = score                     ? fmt::format("{:.4f}", *score)
+                                : trial.failure().empty() ? "not run yet"
+                                                          : "failed: " + one_line(trial.failure());
+      out += fmt::format("| {} | {} | {} | {} |\n", tried.method, i + 1,
+                         one_line(settings_text(trial.point)),
+                         best == i ? "**" + shown + "**" : shown);
+    }
+  }
+  return out;
+}
+
+void write_trials_json(const std::filesystem::path& file, const std::vector<MethodTrials>& methods,
+                       const std::string& command) {
+  Json json = {{"schema", 1},
+               {"command", command},
+               {"split", "eval"},
+               {"objective", "average_accuracy"},
+               {"methods", Json::object()}};
+  for (const MethodTrials& tried : methods) {
+    Json trials = Json::array();
+    for (const Trial& trial : tried.trials) {
+      Json seeds = Json::array();
+      for (const Cell& cell : trial.cells) {
+        const auto score = score_of(cell);
+        seeds.push_back({{"seed", cell.seed}, {"score", score ? Json(*score) : Json(nullptr)}});
+      }
+      const auto score = trial.score();
+      trials.push_back({{"settings", trial.point},
+                        {"score", score ? Json(*score) : Json(nullptr)},
+                        {"seeds", seeds}});
+      if (!trial.failure().empty()) trials.back()["error"] = trial.failure();
+    }
+    const auto best = tried.best();
+    json["methods"][tried.method] = {{"chosen", best ? Json(*best + 1) : Json(nullptr)},
+                                     {"trials", trials}};
+  }
+  write_json(file, json);
+}
+
+}  // namespace ilora

@@ -1,0 +1,36 @@
+// What a sweep tried, and which trial is the best. Called by `ilora sweep`.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "study/grid.h"
+#include "study/search.h"
+
+namespace ilora {
+
+struct Trial {
+  SearchPoint point;
+  std::vector<Cell> cells;  // one per seed
+
+  // Mean over the seeds of the average accuracy after the last task; none where one of them has
+  // none.
+  std::optional<double> score() const;
+  std::string failure() const;  // the first cell's that failed
+};
+
+struct MethodTrials {
+  std::string method;
+  std::vector<Trial> trials;
+
+  // The index of the highest score, the earliest of equals; none where no trial has one.
+  std::optional<size_t> best() const;
+};
+
+// What was tried, in what order, and what is chosen.
+std::string trials_markdown(const std::vector<MethodTrials>& methods, const std::string& command);
+void write_trials_json(const std::filesystem::path& file, const std::vector<MethodTrials>& methods,
+                       const std::string& command);
+
+}  // namespace ilora

@@ -1,0 +1,275 @@
+// `ilora compare` and `ilora sweep`, whole: cells are processes, a grid that is killed goes on with
+// the same bits, what fails does not end the rest.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <thread>
+
+#include "tests/run_fixture.h"
+
+namespace ilora::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A configuration file of tiny runs, and the commands on it.
+class GridTest : public ::testing::Test {
+ protected:
+  GridTest() {
+    std::string text;
+    Configuration base;
+    base.set(tiny_settings("unused", "seq",
+                           {"data.tasks=alpha,beta", "train.epochs=3", "checkpoint.every=3"}));
+    write_file_atomic(config_, base.options.to_yaml());
+  }
+
+  std::vector<std::string> command(const std::string& name, const fs::path& out,
+                                   const std::vector<std::string>& more) const {
+    std::vector<std::string> words = {name, config_.string(), "--out", out.string()};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  }
+  Outcome run(const std::vector<std::string>& words) { return run_ilora(folder_, words); }
+
+  TemporaryFolder folder_;
+  fs::path config_ = folder_ / "base.yaml";
+};
+
+// Waits until `file` exists or holds `lines` lines; false where the child ended before.
+bool wait_for(Child& child, const fs::path& file, int lines = 0) {
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (fs::exists(file)) {
+      const std::string text = read_file(file);
+      if (std::count(text.begin(), text.end(), '\n') >= lines) return true;
+    }
+    if (!child.running()) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return false;
+}
+
+// What a cell must give whatever happened on the way.
+void expect_same_cell(const fs::path& a, const fs::path& b) {
+  EXPECT_EQ(adapter_bytes(a), adapter_bytes(b)) << a;
+  EXPECT_EQ(results_of(a).at("scores"), results_of(b).at("scores")) << a;
+  EXPECT_EQ(read_file(a / "rows.jsonl"), read_file(b / "rows.jsonl")) << a;
+  EXPECT_EQ(events(a, ""), events(b, "")) << a;
+}
+
+TEST_F(GridTest, ACellsRowScoresAverageToItsResults) {
+  ASSERT_EQ(
+      run(command("compare", folder_ / "out", {"--methods", "seq,ilora,zero-shot", "--seeds", "1"}))
+          .code,
+      0);
+  for (const char* method : {"seq", "ilora", "zero-shot"}) {
+    const fs::path cell = folder_ / "out" / method / "seed-1";
+    std::ifstream lines(cell / "rows.jsonl");
+    size_t task = 0;
+    for (std::string line; std::getline(lines, line); ++task) {
+      const Json json = Json::parse(line);
+      const auto scores = json.at("scores").get<std::vector<double>>();
+      const double mean =
+          std::accumulate(scores.begin(), scores.end(), 0.0) / static_cast<double>(scores.size());
+      EXPECT_EQ(mean, results_of(cell).at("scores").back().at(task)) << method;
+      EXPECT_EQ(json.at("task"), results_of(cell).at("tasks").at(task));
+      EXPECT_EQ(json.at("learner"), results_of(cell).at("deployed"));
+    }
+    EXPECT_EQ(task, 2U) << method;
+  }
+}
+
+TEST_F(GridTest, KilledAndCalledAgainItGoesOnWithTheSameBits) {
+  const std::vector<std::string> grid = {"--methods", "seq,ilora", "--seeds", "1,2"};
+  const fs::path whole = folder_ / "whole", cut = folder_ / "cut";
+  ASSERT_EQ(run(command("compare", whole, grid)).code, 0);
+
+  // Killed, with no chance to tidy up, inside the third cell.
+  const fs::path third = cut / "ilora/seed-1";
+  {
+    Child child(folder_, command("compare", cut, grid));
+    ASSERT_TRUE(wait_for(child, third / "metrics.jsonl", 12));
+    child.send(SIGKILL);
+    child.wait();
+  }
+  ASSERT_FALSE(fs::exists(cut / "table.md"));
+  const auto finished = fs::last_write_time(cut / "seq/seed-1/results.json");
+
+  // Its cell, which was told to end, may hold the folder a moment longer.
+  Outcome outcome = run(command("compare", cut, grid));
+  for (int i = 0; i < 200 && outcome.code == 2; ++i) {
+    EXPECT_THAT(outcome.err, HasSubstr("in use by another ilora"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    outcome = run(command("compare", cut, grid));
+  }
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_THAT(outcome.err, HasSubstr("2 of 4 are finished already"));
+  EXPECT_EQ(fs::last_write_time(cut / "seq/seed-1/results.json"), finished);
+  EXPECT_THAT(read_file(third / "log.txt"), HasSubstr("ilora on"));
+  for (const char* cell : {"seq/seed-1", "seq/seed-2", "ilora/seed-1", "ilora/seed-2"})
+    expect_same_cell(cut / cell, whole / cell);
+}
+
+TEST_F(GridTest, CtrlCStopsTheCellAtACheckpointAndSaysHowToGoOn) {
+  const std::vector<std::string> grid = {"--methods", "ilora", "--seeds",
+                                         "1",         "--set", "train.epochs=20"};
+  const fs::path out = folder_ / "out";
+  Child child(folder_, command("compare", out, grid));
+  ASSERT_TRUE(wait_for(child, out / "ilora/seed-1/metrics.jsonl", 10));
+  child.send(SIGINT);
+  const Outcome stopped = child.wait();
+  EXPECT_EQ(stopped.code, 130) << stopped.all();
+  EXPECT_THAT(stopped.err, HasSubstr("goes on where it stopped"));
+  EXPECT_EQ(results_of(out / "ilora/seed-1").at("status"), "interrupted");
+  EXPECT_EQ(run(command("compare", out, grid)).code, 0);
+  EXPECT_EQ(results_of(out / "ilora/seed-1").at("status"), "finished");
+}
+
+TEST_F(GridTest, AFailedCellIsInTheTableAndTheOthersFinish) {
+  make_folder(folder_ / "configs");
+  write_file_atomic(folder_ / "configs/er.yaml", "er:\n  memory_sise: 3\n");
+  const std::vector<std::string> grid = {"--methods", "er,seq",    "--seeds",
+                                         "1",         "--configs", (folder_ / "configs").string()};
+  const fs::path out = folder_ / "out";
+  const Outcome outcome = run(command("compare", out, grid));
+  EXPECT_EQ(outcome.code, 1) << outcome.all();
+  EXPECT_THAT(outcome.err, HasSubstr("er, seed 1 failed"));
+  EXPECT_THAT(read_file(out / "table.md"),
+              AllOf(HasSubstr("| er | 0 | – |"), HasSubstr("| seq | 1 |"),
+                    HasSubstr("- er, seed 1: [config]"), HasSubstr("memory\\_sise")));
+  EXPECT_EQ(results_of(out / "seq/seed-1").at("status"), "finished");
+  EXPECT_TRUE(fs::exists(out / "report.html"));
+
+  // Failed cells are left alone until they are asked for.
+  write_file_atomic(folder_ / "configs/er.yaml", read_file(config_));
+  EXPECT_EQ(run(command("compare", out, grid)).code, 1);
+  std::vector<std::string> again = grid;
+  again.emplace_back("--retry");
+  const Outcome retried = run(command("compare", out, again));
+  EXPECT_EQ(retried.code, 0) << retried.all();
+  EXPECT_THAT(read_file(out / "table.md"), HasSubstr("| er | 1 |"));
+}
+
+TEST_F(GridTest, AnotherConfigurationDoesNotGoOnInTheSameFolder) {
+  const fs::path out = folder_ / "out";
+  const std::vector<std::string> grid = {"--methods", "seq", "--seeds", "1"};
+  ASSERT_EQ(run(command("compare", out, grid)).code, 0);
+  std::vector<std::string> other = grid;
+  other.insert(other.end(), {"--set", "train.learning_rate=0.5"});
+  const Outcome outcome = run(command("compare", out, other));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("train.learning_rate"), HasSubstr("0.5")));
+  other = grid;  // what says only how it is computed may differ
+  other.insert(other.end(), {"--set", "engine.threads=2"});
+  EXPECT_EQ(run(command("compare", out, other)).code, 0);
+}
+
+TEST_F(GridTest, TablesComeFromWhatIsKeptAlone) {
+  const fs::path out = folder_ / "out", kept = folder_ / "kept", page = folder_ / "page.md";
+  write_file_atomic(page, "<!-- begin: tiny -->\n<!-- end: tiny -->\n");
+  ASSERT_EQ(run(command("compare", out,
+                        {"--methods", "seq,er", "--seeds", "1,2", "--against", "er", "--keep",
+                         kept.string(), "--into", page.string() + "#tiny"}))
+                .code,
+            0);
+  EXPECT_FALSE(fs::exists(kept / "seq/seed-1/checkpoints"));
+  const Outcome again = run({"compare", "--only-table", "--out", kept.string(), "--against", "er",
+                             "--methods", "seq,er"});
+  ASSERT_EQ(again.code, 0) << again.all();
+  for (const char* table : {"table.md", "table.csv", "table.tex", "table.json"})
+    EXPECT_EQ(read_file(out / table), read_file(kept / table)) << table;
+  EXPECT_THAT(read_file(page), HasSubstr(read_file(out / "table.md")));
+}
+
+// ---- sweep -----------------------------------------------------------------------------------
+
+TEST_F(GridTest, SweepChoosesOnTheEvalSplitWithoutReadingTheTestSplit) {
+  const fs::path tasks = folder_ / "tasks", out = folder_ / "sweep";
+  fs::copy(data_folder("tiny-tasks"), tasks, fs::copy_options::recursive);
+  for (const char* task : {"alpha", "beta"}) fs::remove(tasks / task / "test.json");
+  const Outcome outcome =
+      run(command("sweep", out,
+                  {"--methods", "seq,er", "--grid", "train.learning_rate=1e-6,0.02", "--set",
+                   "data.folder=" + tasks.string()}));
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  const Json json = read_json(out / "trials.json");
+  for (const char* method : {"seq", "er"}) {
+    const Json& tried = json.at("methods").at(method);
+    ASSERT_EQ(tried.at("trials").size(), 2U);
+    const Json cell = results_of(out / method / "trial-02/seed-1");
+    EXPECT_EQ(tried.at("trials").at(1).at("score"), cell.at("metrics").at("average_accuracy"));
+    EXPECT_GE(tried.at("trials").at(1).at("score").get<double>(),
+              tried.at("trials").at(0).at("score").get<double>());
+    EXPECT_EQ(tried.at("chosen"), 2) << method;
+
+    // The result is a whole configuration, for the test split again.
+    Configuration best;
+    best.options.load_yaml(out / (std::string(method) + ".yaml"));
+    EXPECT_EQ(best.recipe.method, method);
+    EXPECT_EQ(best.recipe.learning_rate, 0.02);
+    EXPECT_EQ(best.recipe.split, "test");
+    EXPECT_EQ(best.recipe.matrix, "full");
+  }
+  EXPECT_THAT(read_file(out / "trials.md"), HasSubstr("| seq | 2 | train.learning_rate=0.02 | **"));
+
+  const Outcome compared =
+      run(command("compare", folder_ / "compare",
+                  {"--methods", "er", "--seeds", "1", "--configs", out.string(), "--set",
+                   "data.folder=" + data_folder("tiny-tasks").string()}));
+  ASSERT_EQ(compared.code, 0) << compared.all();
+  EXPECT_EQ(configuration_of(RunFolder(folder_ / "compare/er/seed-1"))->recipe.learning_rate, 0.02);
+}
+
+TEST_F(GridTest, SweepGoesOnAfterAFailedTrialAndResumes) {
+  const fs::path out = folder_ / "sweep";
+  // A rate that no float survives, and one that works.
+  const std::vector<std::string> grid = {"--methods", "seq", "--grid",
+                                         "train.learning_rate=1e30,0.01"};
+  const Outcome outcome = run(command("sweep", out, grid));
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  const Json trials = read_json(out / "trials.json").at("methods").at("seq").at("trials");
+  EXPECT_TRUE(trials.at(0).at("score").is_null());
+  EXPECT_THAT(trials.at(0).at("error").get<std::string>(), HasSubstr("not finite"));
+  EXPECT_THAT(read_file(out / "trials.md"), HasSubstr("failed: [train]"));
+
+  const auto written = fs::last_write_time(out / "seq/trial-02/seed-1/results.json");
+  EXPECT_EQ(run(command("sweep", out, grid)).code, 0);
+  EXPECT_EQ(fs::last_write_time(out / "seq/trial-02/seed-1/results.json"), written);
+}
+
+TEST_F(GridTest, SweepGivesEveryMethodTheSameBudgetOrSaysSo) {
+  const fs::path out = folder_ / "sweep";
+  const std::vector<std::string> uneven = {
+      "--methods", "seq,ewc", "--grid", "train.learning_rate=0.01", "--grid", "ewc.lambda=1,10"};
+  const Outcome outcome = run(command("sweep", out, uneven));
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("1 for seq and 2 for ewc"), HasSubstr("--trials")));
+  std::vector<std::string> even = uneven;
+  even.insert(even.end(), {"--trials", "1"});
+  EXPECT_EQ(run(command("sweep", out, even)).code, 0);
+  const Json methods = read_json(out / "trials.json").at("methods");
+  EXPECT_EQ(methods.at("seq").at("trials").size(), 1U);
+  EXPECT_EQ(methods.at("ewc").at("trials").size(), 1U);
+}
+
+TEST_F(GridTest, SweepRefusesWhatCannotBeSweptOver) {
+  const auto error_of = [&](const std::string& grid) {
+    const Outcome outcome =
+        run(command("sweep", folder_ / "sweep", {"--methods", "seq", "--grid", grid}));
+    EXPECT_EQ(outcome.code, 2) << grid;
+    return outcome.err;
+  };
+  EXPECT_THAT(error_of("train.learning_rat=1,2"), HasSubstr("train.learning_rate"));
+  EXPECT_THAT(error_of("train.batch_size=1.5"), HasSubstr("whole number"));
+  EXPECT_THAT(error_of("eval.split=test,eval"), HasSubstr("cannot be swept over"));
+  EXPECT_THAT(
+      run(command("sweep", folder_ / "sweep", {"--methods", "sek", "--grid", "seed=1"})).err,
+      HasSubstr("seq"));
+}
+
+}  // namespace
+}  // namespace ilora::testing

@@ -1,0 +1,154 @@
+// A comparison as Markdown, CSV, LaTeX and JSON.
+#include "study/tables.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "tests/unit/base/temporary_folder.h"
+
+namespace ilora {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A grid in a folder: cells as `ilora train` leaves them.
+class ComparisonTest : public ::testing::Test {
+ protected:
+  Cell cell(const std::string& method, int64_t seed) {
+    return {method, seed, method, folder_ / method / fmt::format("seed-{}", seed), {}};
+  }
+
+  void finished(const std::string& method, int64_t seed, const std::vector<int>& a,
+                const std::vector<int>& b, double seconds) {
+    const Cell at = cell(method, seed);
+    make_folder(at.folder);
+    const auto mean = [](const std::vector<int>& rows) {
+      double sum = 0;
+      for (const int x : rows) sum += x;
+      return sum / static_cast<double>(rows.size());
+    };
+    const double x = mean(a), y = mean(b);
+    const Json first = {0.5, 0.25}, middle = {1.0, 0.25}, last = {x, y};
+    write_json(at.folder / "results.json",
+               {{"schema", 1},
+                {"status", "finished"},
+                {"method", method},
+                {"seed", seed},
+                {"model", "tiny_model"},
+                {"tasks", {"one_task", "b|c"}},
+                {"measures", {"choice", "choice"}},
+                {"scores", {first, middle, last}},
+                {"metrics",
+                 {{"average_accuracy", (x + y) / 2},
+                  {"backward_transfer", x - 1.0},
+                  {"forgetting", 1.0 - x}}},
+                {"timing", {{"train_seconds", seconds}, {"train_tokens", 1000}}}});
+    const auto line = [](const char* task, const std::vector<int>& rows) {
+      return Json({{"task", task}, {"split", "test"}, {"scores", rows}}).dump() + "\n";
+    };
+    write_file_atomic(at.folder / "rows.jsonl", line("one_task", a) + line("b|c", b));
+  }
+
+  void failed(const std::string& method, int64_t seed, const std::string& error) {
+    make_folder(cell(method, seed).folder);
+    write_json(cell(method, seed).folder / "failed.json", {{"exit", 1}, {"error", error}});
+  }
+
+  // Two methods with two seeds each, and one seed that failed.
+  Comparison example() {
+    finished("seq", 1, {1, 0, 0, 0}, {1, 0}, 10);
+    finished("seq", 2, {1, 1, 0, 0}, {1, 0}, 12);
+    finished("ilora", 1, {1, 1, 1, 0}, {1, 0}, 20);
+    finished("ilora", 2, {1, 1, 1, 1}, {1, 0}, 24);
+    failed("ilora", 3, "[train] the loss is not finite");
+    const std::vector<Cell> cells = {cell("seq", 1), cell("seq", 2), cell("ilora", 1),
+                                     cell("ilora", 2), cell("ilora", 3)};
+    return compare_cells(cells, "seq", {500, 1});
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ComparisonTest, MarkdownHasMeansDeviationsAndTheBestInBold) {
+  const std::string text = comparison_markdown(example());
+  EXPECT_THAT(text, HasSubstr("| method | seeds | average accuracy | backward transfer | "
+                              "forgetting | one\\_task | b\\|c | train seconds | train tokens |"));
+  // 0.375 and 0.5: deviation 0.0884. The second task is equal for all: nothing to mark.
+  EXPECT_THAT(text, HasSubstr("| seq | 2 | 0.438 ± 0.088 | −0.625 ± 0.177 | 0.625 ± 0.177 | "
+                              "0.375 ± 0.177 | 0.500 ± 0.000 | 11 ± 1 | 1000 ± 0 |"));
+  EXPECT_THAT(text, HasSubstr("| ilora | 2 | **0.688 ± 0.088** | **−0.125 ± 0.177** | "
+                              "**0.125 ± 0.177** | **0.875 ± 0.177** | 0.500 ± 0.000 | 22 ± 3 |"));
+  EXPECT_THAT(text, HasSubstr("- ilora, seed 3: [train] the loss is not finite"));
+  EXPECT_THAT(text, HasSubstr("| ilora | 2 | 0.250 |"));  // the difference to seq
+  EXPECT_THAT(text, HasSubstr("over test rows and seeds (500 resamples)"));
+}
+
+TEST_F(ComparisonTest, LatexEscapesTextAndSetsNumbersAsMathematics) {
+  const std::string text = comparison_latex(example());
+  EXPECT_THAT(text, HasSubstr("one\\_task"));
+  EXPECT_THAT(text, HasSubstr("$\\mathbf{0.688 \\pm 0.088}$"));
+  EXPECT_THAT(text, HasSubstr("$-0.625 \\pm 0.177$"));
+  EXPECT_THAT(text, HasSubstr("95 \\% interval"));
+  EXPECT_THAT(text, HasSubstr("\\begin{tabular}{lrrrrrrrr}"));
+  EXPECT_THAT(text, Not(HasSubstr("±")));
+}
+
+TEST_F(ComparisonTest, LatexEscapesEveryActiveCharacter) {
+  finished("a&b%c$d#e_f{g}h~i^j\\k", 1, {1}, {1}, 1);
+  const Cell only = cell("a&b%c$d#e_f{g}h~i^j\\k", 1);
+  EXPECT_THAT(comparison_latex(compare_cells(std::span(&only, 1), only.method, {10, 1})),
+              HasSubstr("a\\&b\\%c\\$d\\#e\\_f\\{g\\}h\\textasciitilde{}i\\textasciicircum{}j"
+                        "\\textbackslash{}k & 1 & $1.000$"));
+}
+
+TEST_F(ComparisonTest, CsvHasALinePerMethod) {
+  const std::string text = comparison_csv(example());
+  EXPECT_THAT(text, HasSubstr("method,seeds,failed,average accuracy mean,average accuracy sd,"));
+  EXPECT_THAT(text, HasSubstr("\nseq,2,0,0.4375,"));
+  EXPECT_THAT(text, HasSubstr("\nilora,2,1,0.6875,"));
+  EXPECT_THAT(text, HasSubstr(",,,,\n"));  // seq has no difference to itself
+}
+
+TEST_F(ComparisonTest, JsonIsNotRounded) {
+  write_comparison_json(folder_ / "table.json", example());
+  const Json json = read_json(folder_ / "table.json");
+  EXPECT_EQ(json.at("against"), "seq");
+  const Json& ilora = json.at("methods").at(1);
+  EXPECT_EQ(ilora.at("values").at("average accuracy").at("mean"), 0.6875);
+  EXPECT_EQ(ilora.at("values").at("average accuracy").at("best"), true);
+  EXPECT_EQ(ilora.at("tasks").at("one_task").at("mean"), 0.875);
+  EXPECT_EQ(ilora.at("failed").at(0).at("seed"), 3);
+  EXPECT_EQ(ilora.at("difference").at("seeds"), 2);
+  EXPECT_NEAR(ilora.at("difference").at("mean").get<double>(), 0.25, 1e-12);
+  EXPECT_FALSE(json.at("methods").at(0).contains("difference"));
+}
+
+TEST_F(ComparisonTest, WithoutCommonSeedsOrRowScoresThereIsNoDifferenceAndItSaysWhy) {
+  finished("seq", 1, {1, 0}, {1}, 1);
+  finished("er", 2, {1, 1}, {1}, 1);
+  const std::vector<Cell> apart = {cell("seq", 1), cell("er", 2)};
+  EXPECT_THAT(comparison_markdown(compare_cells(apart, "seq", {10, 1})),
+              HasSubstr("no seed that both finished"));
+  finished("er", 1, {1, 1, 0}, {1}, 1);
+  const std::vector<Cell> other = {cell("seq", 1), cell("er", 1)};
+  EXPECT_THAT(comparison_markdown(compare_cells(other, "seq", {10, 1})),
+              HasSubstr("not the same rows of one\\_task"));
+  std::filesystem::remove(cell("er", 1).folder / "rows.jsonl");
+  EXPECT_THAT(comparison_markdown(compare_cells(other, "seq", {10, 1})),
+              HasSubstr("no row scores"));
+}
+
+TEST_F(ComparisonTest, ReplacesWhatStandsBetweenItsMarks) {
+  const auto page = folder_ / "page.md";
+  write_file_atomic(page, "a\n<!-- begin: x -->\nold\n<!-- end: x -->\nb\n");
+  for (int twice = 0; twice < 2; ++twice) replace_between_marks(page, "x", "new\n");
+  EXPECT_EQ(read_file(page), "a\n<!-- begin: x -->\n\nnew\n\n<!-- end: x -->\nb\n");
+  EXPECT_THROW(replace_between_marks(page, "y", "new"), Error);
+}
+
+}  // namespace
+}  // namespace ilora
