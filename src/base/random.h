@@ -27,7 +27,8 @@ enum class Stream : uint64_t {
   kDropout,
   kSampling,
   kSuite,
-  kTest
+  kTest,
+  kRows  // which rows of a task a reduced run takes: with a seed of its own, not the run's
 };
 
 class Random {

@@ -18,6 +18,7 @@ void add_generate(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_methods(CLI::App& app);
 void add_measures(CLI::App& app);
+void add_tasks(CLI::App& app);
 void add_suite(CLI::App& app);
 void add_report(CLI::App& app);
 void add_doctor(CLI::App& app);

@@ -140,7 +140,7 @@ void continue_run(const TrainArguments& a) {
   for (const fs::path& path : recipe.task_folders())
     tasks.push_back(fs::relative(path, recipe.data_folder).string());
   for (const std::string& task : a.tasks) {
-    read_task(task, recipe.limits());  // an error now, before anything is changed
+    read_task(task, recipe.limits(task_name(task)));  // an error now, before anything is changed
     tasks.push_back(fs::absolute(task).lexically_normal().string());
   }
   configuration->set(a.settings);
