@@ -29,7 +29,8 @@ enum class Stream : uint64_t {
   kSuite,
   kTest,
   kSearch,
-  kBootstrap
+  kBootstrap,
+  kRows  // which rows of a task a reduced run takes: with a seed of its own, not the run's
 };
 
 class Random {

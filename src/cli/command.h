@@ -16,6 +16,7 @@ void add_generate(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_methods(CLI::App& app);
 void add_measures(CLI::App& app);
+void add_tasks(CLI::App& app);
 void add_suite(CLI::App& app);
 void add_sweep(CLI::App& app);
 void add_compare(CLI::App& app);

@@ -1,17 +1,39 @@
 #include "data/task.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/random.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace ilora {
 namespace {
 
-std::vector<Example> read_split(const std::filesystem::path& path, int64_t limit) {
+// The rows that a limit leaves, in their order (read_task says which).
+std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split split) {
+  if (limit == 0 || static_cast<int64_t>(rows.size()) <= limit) return rows;
+  constexpr uint64_t kAnyRun = 0;
+  std::vector<int64_t> first_ones, repeats;
+  std::set<std::pair<std::string_view, std::string_view>> seen;
+  const auto count = static_cast<int64_t>(rows.size());
+  for (const int64_t i :
+       Random(kAnyRun, Stream::kRows, static_cast<uint64_t>(split)).permutation(count)) {
+    const Example& row = rows[static_cast<size_t>(i)];
+    (seen.emplace(row.prompt, row.answer).second ? first_ones : repeats).push_back(i);
+  }
+  first_ones.insert(first_ones.end(), repeats.begin(), repeats.end());
+  first_ones.resize(static_cast<size_t>(limit));
+  std::ranges::sort(first_ones);
+  std::vector<Example> chosen;
+  for (const int64_t i : first_ones) chosen.push_back(std::move(rows[static_cast<size_t>(i)]));
+  return chosen;
+}
+
+std::vector<Example> read_split(const std::filesystem::path& path) {
   const std::string where = path.string();
   const Json json = read_json(path);
   if (!json.is_array()) {
@@ -20,7 +42,6 @@ std::vector<Example> read_split(const std::filesystem::path& path, int64_t limit
   }
   std::vector<Example> examples;
   for (size_t i = 0; i < json.size(); ++i) {
-    if (limit > 0 && static_cast<int64_t>(i) >= limit) break;
     const Json& row = json[i];
     for (const char* key : {"prompt", "answer"}) {
       if (row.is_object() && row.contains(key) && row[key].is_string()) continue;
@@ -28,7 +49,8 @@ std::vector<Example> read_split(const std::filesystem::path& path, int64_t limit
                   fmt::format("[data] row {} has no \"{}\" text ({})", i, key, where),
                   R"(Each row is {"prompt": "...", "answer": "..."}; rows count from 0.)");
     }
-    examples.push_back({row["prompt"].get<std::string>(), row["answer"].get<std::string>()});
+    examples.push_back({row["prompt"].get<std::string>(), row["answer"].get<std::string>(),
+                        static_cast<int64_t>(i)});
   }
   if (examples.empty())
     throw Error(ErrorKind::kData, fmt::format("[data] {} holds no rows", where));
@@ -62,6 +84,17 @@ const std::vector<Example>& TaskText::split(Split which) const {
   return which == Split::kTrain ? train : which == Split::kEval ? eval : test;
 }
 
+int64_t TaskText::new_tokens(int64_t asked) const {
+  if (asked > 0) return asked;
+  return definition.max_new_tokens > 0 ? definition.max_new_tokens : kNewTokens;
+}
+
+std::string task_name(const std::filesystem::path& folder) {
+  const std::filesystem::path whole = std::filesystem::absolute(folder).lexically_normal();
+  const bool slash_at_the_end = whole.filename().empty();
+  return (slash_at_the_end ? whole.parent_path() : whole).filename().string();
+}
+
 TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits, Split scored) {
   if (!std::filesystem::is_directory(folder)) {
     throw Error(
@@ -69,14 +102,18 @@ TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits
         "A task is a folder with train.json and test.json (and, if you have it, eval.json).");
   }
   TaskText task;
-  task.name = std::filesystem::absolute(folder).lexically_normal().filename().string();
-  if (task.name.empty())
-    task.name =
-        std::filesystem::absolute(folder).lexically_normal().parent_path().filename().string();
-  task.train = read_split(folder / "train.json", limits.train);
-  if (scored != Split::kEval) task.test = read_split(folder / "test.json", limits.test);
-  if (std::filesystem::exists(folder / "eval.json"))
-    task.eval = read_split(folder / "eval.json", limits.eval);
+  task.name = task_name(folder);
+  task.definition = definition_of(folder, task.name);
+  std::set<std::string> answers;
+  const auto read = [&](Split split, int64_t limit) {
+    std::vector<Example> rows = read_split(folder / fmt::format("{}.json", split_name(split)));
+    for (const Example& row : rows) answers.insert(row.answer);
+    return limited(std::move(rows), limit, split);
+  };
+  task.train = read(Split::kTrain, limits.train);
+  if (scored != Split::kEval) task.test = read(Split::kTest, limits.test);
+  if (std::filesystem::exists(folder / "eval.json")) task.eval = read(Split::kEval, limits.eval);
+  task.answers.assign(answers.begin(), answers.end());
   return task;
 }
 
@@ -121,17 +158,21 @@ void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve) const {
 
 Row Encoder::encode(const Example& example, int32_t task, uint64_t id,
                     const std::string& where) const {
-  const std::vector<int32_t> answer_ids = answer(example.answer);
+  std::vector<int32_t> answer_ids = answer(example.answer);
   if (answer_ids.empty()) {
     throw Error(ErrorKind::kData, fmt::format("[data] the answer of {} has no tokens", where),
                 "Every row needs an answer with at least one character.");
   }
+  const bool whole =
+      options_.max_answer == 0 || static_cast<int64_t>(answer_ids.size()) <= options_.max_answer;
+  if (!whole) answer_ids.resize(static_cast<size_t>(options_.max_answer));
   const auto reserve = static_cast<int64_t>(answer_ids.size());
   if (reserve >= options_.max_length) {
     throw Error(ErrorKind::kData,
                 fmt::format("[data] the answer of {} has {} tokens, and rows hold at most {}",
                             where, reserve, options_.max_length),
-                "Raise data.max_length, or shorten the answer.");
+                "Raise data.max_length, shorten the answer, or set data.max_answer: longer answers "
+                "are then learned up to that many tokens.");
   }
   std::vector<int32_t> ids = prompt(example.prompt);
   if (ids.empty()) {
@@ -143,7 +184,7 @@ Row Encoder::encode(const Example& example, int32_t task, uint64_t id,
   row.prompt_length = static_cast<int64_t>(ids.size());
   row.tokens = std::move(ids);
   row.tokens.insert(row.tokens.end(), answer_ids.begin(), answer_ids.end());
-  row.tokens.push_back(end_);
+  if (whole) row.tokens.push_back(end_);
   row.task = task;
   row.id = id;
   return row;

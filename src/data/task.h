@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/task_definition.h"
 #include "model/row.h"
 
 namespace ilora {
@@ -17,7 +18,13 @@ class Tokenizer;
 struct Example {
   std::string prompt;
   std::string answer;
+  int64_t row = -1;  // its place in the file, from 0; -1: not from a file
 };
+
+// The row's number in its file, from 0; its place in the list where it came from no file.
+inline int64_t row_number(const Example& example, size_t place) {
+  return example.row >= 0 ? example.row : static_cast<int64_t>(place);
+}
 
 enum class Split : uint8_t { kTrain, kEval, kTest };
 const char* split_name(Split split);
@@ -25,18 +32,30 @@ const char* split_name(Split split);
 struct TaskText {
   std::string name;
   std::vector<Example> train, eval, test;
+  TaskDefinition definition = {};
+  // The different answers in the task's files, sorted: of all rows, whatever the limits.
+  std::vector<std::string> answers = {};
 
   const std::vector<Example>& split(Split which) const;
+  // The most tokens of a generated answer: what is asked for, or (0) the task's own.
+  int64_t new_tokens(int64_t asked) const;
 };
 
 struct TaskLimits {
   int64_t train = 0, eval = 0, test = 0;  // most rows of each split; 0: all
 };
 
+// The name of the task in a folder: the folder's own.
+std::string task_name(const std::filesystem::path& folder);
+
 // Reads <folder>/{train,eval,test}.json; eval may be absent. Where the eval split is the one that
 // is scored, test.json is not opened, so that nothing chosen by such scores has seen the test rows.
 // Throws Error(kFile or kData) naming file and row (from 0) for a missing split, an empty one, a
 // row that is no object or lacks "prompt" or "answer".
+//
+// Where a limit leaves rows out, those that stay are the first of a fixed permutation, in the
+// file's order: the same for every run, and fewer rows are a part of more. Rows that repeat another
+// come last in it.
 TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits = {},
                    Split scored = Split::kTest);
 // Writes the files, one row per line; no eval.json where there are no such rows.
@@ -48,6 +67,9 @@ struct EncodeOptions {
       "raw";  // "raw": prompt and answer as they stand; "chat": the model's chat template
   int64_t max_length =
       1024;  // longest row in tokens; the prompt is cut from the left, the answer kept
+  // Longest answer that is learned, in tokens; longer ones are cut at their end and learned without
+  // an end token. 0: whole answers.
+  int64_t max_answer = 0;
 };
 
 // Turns prompts and answers into rows: tokenized apart; BOS first where the tokenizer's file asks

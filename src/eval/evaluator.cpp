@@ -36,18 +36,19 @@ TaskScore Evaluator::evaluate(const TaskEval& task, const Deployed& deployed) {
 
 void Evaluator::choose(const TaskEval& task, const Deployed& deployed,
                        std::vector<RowScore>& scores) {
-  const auto likelihoods = option_likelihoods(task.rows, task.options, deployed);
+  const auto likelihoods =
+      option_likelihoods(task.rows, task.options, deployed, !task.measure->by_letter);
   for (size_t i = 0; i < task.rows.size(); ++i) {
-    const auto best =
-        std::max_element(likelihoods[i].begin(), likelihoods[i].end()) - likelihoods[i].begin();
+    const auto first = likelihoods[i].begin();
+    const auto best = std::max_element(first, first + task.offered(i)) - first;
     scores[i].answer = task.options[static_cast<size_t>(best)];
-    scores[i].score = scores[i].answer == task.rows[i].answer ? 1.0 : 0.0;
+    scores[i].score = scores[i].answer == task.right_option(i) ? 1.0 : 0.0;
   }
 }
 
 std::vector<std::vector<double>> Evaluator::option_likelihoods(
     const std::vector<Example>& rows, const std::vector<std::string>& options,
-    const Deployed& deployed) {
+    const Deployed& deployed, bool whole) {
   std::vector<std::vector<int32_t>> option_ids;
   size_t longest_option = 0;
   for (const std::string& option : options) {
@@ -71,7 +72,7 @@ std::vector<std::vector<double>> Evaluator::option_likelihoods(
       longest = with;
       ++count;
     }
-    score_batch(std::span(prompts).subspan(first, count), option_ids, deployed.uses,
+    score_batch(std::span(prompts).subspan(first, count), option_ids, whole, deployed.uses,
                 std::span(likelihoods).subspan(first, count));
     first += count;
   }
@@ -79,8 +80,8 @@ std::vector<std::vector<double>> Evaluator::option_likelihoods(
 }
 
 void Evaluator::score_batch(std::span<const std::vector<int32_t>> prompts,
-                            const std::vector<std::vector<int32_t>>& options, const Uses& uses,
-                            std::span<std::vector<double>> likelihoods) {
+                            const std::vector<std::vector<int32_t>>& options, bool whole,
+                            const Uses& uses, std::span<std::vector<double>> likelihoods) {
   size_t capacity = 0;
   for (const auto& prompt : prompts) {
     for (const auto& option : options) capacity = std::max(capacity, prompt.size() + option.size());
@@ -99,11 +100,11 @@ void Evaluator::score_batch(std::span<const std::vector<int32_t>> prompts,
   for (const std::vector<int32_t>& option : options) {
     std::vector<std::vector<int32_t>> tokens(prompts.size());
     std::vector<int32_t> targets = option;
-    targets.push_back(encoder_.end_token());
+    if (whole) targets.push_back(encoder_.end_token());
     feeds.clear();
     for (size_t i = 0; i < prompts.size(); ++i) {
       tokens[i].push_back(prompts[i].back());
-      tokens[i].insert(tokens[i].end(), option.begin(), option.end());
+      tokens[i].insert(tokens[i].end(), option.begin(), whole ? option.end() : option.end() - 1);
       feeds.push_back({tokens[i], targets, static_cast<int64_t>(i),
                        static_cast<int64_t>(prompts[i].size()) - 1});
     }
@@ -131,13 +132,14 @@ std::vector<int32_t> Evaluator::prompt_tokens(const std::vector<Example>& rows, 
 void Evaluator::generate_answers(const TaskEval& task, const Deployed& deployed,
                                  std::vector<RowScore>& scores) {
   GenerateOptions options;
-  options.max_new_tokens = options_.max_new_tokens;
+  options.max_new_tokens =
+      options_.max_new_tokens > 0 ? options_.max_new_tokens : task.max_new_tokens;
   options.stop = {encoder_.end_token()};
   if (const int32_t eos = encoder_.tokenizer().eos(); eos != encoder_.end_token() && eos >= 0)
     options.stop.push_back(eos);
   std::vector<std::vector<int32_t>> prompts;
   for (size_t i = 0; i < task.rows.size(); ++i)
-    prompts.push_back(prompt_tokens(task.rows, i, options_.max_new_tokens, deployed));
+    prompts.push_back(prompt_tokens(task.rows, i, options.max_new_tokens, deployed));
   const auto answers = generate(engine_, deployed.uses, prompts, options);
   for (size_t i = 0; i < answers.size(); ++i) {
     scores[i].answer = encoder_.tokenizer().decode(answers[i]);

@@ -14,7 +14,7 @@
 namespace ilora {
 
 struct EvalOptions {
-  int64_t max_new_tokens = 32;  // for measures that generate
+  int64_t max_new_tokens = 0;  // for measures that generate; 0: each task's own
 };
 
 struct RowScore {
@@ -36,11 +36,11 @@ class Evaluator {
   // Without adapters the base model answers.
   TaskScore evaluate(const TaskEval& task, const Deployed& deployed);
 
-  // The summed log-likelihood of each option (with the end token) behind each prompt:
-  // [row][option].
+  // The summed log-likelihood of each option behind each prompt: [row][option]. `whole`: an option
+  // is a whole answer, so the end token counts; otherwise it is an answer's beginning.
   std::vector<std::vector<double>> option_likelihoods(const std::vector<Example>& rows,
                                                       const std::vector<std::string>& options,
-                                                      const Deployed& deployed);
+                                                      const Deployed& deployed, bool whole = true);
 
  private:
   void choose(const TaskEval& task, const Deployed& deployed, std::vector<RowScore>& scores);
@@ -52,7 +52,7 @@ class Evaluator {
                                      const Deployed& deployed) const;
   // Likelihoods of the options behind prompts [first, first+count), which share a cache.
   void score_batch(std::span<const std::vector<int32_t>> prompts,
-                   const std::vector<std::vector<int32_t>>& options, const Uses& uses,
+                   const std::vector<std::vector<int32_t>>& options, bool whole, const Uses& uses,
                    std::span<std::vector<double>> likelihoods);
 
   Engine& engine_;

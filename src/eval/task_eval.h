@@ -15,11 +15,27 @@ struct TaskEval {
   std::vector<Example> rows;
   const Measure* measure = nullptr;  // of the table
   std::vector<std::string> options;  // answers to choose from, for measures that need them
+  int64_t max_new_tokens = kNewTokens;
+
+  // How many of `options`, from the first, row i offers: all, or the letters its prompt lists.
+  std::ptrdiff_t offered(size_t i) const;
+  // The option that answers row i: its answer, or its answer's letter.
+  std::string right_option(size_t i) const;
 };
 
-// The rows of a split with their options (the distinct answers of the task's splits, sorted).
-// `measure` "auto": choice where there are at most 20 different answers, number where every answer
-// is one, exact otherwise.
+// The rows of a split and how they are scored.
+//
+// `measure` "auto": the task's own. "generated": the one that reads its answers out of generated
+// text. For a task whose definition says neither: choice (choice-generated) where there are at most
+// 20 different answers, number where every answer is one, exact otherwise.
+//
+// The options are those of the task's definition, else the different answers of its splits, sorted.
+// Throws Error(kData) naming the row whose answer is not among them, and where there is nothing to
+// choose from.
 TaskEval make_task_eval(const TaskText& task, Split split, const std::string& measure);
+
+// What is wrong with a row for a measure ("the answer 'X' is not among the options A, B"); empty:
+// nothing.
+std::string misfit(const TaskEval& task, const Example& row);
 
 }  // namespace ilora

@@ -67,7 +67,7 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
     all.push_back(fs::relative(path, recipe.data_folder).string());
   for (const std::string& task : tasks) {
     // An error now, before anything is changed.
-    read_task(task, recipe.limits(), recipe.evaluated_split());
+    read_task(task, recipe.limits(task_name(task)), recipe.evaluated_split());
     all.push_back(fs::absolute(task).lexically_normal().string());
   }
   prepared.configuration->set(settings);

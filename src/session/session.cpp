@@ -24,10 +24,6 @@ std::vector<Example> examples(const std::vector<Sample>& samples) {
   return rows;
 }
 
-std::string task_name(const fs::path& folder) {
-  return fs::absolute(folder).lexically_normal().filename().string();
-}
-
 bool contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }

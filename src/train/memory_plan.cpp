@@ -116,13 +116,14 @@ DataExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
     return static_cast<int64_t>(encoder.prompt(example.prompt).size());
   };
   for (const TaskText& task : tasks) {
+    const int64_t answer = task.new_tokens(max_new_tokens);
     for (const Example& e : task.train) {
       const int64_t length = prompt(e) + static_cast<int64_t>(encoder.answer(e.answer).size());
       extent.longest_row = std::max(extent.longest_row, length);
     }
     for (const auto* split : {&task.eval, &task.test}) {
       for (const Example& e : *split)
-        extent.longest_prompt = std::max(extent.longest_prompt, prompt(e) + max_new_tokens);
+        extent.longest_prompt = std::max(extent.longest_prompt, prompt(e) + answer);
     }
   }
   extent.longest_row = std::min(extent.longest_row, encoder.max_length());

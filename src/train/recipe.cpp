@@ -1,15 +1,65 @@
 #include "train/recipe.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <numbers>
 
 #include "base/error.h"
 
 namespace ilora {
+namespace {
+
+// What `protocol` sets. full: as many rows as the I-LoRA paper takes, and its epochs (methods of
+// the reference code's first version). reduced: for two cores, about twenty minutes a run of eight
+// tasks.
+const std::vector<OptionList::PresetValue> kProtocols = {
+    {"full", "data.train_rows", "5000"},
+    {"full", "data.eval_rows", "500"},
+    {"full", "data.test_rows", "500"},
+    {"full", "train.epochs", "5"},
+    {"reduced", "data.max_length", "256"},
+    {"reduced", "data.max_answer", "128"},
+    {"reduced", "data.train_rows", "120"},
+    {"reduced", "data.eval_rows", "200"},
+    {"reduced", "data.test_rows", "200"},
+    {"reduced", "data.task_rows",
+     "MeetingBank.eval=50, MeetingBank.test=50, 20Minuten.eval=50, 20Minuten.test=50"},
+    {"reduced", "train.epochs", "3"},
+    {"reduced", "eval.matrix", "diagonal"},
+};
+
+// "TASK.SPLIT=N"
+struct TaskRows {
+  std::string task, split;
+  int64_t rows = 0;
+};
+
+TaskRows parse_task_rows(const std::string& text) {
+  const size_t equals = text.rfind('=');
+  const size_t dot = equals == std::string::npos ? equals : text.rfind('.', equals);
+  TaskRows entry;
+  if (dot != std::string::npos && dot > 0) {
+    entry.task = text.substr(0, dot);
+    entry.split = text.substr(dot + 1, equals - dot - 1);
+    const char* end = text.data() + text.size();
+    const auto [last, code] = std::from_chars(text.data() + equals + 1, end, entry.rows);
+    const bool known = entry.split == "train" || entry.split == "eval" || entry.split == "test";
+    if (known && code == std::errc{} && last == end && entry.rows >= 0) return entry;
+  }
+  throw Error(ErrorKind::kUsage,
+              fmt::format("[config] data.task_rows: expected TASK.SPLIT=N, got '{}'", text),
+              "Write for example MeetingBank.test=50; the splits are train, eval and test.");
+}
+
+}  // namespace
 
 void Recipe::add_options(OptionList& o) {
   o.add("method", &method, "the continual-learning method; `ilora methods` lists them");
+  o.add("protocol", &protocol,
+        "full: the paper's rows and epochs; reduced: for two cores, 256 tokens, 120 training and "
+        "200 test rows, 3 epochs; options that are given keep their value",
+        {.choices = {"none", "full", "reduced"}});
   o.add("seed", &seed, "decides data order, adapter, memory and dropout", {.min = 0});
   o.add("output", &output, "the run's folder");
 
@@ -43,9 +93,14 @@ void Recipe::add_options(OptionList& o) {
         {.choices = {"raw", "chat"}});
   o.add("data.max_length", &max_length, "longest row in tokens; prompts are cut from the left",
         {.min = 2});
+  o.add("data.max_answer", &max_answer,
+        "longest answer that is learned, in tokens, cut at its end; 0: whole answers", {.min = 0});
   o.add("data.train_rows", &train_rows, "most training rows of a task; 0: all", {.min = 0});
   o.add("data.eval_rows", &eval_rows, "most eval rows of a task; 0: all", {.min = 0});
   o.add("data.test_rows", &test_rows, "most test rows of a task; 0: all", {.min = 0});
+
+  o.add("data.task_rows", &task_rows,
+        "other limits for single tasks, TASK.SPLIT=N, such as MeetingBank.test=50");
 
   o.add("lora.rank", &lora.rank, "r",
         {.min = 1, .max = 1024, .source = "paper", .also_called = {"r"}});
@@ -85,13 +140,15 @@ void Recipe::add_options(OptionList& o) {
         {.source = "reference code"});
 
   o.add("eval.measures", &measures,
-        "one for all tasks or one per task: auto, or what `ilora measures` lists");
+        "one for all tasks or one per task: auto (the task's own, `ilora tasks`), generated (the "
+        "one that reads its generated text), or what `ilora measures` lists");
   o.add("eval.split", &split, "the split that is scored", {.choices = {"test", "eval"}});
   o.add("eval.matrix", &matrix,
         "full: every task after every task; diagonal: row 0, the task just learned, the last row",
         {.choices = {"full", "diagonal"}});
   o.add("eval.references", &references, "runs of single tasks, for intransigence");
-  o.add("eval.max_new_tokens", &max_new_tokens, "for measures that generate", {.min = 1});
+  o.add("eval.max_new_tokens", &max_new_tokens,
+        "for measures that generate; 0: each task's own (`ilora tasks`), else 32", {.min = 0});
 
   o.add("checkpoint.every", &checkpoint_every,
         "optimiser steps between checkpoints; 0: at the end of each task", {.min = 0});
@@ -99,6 +156,7 @@ void Recipe::add_options(OptionList& o) {
         "optimiser steps between logs of each loss term's own gradient norm (costs one more pass); "
         "0: never",
         {.min = 0});
+  o.add_preset("protocol", kProtocols);
 }
 
 LossOptions Recipe::loss() const {
@@ -109,6 +167,18 @@ LossOptions Recipe::loss() const {
 std::string Recipe::measure_of(size_t task) const {
   if (measures.empty()) return "auto";
   return measures.size() == 1 ? measures.front() : measures.at(task);
+}
+
+TaskLimits Recipe::limits(const std::string& task) const {
+  TaskLimits limits = {train_rows, eval_rows, test_rows};
+  for (const std::string& text : task_rows) {
+    const TaskRows entry = parse_task_rows(text);
+    if (entry.task != task) continue;
+    (entry.split == "train"  ? limits.train
+     : entry.split == "eval" ? limits.eval
+                             : limits.test) = entry.rows;
+  }
+  return limits;
 }
 
 std::vector<std::filesystem::path> Recipe::task_folders() const {
@@ -136,6 +206,17 @@ std::vector<std::filesystem::path> Recipe::task_folders() const {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[eval] expected one measure or {}, got {} (eval.measures)",
                             folders.size(), measures.size()));
+  }
+  for (const std::string& text : task_rows) {
+    const TaskRows entry = parse_task_rows(text);
+    const bool here = std::ranges::any_of(
+        folders, [&](const fs::path& folder) { return task_name(folder) == entry.task; });
+    if (here || find_task_definition(entry.task) != nullptr) continue;
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("[config] data.task_rows names the task {}, which the run does not have",
+                    entry.task),
+        "Tasks are named like their folders, letter by letter.");
   }
   return folders;
 }

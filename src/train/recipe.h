@@ -16,6 +16,7 @@ namespace ilora {
 
 struct Recipe {
   std::string method = "ilora";
+  std::string protocol = "none";  // full and reduced set the values of kProtocols (recipe.cpp)
   int64_t seed = 1;
   std::string output = "runs/run";
 
@@ -33,8 +34,9 @@ struct Recipe {
   std::string data_folder = ".";
   std::vector<std::string> tasks;  // folders, in the order they are learned
   std::string text_template = "raw";
-  int64_t max_length = 1024;
+  int64_t max_length = 1024, max_answer = 0;
   int64_t train_rows = 0, eval_rows = 0, test_rows = 0;  // 0: all
+  std::vector<std::string> task_rows;                    // "TASK.SPLIT=N", before those three
 
   LoraOptions lora;
   std::string start_adapter;  // a PEFT folder to start from
@@ -53,8 +55,8 @@ struct Recipe {
 
   std::vector<std::string> measures;  // one for all tasks, or one per task; empty: auto
   std::string split = "test";
-  std::string matrix = "full";  // which entries of the score matrix are evaluated
-  int64_t max_new_tokens = 32;
+  std::string matrix = "full";          // which entries of the score matrix are evaluated
+  int64_t max_new_tokens = 0;           // 0: each task's own
   std::vector<std::string> references;  // runs of single tasks, for intransigence
 
   int64_t checkpoint_every = 0;  // optimiser steps; 0: at the end of each task
@@ -63,8 +65,9 @@ struct Recipe {
 
   void add_options(OptionList& options);
   LossOptions loss() const;
-  EncodeOptions encoding() const { return {text_template, max_length}; }
-  TaskLimits limits() const { return {train_rows, eval_rows, test_rows}; }
+  EncodeOptions encoding() const { return {text_template, max_length, max_answer}; }
+  // Throws Error(kUsage) for an entry of task_rows that is not TASK.SPLIT=N.
+  TaskLimits limits(const std::string& task) const;
   Split evaluated_split() const { return split == "eval" ? Split::kEval : Split::kTest; }
   std::string measure_of(size_t task) const;
   // The folders of the tasks; with no tasks named, every subfolder of data.folder that holds a

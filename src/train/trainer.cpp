@@ -62,10 +62,11 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
   for (size_t t = 0; t < tasks.size(); ++t) {
     std::vector<Row>& rows = train_rows_.emplace_back();
     for (size_t i = 0; i < tasks[t].train.size(); ++i) {
-      const uint64_t id = static_cast<uint64_t>(t) << 32 | i;
+      const int64_t number = row_number(tasks[t].train[i], i);
+      const uint64_t id = static_cast<uint64_t>(t) << 32 | static_cast<uint64_t>(number);
       rows.push_back(
           bench.encoder->encode(tasks[t].train[i], static_cast<int32_t>(t), id,
-                                fmt::format("row {} of {}/train.json", i, tasks[t].name)));
+                                fmt::format("row {} of {}/train.json", number, tasks[t].name)));
     }
     evals_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
     if (evals_.back().rows.empty()) {

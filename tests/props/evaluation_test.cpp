@@ -95,6 +95,37 @@ TEST(Evaluation, LikelihoodsEqualPlainForwards) {
   }
 }
 
+// A letter that begins an answer is judged without the end token: that would follow it nowhere.
+TEST(Evaluation, LettersAreJudgedWithoutTheEndToken) {
+  Answering a;
+  TaskText text = a.tiny.tasks[1];
+  text.definition = *find_task_definition("ScienceQA");
+  for (size_t i = 0; i < text.test.size(); ++i) {
+    Example& row = text.test[i];
+    row.prompt += i % 2 == 0 ? "\nA. x\nB. y\n" : "\nA. x\nB. y\nC. z\n";
+    row.answer = "B\nreason";
+  }
+  const TaskEval task = make_task_eval(text, Split::kTest, "auto");
+  ASSERT_EQ(task.options.size(), 3U);
+  const auto found = a.evaluator.option_likelihoods(task.rows, task.options, {a.uses, {}}, false);
+  double right = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    for (size_t o = 0; o < 3; ++o) {
+      std::vector<int32_t> whole = a.encoder().prompt(task.rows[i].prompt);
+      const size_t prompt = whole.size();
+      for (const int32_t token : a.encoder().answer(task.options[o])) whole.push_back(token);
+      const auto each = a.log_probabilities(whole);
+      double sum = 0;
+      for (size_t t = prompt - 1; t < each.size(); ++t) sum += each[t];
+      EXPECT_NEAR(found[i][o], sum, 1e-5 * std::abs(sum)) << "row " << i << task.options[o];
+    }
+    const size_t offered = i % 2 == 0 ? 2 : 3;
+    if (std::max_element(found[i].begin(), found[i].begin() + offered) - found[i].begin() == 1)
+      right += 1.0 / static_cast<double>(found.size());
+  }
+  EXPECT_NEAR(a.evaluator.evaluate(task, {a.uses, {}}).score, right, 1e-12);
+}
+
 TEST(Evaluation, APrefixStandsBeforeEveryPrompt) {
   Answering a;
   const TaskEval task = make_task_eval(a.tiny.tasks[1], Split::kTest, "choice");

@@ -64,6 +64,19 @@ std::string choice_strict(std::string_view text) {
   return alone ? std::string(1, rest.front()) : "";
 }
 
+size_t letters_offered(std::string_view prompt) {
+  size_t count = 0;
+  for (size_t begin = 0; begin < prompt.size();) {
+    const std::string_view line = prompt.substr(begin, prompt.find('\n', begin) - begin);
+    begin += line.size() + 1;
+    if (line.size() < 2 || std::string_view(".:)").find(line[1]) == std::string_view::npos)
+      continue;
+    if (line[0] == 'A') count = 0;
+    if (line[0] == static_cast<char>('A' + count)) ++count;
+  }
+  return count;
+}
+
 std::string number_reference(std::string_view text) {
   const size_t begin = text.find_first_of("0123456789");
   if (begin == std::string_view::npos) return {};

@@ -21,6 +21,10 @@ std::string choice_first(std::string_view text);
 // "Because", "the answer is B" do not.
 std::string choice_strict(std::string_view text);
 
+// How many options a prompt lists: lines that begin with A, B, C, … in this order, each letter
+// followed by a full stop, a colon or a bracket. Where there are several such lists, the last.
+size_t letters_offered(std::string_view prompt);
+
 // The first run of digits, with a decimal point and what follows it; no sign, "7." keeps its point.
 std::string number_reference(std::string_view text);
 // The first number with sign, decimal point and thousands commas ("-1,234.5" is -1234.5); empty

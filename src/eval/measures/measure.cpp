@@ -23,9 +23,12 @@ double same_reading(const Answered& a) {
   return one_if(!given.empty() && given == read(a.row.answer));
 }
 
+// Some answers of number tasks are words ("Sunday"): those are compared as exact-normal does.
 template <std::string (*read)(std::string_view)>
 double same_number_read(const Answered& a) {
-  return one_if(same_number(read(a.given), first_number(a.row.answer)));
+  const std::string expected = first_number(a.row.answer);
+  if (expected.empty()) return one_if(squad_normal(a.given) == squad_normal(a.row.answer));
+  return one_if(same_number(read(a.given), expected));
 }
 
 // The longest option that the text begins with.
@@ -55,6 +58,9 @@ double bleu_of_task(std::span<const Answered> answers) {
 const std::array kMeasures = {
     Measure{"choice", "the likeliest of the task's options is the answer",
             "log-likelihood of the option's tokens and the end token", nullptr, true},
+    Measure{"choice-letter",
+            "the likeliest of the letters that the prompt lists is the answer's first",
+            "log-likelihood of the letter, whatever follows it", nullptr, false, nullptr, true},
     Measure{"choice-generated", "the longest option that the text begins with is the answer", "",
             begins_with_option, true},
     Measure{"choice-reference", "the first A, B, C or D anywhere in the text is the answer's",

@@ -27,6 +27,8 @@ struct Measure {
   bool needs_options = false;
   // The task's score where that is not the mean of its rows' scores; null: it is.
   double (*of_task)(std::span<const Answered> answers) = nullptr;
+  // The options are the letters that a row's prompt lists, and the answer begins with its letter.
+  bool by_letter = false;
 };
 
 std::span<const Measure> measures();

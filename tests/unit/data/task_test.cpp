@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -59,6 +61,79 @@ TEST(WriteTask, LeavesOutEvalWithoutRows) {
   write_task(folder / "t", {"t", {{"a", "b"}}, {}, {{"e", "f"}}});
   EXPECT_FALSE(std::filesystem::exists(folder / "t/eval.json"));
   EXPECT_TRUE(read_task(folder / "t").eval.empty());
+}
+
+// Rows "q0" to "q19", of which the last ten repeat the first ten.
+TaskText repeating_task() {
+  TaskText task{"t", {}, {}, {{"x", "y"}}};
+  for (int i = 0; i < 20; ++i)
+    task.train.push_back({fmt::format("q{}", i % 10), fmt::format("a{}", i % 10)});
+  task.eval = task.train;
+  return task;
+}
+
+TEST(ReadTask, ALimitTakesTheFirstRowsOfAFixedPermutation) {
+  const TemporaryFolder folder;
+  write_task(folder / "t", repeating_task());
+  const auto numbers = [&](int64_t limit) {
+    std::vector<int64_t> rows;
+    for (const Example& row : read_task(folder / "t", {limit, 0, 0}).train) {
+      EXPECT_EQ(row.prompt, fmt::format("q{}", row.row % 10)) << "rows know their place";
+      rows.push_back(row.row);
+    }
+    return rows;
+  };
+  std::vector<int64_t> all(20);
+  for (size_t i = 0; i < 20; ++i) all[i] = static_cast<int64_t>(i);
+  EXPECT_EQ(numbers(0), all);
+  EXPECT_EQ(numbers(100), all);
+  const auto four = numbers(4), eight = numbers(8);
+  EXPECT_EQ(numbers(4), four) << "every time the same";
+  EXPECT_NE(eight, std::vector<int64_t>(all.begin(), all.begin() + 8)) << "not the file's first";
+  EXPECT_THAT(eight, ::testing::IsSupersetOf(four));
+  EXPECT_TRUE(std::ranges::is_sorted(eight));
+  std::set<int64_t> different;
+  for (const int64_t row : numbers(10)) different.insert(row % 10);
+  EXPECT_EQ(different.size(), 10U) << "repeats come last";
+  // Each split has a permutation of its own.
+  std::vector<int64_t> eval;
+  for (const Example& row : read_task(folder / "t", {0, 8, 0}).eval) eval.push_back(row.row);
+  EXPECT_NE(eval, eight);
+}
+
+TEST(ReadTask, KnowsTheAnswersOfRowsThatALimitLeavesOut) {
+  const TemporaryFolder folder;
+  write_task(folder / "t", repeating_task());
+  EXPECT_EQ(read_task(folder / "t", {1, 1, 1}).answers.size(), 11U);
+}
+
+TEST(ReadTask, FindsTheBuiltInDefinitionByTheExactName) {
+  const TemporaryFolder folder;
+  for (const char* name : {"MeetingBank", "meetingbank"}) {
+    write_task(folder / name, {name, {{"a", "b"}}, {{"c", "d"}}, {{"e", "f"}}});
+  }
+  const TaskText known = read_task(folder / "MeetingBank");
+  EXPECT_EQ(known.definition.measure, "rouge-l");
+  EXPECT_EQ(known.new_tokens(0), known.definition.max_new_tokens);
+  EXPECT_EQ(known.new_tokens(7), 7);
+  const TaskText unknown = read_task(folder / "meetingbank");
+  EXPECT_EQ(unknown.definition.measure, "auto");
+  EXPECT_EQ(unknown.new_tokens(0), kNewTokens);
+}
+
+TEST(ReadTask, TaskYamlSaysWhatATaskIs) {
+  const TemporaryFolder folder;
+  write_task(folder / "ScienceQA", {"ScienceQA", {{"a", "b"}}, {{"c", "d"}}, {{"e", "f"}}});
+  const auto yaml = folder / "ScienceQA/task.yaml";
+  write_file_atomic(yaml, "measure: exact\noptions: [b, d, f]\nmax_new_tokens: 9\n");
+  const TaskDefinition said = read_task(folder / "ScienceQA").definition;
+  EXPECT_EQ(said.measure, "exact");
+  EXPECT_EQ(said.generated, "choice-first") << "what it does not say is the table's";
+  EXPECT_EQ(said.options, (std::vector<std::string>{"b", "d", "f"}));
+  EXPECT_EQ(said.max_new_tokens, 9);
+  write_file_atomic(yaml, "measure: exact\nmesure: exact\n");
+  EXPECT_THAT(message_of([&] { read_task(folder / "ScienceQA"); }),
+              AllOf(HasSubstr("task.yaml:2"), HasSubstr("measure")));
 }
 
 TEST(ReadTask, NamesFileAndRowOfWhatIsWrong) {
@@ -116,6 +191,23 @@ TEST_F(EncoderTest, CutsLongPromptsFromTheLeft) {
   EXPECT_EQ(std::vector<int32_t>(row.tokens.begin(), row.tokens.begin() + kept),
             std::vector<int32_t>(prompt.end() - kept, prompt.end()));
   EXPECT_EQ(std::vector<int32_t>(row.tokens.begin() + kept, row.tokens.end() - 1), answer);
+}
+
+TEST_F(EncoderTest, CutsLongAnswersAtTheirEndWhereThatIsAsked) {
+  const Encoder encoder(tokenizer_, {"raw", 1024, 5}, 1024);
+  const Example example = {"prompt", "one two three four five six seven eight nine ten"};
+  const auto answer = tokenizer_.encode(example.answer);
+  ASSERT_GT(answer.size(), 5U);
+  const Row row = encoder.encode(example, 0, 0, "x");
+  EXPECT_EQ(std::vector<int32_t>(row.tokens.begin() + row.prompt_length, row.tokens.end()),
+            std::vector<int32_t>(answer.begin(), answer.begin() + 5))
+      << "and no end token: the answer does not end there";
+  EXPECT_EQ(row.labels(false), 5);
+  const auto short_answer = tokenizer_.encode(" a b");
+  ASSERT_LE(short_answer.size(), 5U);
+  const Row whole = encoder.encode({"prompt", " a b"}, 0, 0, "x");
+  EXPECT_EQ(whole.tokens.back(), encoder.end_token());
+  EXPECT_EQ(whole.labels(false), static_cast<int64_t>(short_answer.size()) + 1);
 }
 
 TEST_F(EncoderTest, ContextBoundsTheLength) {

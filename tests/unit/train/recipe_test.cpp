@@ -65,6 +65,47 @@ TEST(Recipe, FindsTaskFolders) {
   EXPECT_EQ(recipe.measure_of(1), "auto");
 }
 
+TEST(Recipe, ProtocolsSetWhatIsNotGiven) {
+  Recipe recipe;
+  OptionList options;
+  recipe.add_options(options);
+  options.load_yaml_text("protocol: reduced\ndata: {max_length: 300}\n", "test");
+  EXPECT_EQ(recipe.max_length, 300);
+  EXPECT_EQ(recipe.train_rows, 120);
+  EXPECT_EQ(recipe.epochs, 3);
+  EXPECT_EQ(recipe.matrix, "diagonal");
+  EXPECT_EQ(recipe.limits("C-STANCE").test, 200);
+  EXPECT_EQ(recipe.limits("MeetingBank").test, 50);
+  EXPECT_EQ(recipe.limits("20Minuten").eval, 50);
+  options.set("protocol=full");
+  EXPECT_EQ(recipe.train_rows, 5000);
+  EXPECT_EQ(recipe.limits("MeetingBank").test, 500);
+  EXPECT_EQ(recipe.matrix, "full");
+}
+
+TEST(Recipe, LimitsOfSingleTasks) {
+  const TemporaryFolder folder;
+  for (const char* name : {"a", "v1.2"}) {
+    std::filesystem::create_directories(folder / name);
+    std::ofstream(folder / name / "train.json") << "[]";
+  }
+  Recipe recipe;
+  recipe.data_folder = (folder / "").string();
+  recipe.test_rows = 9;
+  recipe.task_rows = {"v1.2.test=3", "a.train=4", "MeetingBank.test=5"};
+  EXPECT_EQ(recipe.limits("a").train, 4);
+  EXPECT_EQ(recipe.limits("a").test, 9);
+  EXPECT_EQ(recipe.limits("v1.2").test, 3);
+  EXPECT_EQ(recipe.task_folders().size(), 2U) << "a benchmark's task may be named and absent";
+  for (const char* wrong :
+       {"a", "a=3", "a.tests=3", "a.test=", "a.test=-1", "a.test=3x", ".test=3"}) {
+    recipe.task_rows = {wrong};
+    EXPECT_THROW(recipe.limits("a"), Error) << wrong;
+  }
+  recipe.task_rows = {"b.test=3"};
+  EXPECT_THROW(recipe.task_folders(), Error) << "a misspelt task";
+}
+
 TEST(Recipe, OptionsReachTheirParts) {
   Recipe recipe;
   OptionList options;
