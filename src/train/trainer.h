@@ -49,8 +49,9 @@ class Trainer {
   Json term_gradient_norms(const Pass& pass);
 
   void evaluate(int64_t row);
-  void evaluate_entry(const std::string& learner, const Deployed& deployed, int64_t row,
-                      size_t column);
+  void evaluate_column(int64_t row, size_t column);
+  void evaluate_entries(const std::vector<std::string>& learners,
+                        std::span<const Deployed> deployed, int64_t row, size_t column);
   [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
   void save();
   void save_adapters();
