@@ -1,13 +1,22 @@
 // ilora bench eval|generate: how fast prompts are scored and answered.
 //
-// The texts come from a file that a comparison gives to other programs too (bench/compare.sh).
+// The texts come from a file that a comparison gives to other programs too (bench/compare.sh). With
+// --adapters N the same work is done under N made-up adapters, together and one by one, in turns.
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <iostream>
+#include <limits>
+#include <memory>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/random.h"
 #include "cli/bench_rows.h"
 #include "cli/command.h"
 #include "cli/gemm_rate.h"
+#include "cli/profile_table.h"
 #include "eval/evaluator.h"
 #include "model/generate.h"
 #include "model/peft.h"
@@ -22,15 +31,17 @@ struct AnswerArguments {
   std::vector<std::string> settings;
   GenerateOptions generation{.max_new_tokens = 64, .batch = 16, .stop = {}, .sampling = {}};
   Pacing pacing{.warm_up = 1};
-  bool json = false;
+  size_t adapters = 0, prompts = std::numeric_limits<size_t>::max();
+  bool json = false, profile = false;
 };
 
 // {"prompts": [text, ...], "options": [text, ...]}; options for `eval` alone.
 struct Texts {
-  explicit Texts(const std::string& path) {
+  Texts(const std::string& path, size_t most) {
     const Json json = read_json(path);
     try {
-      for (const Json& prompt : json.at("prompts")) prompts.push_back({prompt, ""});
+      for (const Json& prompt : json.at("prompts"))
+        if (prompts.size() < most) prompts.push_back({prompt, ""});
       options = json.value("options", options);
     } catch (const Json::exception& e) {
       throw Error(ErrorKind::kFormat, fmt::format("[bench] {} ({})", e.what(), path));
@@ -43,7 +54,7 @@ struct Texts {
 // A model with at most one adapter, and the prompts as tokens.
 struct Answerer {
   explicit Answerer(const AnswerArguments& a)
-      : texts(a.texts), recipe(recipe_of(a)), bench(recipe) {
+      : texts(a.texts, a.prompts), recipe(recipe_of(a)), bench(recipe) {
     if (!a.adapter.empty()) {
       adapter = load_peft(a.adapter, bench.files.config());
       uses = {{&adapter, 1.0, {}}};
@@ -59,18 +70,26 @@ struct Answerer {
     Configuration configuration;
     configuration.recipe.model = a.model;
     configuration.recipe.mode = a.dtype;
+    configuration.recipe.profile = a.profile;
     configuration.set(a.settings);
     return configuration.recipe;
   }
 
   Json facts(const std::vector<double>& seconds) const {
-    return {{"model", bench.files.config().name},
-            {"dtype", bench.mode()},
-            {"prompts", prompts.size()},
-            {"prompt_tokens", prompt_tokens},
-            {"seconds", median(seconds)},
-            {"peak_rss_mib", peak_memory_mib()},
-            {"environment", environment_json(bench.mode())}};
+    Json json = {{"model", bench.files.config().name},
+                 {"dtype", bench.mode()},
+                 {"prompts", prompts.size()},
+                 {"prompt_tokens", prompt_tokens},
+                 {"seconds", median(seconds)},
+                 {"peak_rss_mib", peak_memory_mib()},
+                 {"environment", environment_json(bench.mode())}};
+    if (recipe.profile) {
+      const double peak = best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), 10));
+      json["profile"] =
+          profile_json(profile_entries(), std::accumulate(seconds.begin(), seconds.end(), 0.0),
+                       peak, bench.files.config(), {adapter.options().rank});
+    }
+    return json;
   }
 
   Texts texts;
@@ -82,14 +101,134 @@ struct Answerer {
   int64_t prompt_tokens = 0;
 };
 
+// N adapters, none of whose factors is zero.
+struct MadeUpAdapters {
+  MadeUpAdapters(const ModelConfig& config, const LoraOptions& options, size_t count) {
+    for (size_t n = 0; n < count; ++n) {
+      adapters.push_back(std::make_unique<Adapter>(config, options));
+      const Tensor values = adapters.back()->values();
+      const Random random(1, Stream::kTest, n);
+      for (int64_t i = 0; i < values.size(); ++i)
+        values.ptr<float>()[i] =
+            static_cast<float>(0.04 * random.uniform(static_cast<uint64_t>(i)) - 0.02);
+      deployed.push_back({{{adapters.back().get(), 1.0, {}}}, {}});
+    }
+  }
+  std::vector<std::unique_ptr<Adapter>> adapters;
+  std::vector<Deployed> deployed;
+};
+
+// What the engine holds for passes, in MiB.
+double passes_mib(Engine& engine) {
+  const int64_t cache =
+      KeyValueCache::bytes(engine.config(), engine.kernels().state, engine.cache(1, 1).tokens());
+  return (static_cast<double>(engine.arena().capacity()) + static_cast<double>(cache)) / (1 << 20);
+}
+
+// Both ways in turns: one by one first, so that what the engine holds grows only where working
+// together takes more.
+Json in_turns(const AnswerArguments& a, const Answerer& answerer,
+              const std::function<void()>& one_by_one, const std::function<void()>& together) {
+  Engine& engine = *answerer.bench.engine;
+  one_by_one();
+  const double before = passes_mib(engine);
+  together();
+  const double after = passes_mib(engine);
+  std::vector<double> apart, joined;
+  const Pacing once{.warm_up = 0, .repeat = 1, .paced = false};
+  for (int turn = 0; turn < a.pacing.repeat; ++turn) {
+    apart.push_back(repeat_timed(once, one_by_one).front());
+    joined.push_back(repeat_timed(once, together).front());
+  }
+  Json json = answerer.facts(joined);
+  json.erase("seconds");
+  json["adapters"] = a.adapters;
+  json["seconds_one_by_one"] = median(apart);
+  json["seconds_together"] = median(joined);
+  json["speed_ratio"] = median(apart) / median(joined);
+  json["passes_mib_one_by_one"] = before;
+  json["passes_mib_together"] = after;
+  return json;
+}
+
+Json bench_eval_each(const AnswerArguments& a) {
+  const Answerer answerer(a);
+  const MadeUpAdapters many(answerer.bench.files.config(), answerer.recipe.lora, a.adapters);
+  Evaluator evaluator(*answerer.bench.engine, *answerer.bench.encoder, {});
+  const Texts& texts = answerer.texts;
+  std::vector<Evaluator::Likelihoods> apart, joined;
+  Json json = in_turns(
+      a, answerer,
+      [&] {
+        apart.clear();
+        for (const Deployed& d : many.deployed)
+          apart.push_back(evaluator.option_likelihoods(texts.prompts, texts.options, d));
+      },
+      [&] {
+        joined = evaluator.option_likelihoods_each(texts.prompts, texts.options, many.deployed);
+      });
+  double largest = 0;
+  size_t equal = 0, all = 0;
+  for (size_t d = 0; d < apart.size(); ++d) {
+    for (size_t i = 0; i < apart[d].size(); ++i) {
+      for (size_t o = 0; o < apart[d][i].size(); ++o) {
+        const double x = apart[d][i][o], y = joined[d][i][o];
+        largest = std::max(largest, std::abs(x / y - 1));
+        equal += x == y ? 1 : 0;
+        ++all;
+      }
+    }
+  }
+  json["equal_bits"] = static_cast<double>(equal) / static_cast<double>(all);
+  json["largest_relative_difference"] = largest;
+  json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) *
+                                     static_cast<double>(a.adapters) /
+                                     json["seconds_together"].get<double>();
+  return json;
+}
+
+Json bench_generate_each(const AnswerArguments& a) {
+  const Answerer answerer(a);
+  const MadeUpAdapters many(answerer.bench.files.config(), answerer.recipe.lora, a.adapters);
+  Engine& engine = *answerer.bench.engine;
+  std::vector<Lane> lanes;
+  for (const Deployed& d : many.deployed) lanes.push_back({&d.uses, answerer.prompts});
+  std::vector<Answers> apart, joined;
+  Json json = in_turns(
+      a, answerer,
+      [&] {
+        apart.clear();
+        for (const Lane& lane : lanes)
+          apart.push_back(generate(engine, *lane.uses, lane.prompts, a.generation));
+      },
+      [&] { joined = generate(engine, lanes, a.generation); });
+  size_t tokens = 0, equal = 0, all = 0;
+  for (size_t d = 0; d < apart.size(); ++d) {
+    for (size_t i = 0; i < apart[d].size(); ++i) {
+      tokens += joined[d][i].size();
+      equal += apart[d][i] == joined[d][i] ? 1 : 0;
+      ++all;
+    }
+  }
+  json["equal_answers"] = static_cast<double>(equal) / static_cast<double>(all);
+  json["new_tokens"] = tokens;
+  json["new_tokens_per_second"] =
+      static_cast<double>(tokens) / json["seconds_together"].get<double>();
+  return json;
+}
+
 Json bench_eval(const AnswerArguments& a) {
+  if (a.adapters > 0) return bench_eval_each(a);
   Answerer answerer(a);
   Evaluator evaluator(*answerer.bench.engine, *answerer.bench.encoder, {});
   std::vector<std::vector<double>> likelihoods;
-  const auto seconds = repeat_timed(a.pacing, [&] {
-    likelihoods = evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options,
-                                               {answerer.uses, {}});
-  });
+  const auto seconds = repeat_timed(
+      a.pacing,
+      [&] {
+        likelihoods = evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options,
+                                                   {answerer.uses, {}});
+      },
+      clear_profile);
   Json json = answerer.facts(seconds);
   json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) / median(seconds);
   json["likelihoods"] = likelihoods;
@@ -97,11 +236,15 @@ Json bench_eval(const AnswerArguments& a) {
 }
 
 Json bench_generate(const AnswerArguments& a) {
+  if (a.adapters > 0) return bench_generate_each(a);
   Answerer answerer(a);
   std::vector<std::vector<int32_t>> answers;
-  const auto seconds = repeat_timed(a.pacing, [&] {
-    answers = generate(*answerer.bench.engine, answerer.uses, answerer.prompts, a.generation);
-  });
+  const auto seconds = repeat_timed(
+      a.pacing,
+      [&] {
+        answers = generate(*answerer.bench.engine, answerer.uses, answerer.prompts, a.generation);
+      },
+      clear_profile);
   size_t tokens = 0;
   for (const auto& answer : answers) tokens += answer.size();
   Json json = answerer.facts(seconds);
@@ -120,6 +263,7 @@ void print_speed(const AnswerArguments& a, Json json, const char* bulk) {
   for (const auto& [key, value] : json.items()) {
     if (!value.is_object()) std::cout << fmt::format("{:<26} {}\n", key, value.dump());
   }
+  if (json.contains("profile")) std::cout << "\n" << profile_text(json.at("profile"));
 }
 
 void add_common(CLI::App* command, AnswerArguments& a) {
@@ -132,8 +276,15 @@ void add_common(CLI::App* command, AnswerArguments& a) {
   command->add_option("--set", a.settings, "key=value (repeatable)");
   command->add_option("--repeat", a.pacing.repeat, "repetitions; the median counts")
       ->check(CLI::PositiveNumber);
-  command->add_flag("--paced", a.pacing.paced,
-                    "one repetition for each line on standard input, which it answers");
+  command->add_option("--prompts", a.prompts, "only the first so many")->check(CLI::PositiveNumber);
+  CLI::Option* paced =
+      command->add_flag("--paced", a.pacing.paced,
+                        "one repetition for each line on standard input, which it answers");
+  command->add_option("--adapters", a.adapters, "under so many made-up ones: together, one by one")
+      ->check(CLI::PositiveNumber)
+      ->excludes(paced)
+      ->excludes(
+          command->add_flag("--profile", a.profile, "time per operation, over the repetitions"));
   command->add_flag("--json", a.json, "print JSON");
 }
 

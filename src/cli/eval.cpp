@@ -1,6 +1,7 @@
 // ilora eval: scores any run's learners, an adapter, or the base model, on any folder of tasks.
 #include <filesystem>
 #include <iostream>
+#include <memory>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -62,15 +63,23 @@ Json evaluate_all(const EvalArguments& a) {
   Workbench bench(recipe);
   Evaluator evaluator(*bench.engine, *bench.encoder, {recipe.max_new_tokens});
   Json results = {{"run", a.run}, {"task", number}, {"scores", Json::object()}};
+  std::vector<std::unique_ptr<Adapter>> adapters;
+  std::vector<Deployed> deployed;
   for (const std::string& learner : learners) {
-    const bool base = learner == "base";
-    const Adapter adapter =
-        base ? Adapter() : load_peft(folder.adapter(number, learner), bench.files.config());
-    const Deployed deployed = base ? Deployed{} : answering(*bench.engine, adapter);
-    for (const TaskText& text : tasks) {
-      const TaskEval task = make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest,
-                                           measure_for(a, folder, text.name));
-      const TaskScore score = evaluator.evaluate(task, deployed);
+    if (learner == "base") {
+      deployed.emplace_back();
+      continue;
+    }
+    adapters.push_back(std::make_unique<Adapter>(
+        load_peft(folder.adapter(number, learner), bench.files.config())));
+    deployed.push_back(answering(*bench.engine, *adapters.back()));
+  }
+  for (const TaskText& text : tasks) {
+    const TaskEval task = make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest,
+                                         measure_for(a, folder, text.name));
+    const std::vector<TaskScore> scores = evaluator.evaluate_each(task, deployed);
+    for (size_t l = 0; l < learners.size(); ++l) {
+      const TaskScore& score = scores[l];
       Json entry = {
           {"measure", task.measure->name}, {"score", score.score}, {"rows", score.rows.size()}};
       if (a.answers) {
@@ -81,8 +90,8 @@ Json evaluate_all(const EvalArguments& a) {
                                       {"score", score.rows[i].score}});
         }
       }
-      log().info("{} on {}: {:.3f}", learner, task.name, score.score);
-      results["scores"][learner][task.name] = entry;
+      log().info("{} on {}: {:.3f}", learners[l], task.name, score.score);
+      results["scores"][learners[l]][task.name] = entry;
     }
   }
   return results;

@@ -20,130 +20,282 @@ double task_score(const TaskEval& task, const std::vector<RowScore>& rows) {
   return rows.empty() ? 0 : sum / static_cast<double>(rows.size());
 }
 
+double mean_loss(const std::vector<RowScore>& rows) {
+  double sum = 0;
+  for (const RowScore& row : rows) sum += row.loss;
+  return rows.empty() ? 0 : sum / static_cast<double>(rows.size());
+}
+
+std::vector<Uses> lists_of(std::span<const Deployed> deployed) {
+  std::vector<Uses> lists;
+  for (const Deployed& d : deployed) lists.push_back(d.uses);
+  return lists;
+}
+
 }  // namespace
 
-TaskScore Evaluator::evaluate(const TaskEval& task, const Deployed& deployed) {
-  TaskScore result;
-  result.rows.resize(task.rows.size());
-  if (task.measure->score == nullptr) {
-    choose(task, deployed, result.rows);
-  } else {
-    generate_answers(task, deployed, result.rows);
+// A row under one of the adapters.
+struct Evaluator::Job {
+  int32_t under;
+  size_t row;
+};
+
+// The tokens of the rows' prompts, with what is to stand before them, cut to leave room for
+// `answer` tokens. Adapters that put nothing in front share one list.
+class Evaluator::Prompts {
+ public:
+  // Throws Error(kData) for a prompt without tokens.
+  Prompts(const Encoder& encoder, const std::vector<Example>& rows,
+          std::span<const Deployed> deployed, const std::vector<int64_t>& answers)
+      : deployed_(deployed), own_(deployed.size()) {
+    for (size_t i = 0; i < rows.size(); ++i) {
+      std::vector<int32_t> ids = encoder.prompt(rows[i].prompt);
+      if (ids.empty()) {
+        throw Error(ErrorKind::kData,
+                    fmt::format("[eval] the prompt of evaluated row {} has no tokens", i));
+      }
+      encoder.cut(ids, answers[i]);
+      for (size_t d = 0; d < deployed.size(); ++d) {
+        if (!deployed[d].prefix) continue;
+        std::vector<int32_t> whole = deployed[d].prefix(ids), rest = ids;
+        encoder.cut(rest, answers[i] + static_cast<int64_t>(whole.size()));
+        whole.insert(whole.end(), rest.begin(), rest.end());
+        own_[d].push_back(std::move(whole));
+      }
+      shared_.push_back(std::move(ids));
+    }
   }
-  result.score = task_score(task, result.rows);
-  return result;
+  const std::vector<std::vector<int32_t>>& of(size_t d) const {
+    return deployed_[d].prefix ? own_[d] : shared_;
+  }
+  const std::vector<int32_t>& of(const Job& job) const {
+    return of(static_cast<size_t>(job.under))[job.row];
+  }
+
+  // Every row under every adapter, adapter by adapter and the longest prompts first, so that rows
+  // that run together are of similar length.
+  std::vector<Job> jobs() const {
+    std::vector<Job> all;
+    for (size_t d = 0; d < deployed_.size(); ++d) {
+      const auto first = static_cast<std::ptrdiff_t>(all.size());
+      for (size_t row = 0; row < shared_.size(); ++row)
+        all.push_back({static_cast<int32_t>(d), row});
+      std::stable_sort(all.begin() + first, all.end(),
+                       [&](const Job& a, const Job& b) { return of(a).size() > of(b).size(); });
+    }
+    return all;
+  }
+
+ private:
+  std::span<const Deployed> deployed_;
+  std::vector<std::vector<int32_t>> shared_;
+  std::vector<std::vector<std::vector<int32_t>>> own_;  // where an adapter has a prefix
+};
+
+TaskScore Evaluator::evaluate(const TaskEval& task, const Deployed& deployed,
+                              const EvalRequest& request) {
+  return std::move(evaluate_each(task, {&deployed, 1}, request).front());
 }
 
-void Evaluator::choose(const TaskEval& task, const Deployed& deployed,
-                       std::vector<RowScore>& scores) {
+std::vector<TaskScore> Evaluator::evaluate_each(const TaskEval& task,
+                                                std::span<const Deployed> deployed,
+                                                const EvalRequest& request) {
+  const Engine::FrozenAdapters frozen(engine_);
+  std::vector<TaskScore> results(deployed.size());
+  for (TaskScore& result : results) result.rows.resize(task.rows.size());
+  const bool chooses = task.measure->score == nullptr;
+  if (request.score && chooses) {
+    choose(task, deployed, request, results);
+  } else if (request.score) {
+    generate_answers(task, deployed, results);
+  }
+  if (request.loss && !(request.score && chooses)) answer_losses(task, deployed, results);
+  for (TaskScore& result : results) {
+    if (request.score) result.score = task_score(task, result.rows);
+    if (request.loss) result.loss = mean_loss(result.rows);
+  }
+  return results;
+}
+
+std::vector<int32_t> Evaluator::answer_tokens(const std::string& text,
+                                              const std::string& what) const {
+  std::vector<int32_t> ids = encoder_.answer(text);
+  if (ids.empty())
+    throw Error(ErrorKind::kData, fmt::format("[eval] {} '{}' has no tokens", what, text));
+  return ids;
+}
+
+void Evaluator::choose(const TaskEval& task, std::span<const Deployed> deployed,
+                       const EvalRequest& request, std::vector<TaskScore>& results) {
   const auto likelihoods =
-      option_likelihoods(task.rows, task.options, deployed, !task.measure->by_letter);
-  for (size_t i = 0; i < task.rows.size(); ++i) {
-    const auto first = likelihoods[i].begin();
-    const auto best = std::max_element(first, first + task.offered(i)) - first;
-    scores[i].answer = task.options[static_cast<size_t>(best)];
-    scores[i].score = scores[i].answer == task.right_option(i) ? 1.0 : 0.0;
+      option_likelihoods_each(task.rows, task.options, deployed, !task.measure->by_letter);
+  for (size_t d = 0; d < deployed.size(); ++d) {
+    for (size_t i = 0; i < task.rows.size(); ++i) {
+      const auto first = likelihoods[d][i].begin();
+      const auto best = std::max_element(first, first + task.offered(i)) - first;
+      RowScore& row = results[d].rows[i];
+      row.answer = task.options[static_cast<size_t>(best)];
+      row.score = row.answer == task.right_option(i) ? 1.0 : 0.0;
+    }
   }
+  if (request.loss && !losses_of_options(task, likelihoods, results))
+    answer_losses(task, deployed, results);
 }
 
-std::vector<std::vector<double>> Evaluator::option_likelihoods(
+// The rows' losses where every answer is among the options, whole: they are known then.
+bool Evaluator::losses_of_options(const TaskEval& task, const std::vector<Likelihoods>& likelihoods,
+                                  std::vector<TaskScore>& results) const {
+  if (task.measure->by_letter) return false;
+  for (size_t i = 0; i < task.rows.size(); ++i) {
+    const auto found = std::find(task.options.begin(), task.options.end(), task.rows[i].answer);
+    if (found == task.options.end()) return false;
+    const auto option = static_cast<size_t>(found - task.options.begin());
+    const auto tokens = static_cast<double>(encoder_.answer(*found).size() + 1);
+    for (size_t d = 0; d < results.size(); ++d)
+      results[d].rows[i].loss = -likelihoods[d][i][option] / tokens;
+  }
+  return true;
+}
+
+Evaluator::Likelihoods Evaluator::option_likelihoods(const std::vector<Example>& rows,
+                                                     const std::vector<std::string>& options,
+                                                     const Deployed& deployed, bool whole) {
+  return std::move(option_likelihoods_each(rows, options, {&deployed, 1}, whole).front());
+}
+
+std::vector<Evaluator::Likelihoods> Evaluator::option_likelihoods_each(
     const std::vector<Example>& rows, const std::vector<std::string>& options,
-    const Deployed& deployed, bool whole) {
+    std::span<const Deployed> deployed, bool whole) {
+  const Engine::FrozenAdapters frozen(engine_);
   std::vector<std::vector<int32_t>> option_ids;
   size_t longest_option = 0;
   for (const std::string& option : options) {
-    option_ids.push_back(encoder_.answer(option));
-    if (option_ids.back().empty()) {
-      throw Error(ErrorKind::kData, fmt::format("[eval] the option '{}' has no tokens", option));
-    }
+    option_ids.push_back(answer_tokens(option, "the option"));
     longest_option = std::max(longest_option, option_ids.back().size());
   }
-  std::vector<std::vector<int32_t>> prompts;
-  for (size_t i = 0; i < rows.size(); ++i)
-    prompts.push_back(prompt_tokens(rows, i, static_cast<int64_t>(longest_option), deployed));
+  const Prompts prompts(encoder_, rows, deployed,
+                        std::vector(rows.size(), static_cast<int64_t>(longest_option)));
+  const std::vector<Job> jobs = prompts.jobs();
+  const std::vector<Uses> lists = lists_of(deployed);
 
-  std::vector<std::vector<double>> likelihoods(rows.size());
-  for (size_t first = 0; first < rows.size();) {
+  std::vector<Likelihoods> likelihoods(deployed.size(), Likelihoods(rows.size()));
+  for (size_t first = 0; first < jobs.size();) {
     size_t count = 0, longest = 0;
-    while (first + count < rows.size()) {
-      const size_t with = std::max(longest, prompts[first + count].size() + longest_option);
+    while (first + count < jobs.size()) {
+      const size_t with =
+          std::max(longest, prompts.of(jobs[first + count]).size() + longest_option);
       if (count > 0 && static_cast<int64_t>(with * (count + 1)) > engine_.options().max_tokens)
         break;
       longest = with;
       ++count;
     }
-    score_batch(std::span(prompts).subspan(first, count), option_ids, whole, deployed.uses,
-                std::span(likelihoods).subspan(first, count));
+    score_batch(std::span(jobs).subspan(first, count), prompts, option_ids, whole, lists,
+                likelihoods);
     first += count;
   }
   return likelihoods;
 }
 
-void Evaluator::score_batch(std::span<const std::vector<int32_t>> prompts,
+void Evaluator::score_batch(std::span<const Job> jobs, const Prompts& prompts,
                             const std::vector<std::vector<int32_t>>& options, bool whole,
-                            const Uses& uses, std::span<std::vector<double>> likelihoods) {
+                            std::span<const Uses> lists, std::vector<Likelihoods>& likelihoods) {
   size_t capacity = 0;
-  for (const auto& prompt : prompts) {
-    for (const auto& option : options) capacity = std::max(capacity, prompt.size() + option.size());
+  for (const Job& job : jobs) {
+    for (const auto& option : options)
+      capacity = std::max(capacity, prompts.of(job).size() + option.size());
   }
-  KeyValueCache cache(engine_.config(), engine_.kernels().state,
-                      static_cast<int64_t>(prompts.size()), static_cast<int64_t>(capacity));
+  KeyValueCache& cache =
+      engine_.cache(static_cast<int64_t>(jobs.size()), static_cast<int64_t>(capacity));
   // All of the prompts but their last tokens: those predict the options' first.
   std::vector<Feed> feeds;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    const auto shared = std::span(prompts[i]).first(prompts[i].size() - 1);
-    if (!shared.empty()) feeds.push_back({shared, {}, static_cast<int64_t>(i), 0});
+  for (size_t j = 0; j < jobs.size(); ++j) {
+    const std::vector<int32_t>& prompt = prompts.of(jobs[j]);
+    const auto shared = std::span(prompt).first(prompt.size() - 1);
+    if (!shared.empty()) feeds.push_back({shared, {}, static_cast<int64_t>(j), 0, jobs[j].under});
   }
   std::vector<double> sums(feeds.size());
-  if (!feeds.empty()) engine_.score(feeds, uses, cache, sums);
+  if (!feeds.empty()) engine_.score(feeds, lists, &cache, sums);
 
   for (const std::vector<int32_t>& option : options) {
-    std::vector<std::vector<int32_t>> tokens(prompts.size());
+    std::vector<std::vector<int32_t>> tokens(jobs.size());
     std::vector<int32_t> targets = option;
     if (whole) targets.push_back(encoder_.end_token());
     feeds.clear();
-    for (size_t i = 0; i < prompts.size(); ++i) {
-      tokens[i].push_back(prompts[i].back());
-      tokens[i].insert(tokens[i].end(), option.begin(), whole ? option.end() : option.end() - 1);
-      feeds.push_back({tokens[i], targets, static_cast<int64_t>(i),
-                       static_cast<int64_t>(prompts[i].size()) - 1});
+    for (size_t j = 0; j < jobs.size(); ++j) {
+      const std::vector<int32_t>& prompt = prompts.of(jobs[j]);
+      tokens[j].push_back(prompt.back());
+      tokens[j].insert(tokens[j].end(), option.begin(), whole ? option.end() : option.end() - 1);
+      feeds.push_back({tokens[j], targets, static_cast<int64_t>(j),
+                       static_cast<int64_t>(prompt.size()) - 1, jobs[j].under});
     }
     sums.assign(feeds.size(), 0.0);
-    engine_.score(feeds, uses, cache, sums);
-    for (size_t i = 0; i < prompts.size(); ++i) likelihoods[i].push_back(-sums[i]);
+    engine_.score(feeds, lists, &cache, sums);
+    for (size_t j = 0; j < jobs.size(); ++j)
+      likelihoods[static_cast<size_t>(jobs[j].under)][jobs[j].row].push_back(-sums[j]);
   }
 }
 
-std::vector<int32_t> Evaluator::prompt_tokens(const std::vector<Example>& rows, size_t row,
-                                              int64_t answer, const Deployed& deployed) const {
-  std::vector<int32_t> ids = encoder_.prompt(rows[row].prompt);
-  if (ids.empty()) {
-    throw Error(ErrorKind::kData,
-                fmt::format("[eval] the prompt of evaluated row {} has no tokens", row));
+void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> deployed,
+                              std::vector<TaskScore>& results) {
+  std::vector<std::vector<int32_t>> answers;
+  std::vector<int64_t> lengths;
+  for (size_t i = 0; i < task.rows.size(); ++i) {
+    answers.push_back(
+        answer_tokens(task.rows[i].answer, fmt::format("the answer of evaluated row {}", i)));
+    lengths.push_back(static_cast<int64_t>(answers.back().size()));
   }
-  encoder_.cut(ids, answer);
-  if (!deployed.prefix) return ids;
-  std::vector<int32_t> whole = deployed.prefix(ids);
-  encoder_.cut(ids, answer + static_cast<int64_t>(whole.size()));
-  whole.insert(whole.end(), ids.begin(), ids.end());
-  return whole;
+  const Prompts prompts(encoder_, task.rows, deployed, lengths);
+  const std::vector<Job> jobs = prompts.jobs();
+  const std::vector<Uses> lists = lists_of(deployed);
+  for (size_t first = 0; first < jobs.size();) {
+    std::vector<std::vector<int32_t>> tokens, targets;
+    size_t fed = 0, count = 0;
+    for (; first + count < jobs.size(); ++count) {
+      const Job& job = jobs[first + count];
+      const std::vector<int32_t>& answer = answers[job.row];
+      std::vector<int32_t> whole = prompts.of(job);
+      std::vector<int32_t> wanted(whole.size() - 1, -1);
+      wanted.insert(wanted.end(), answer.begin(), answer.end());
+      wanted.push_back(encoder_.end_token());
+      whole.insert(whole.end(), answer.begin(), answer.end());
+      fed += whole.size();
+      if (count > 0 && static_cast<int64_t>(fed) > engine_.options().max_tokens) break;
+      tokens.push_back(std::move(whole));
+      targets.push_back(std::move(wanted));
+    }
+    std::vector<Feed> feeds;
+    for (size_t j = 0; j < count; ++j)
+      feeds.push_back({tokens[j], targets[j], 0, 0, jobs[first + j].under});
+    std::vector<double> sums(count);
+    engine_.score(feeds, lists, nullptr, sums);
+    for (size_t j = 0; j < count; ++j) {
+      const Job& job = jobs[first + j];
+      results[static_cast<size_t>(job.under)].rows[job.row].loss =
+          sums[j] / static_cast<double>(lengths[job.row] + 1);
+    }
+    first += count;
+  }
 }
 
-void Evaluator::generate_answers(const TaskEval& task, const Deployed& deployed,
-                                 std::vector<RowScore>& scores) {
+void Evaluator::generate_answers(const TaskEval& task, std::span<const Deployed> deployed,
+                                 std::vector<TaskScore>& results) {
   GenerateOptions options;
   options.max_new_tokens =
       options_.max_new_tokens > 0 ? options_.max_new_tokens : task.max_new_tokens;
   options.stop = {encoder_.end_token()};
   if (const int32_t eos = encoder_.tokenizer().eos(); eos != encoder_.end_token() && eos >= 0)
     options.stop.push_back(eos);
-  std::vector<std::vector<int32_t>> prompts;
-  for (size_t i = 0; i < task.rows.size(); ++i)
-    prompts.push_back(prompt_tokens(task.rows, i, options.max_new_tokens, deployed));
-  const auto answers = generate(engine_, deployed.uses, prompts, options);
-  for (size_t i = 0; i < answers.size(); ++i) {
-    scores[i].answer = encoder_.tokenizer().decode(answers[i]);
-    scores[i].score = task.measure->score({scores[i].answer, task.rows[i], task.options});
+  const Prompts prompts(encoder_, task.rows, deployed,
+                        std::vector(task.rows.size(), options.max_new_tokens));
+  std::vector<Lane> lanes;
+  for (size_t d = 0; d < deployed.size(); ++d) lanes.push_back({&deployed[d].uses, prompts.of(d)});
+  const std::vector<Answers> answers = generate(engine_, lanes, options);
+  for (size_t d = 0; d < deployed.size(); ++d) {
+    for (size_t i = 0; i < task.rows.size(); ++i) {
+      RowScore& row = results[d].rows[i];
+      row.answer = encoder_.tokenizer().decode(answers[d][i]);
+      row.score = task.measure->score({row.answer, task.rows[i], task.options});
+    }
   }
 }
 

@@ -1,7 +1,10 @@
-// Scores a learner on a task: by the likelihood of the options, or by what it generates.
+// Scores adapters on a task: by the likelihood of the options, by what they generate, and by the
+// loss of the rows' answers.
 //
 // The options of a question share its prompt: the prompt is fed once into a key/value cache, then
-// each option behind it.
+// each option behind it. Many adapters (points of a path, learners of a run) share each product
+// with a base weight: rows under all of them are fed one after another, and a pass takes as many as
+// fit, so memory does not grow with the number of adapters.
 #pragma once
 
 #include <cstdint>
@@ -17,13 +20,22 @@ struct EvalOptions {
   int64_t max_new_tokens = 0;  // for measures that generate; 0: each task's own
 };
 
+// What an evaluation tells.
+struct EvalRequest {
+  bool score = true;
+  bool loss = false;
+};
+
 struct RowScore {
   std::string answer;  // the option chosen, or the text generated
   double score = 0;    // 0..1
+  double loss = 0;     // where asked for: -log p of the row's answer, per token of it, the end
+                       // token included
 };
 
 struct TaskScore {
   double score = 0;  // 0..1: the mean over rows, or of the corpus (BLEU)
+  double loss = 0;   // where asked for: the mean over rows
   std::vector<RowScore> rows;
 };
 
@@ -34,26 +46,42 @@ class Evaluator {
       : engine_(engine), encoder_(encoder), options_(options) {}
 
   // Without adapters the base model answers.
-  TaskScore evaluate(const TaskEval& task, const Deployed& deployed);
+  TaskScore evaluate(const TaskEval& task, const Deployed& deployed,
+                     const EvalRequest& request = {});
+  // The same for each of many, together. What each gets is what it gets alone, up to the rounding
+  // of products of another number of rows.
+  std::vector<TaskScore> evaluate_each(const TaskEval& task, std::span<const Deployed> deployed,
+                                       const EvalRequest& request = {});
 
   // The summed log-likelihood of each option behind each prompt: [row][option]. `whole`: an option
   // is a whole answer, so the end token counts; otherwise it is an answer's beginning.
-  std::vector<std::vector<double>> option_likelihoods(const std::vector<Example>& rows,
-                                                      const std::vector<std::string>& options,
-                                                      const Deployed& deployed, bool whole = true);
+  using Likelihoods = std::vector<std::vector<double>>;
+  Likelihoods option_likelihoods(const std::vector<Example>& rows,
+                                 const std::vector<std::string>& options, const Deployed& deployed,
+                                 bool whole = true);
+  std::vector<Likelihoods> option_likelihoods_each(const std::vector<Example>& rows,
+                                                   const std::vector<std::string>& options,
+                                                   std::span<const Deployed> deployed,
+                                                   bool whole = true);
 
  private:
-  void choose(const TaskEval& task, const Deployed& deployed, std::vector<RowScore>& scores);
-  void generate_answers(const TaskEval& task, const Deployed& deployed,
-                        std::vector<RowScore>& scores);
-  // The tokens of a row's prompt, with what is to stand before it, cut to leave room for `answer`
-  // tokens. Throws Error(kData) for a prompt without tokens.
-  std::vector<int32_t> prompt_tokens(const std::vector<Example>& rows, size_t row, int64_t answer,
-                                     const Deployed& deployed) const;
-  // Likelihoods of the options behind prompts [first, first+count), which share a cache.
-  void score_batch(std::span<const std::vector<int32_t>> prompts,
-                   const std::vector<std::vector<int32_t>>& options, bool whole, const Uses& uses,
-                   std::span<std::vector<double>> likelihoods);
+  struct Job;
+  class Prompts;
+
+  void choose(const TaskEval& task, std::span<const Deployed> deployed, const EvalRequest& request,
+              std::vector<TaskScore>& results);
+  bool losses_of_options(const TaskEval& task, const std::vector<Likelihoods>& likelihoods,
+                         std::vector<TaskScore>& results) const;
+  void generate_answers(const TaskEval& task, std::span<const Deployed> deployed,
+                        std::vector<TaskScore>& results);
+  void answer_losses(const TaskEval& task, std::span<const Deployed> deployed,
+                     std::vector<TaskScore>& results);
+  // Throws Error(kData) for a text without tokens, which `what` names.
+  std::vector<int32_t> answer_tokens(const std::string& text, const std::string& what) const;
+  // Likelihoods of the options behind the prompts of some jobs, which share a cache.
+  void score_batch(std::span<const Job> jobs, const Prompts& prompts,
+                   const std::vector<std::vector<int32_t>>& options, bool whole,
+                   std::span<const Uses> lists, std::vector<Likelihoods>& likelihoods);
 
   Engine& engine_;
   const Encoder& encoder_;

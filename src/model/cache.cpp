@@ -6,11 +6,20 @@ namespace ilora {
 
 KeyValueCache::KeyValueCache(const ModelConfig& config, DType state, int64_t slots,
                              int64_t capacity)
-    : slots_(slots), capacity_(capacity) {
-  for (int64_t l = 0; l < config.layers; ++l) {
-    keys_.emplace_back(state, std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
-    values_.emplace_back(state,
-                         std::initializer_list<int64_t>{slots * capacity, config.kv_width()});
+    : state_(state), layers_(config.layers), width_(config.kv_width()) {
+  reshape(slots, capacity);
+}
+
+void KeyValueCache::reshape(int64_t slots, int64_t capacity) {
+  slots_ = slots;
+  capacity_ = capacity;
+  if (slots * capacity <= held_) return;
+  held_ = slots * capacity;
+  keys_.clear();
+  values_.clear();
+  for (int64_t l = 0; l < layers_; ++l) {
+    keys_.emplace_back(state_, std::initializer_list<int64_t>{held_, width_});
+    values_.emplace_back(state_, std::initializer_list<int64_t>{held_, width_});
   }
 }
 

@@ -15,6 +15,8 @@ class KeyValueCache {
  public:
   // `slots` sequences of at most `capacity` tokens each, stored as T = `state`.
   KeyValueCache(const ModelConfig& config, DType state, int64_t slots, int64_t capacity);
+  // Forgets everything and holds another number of slots. Memory is kept, and grows where needed.
+  void reshape(int64_t slots, int64_t capacity);
 
   // What `tokens` cached tokens take.
   static int64_t bytes(const ModelConfig& config, DType state, int64_t tokens) {
@@ -23,12 +25,13 @@ class KeyValueCache {
 
   Tensor keys(int64_t l) const {
     return keys_[static_cast<size_t>(l)].view();
-  }  // (slots*capacity, K*Dh) T
+  }  // (slots*capacity or more, K*Dh) T
   Tensor values(int64_t l) const {
     return values_[static_cast<size_t>(l)].view();
-  }  // (slots*capacity, K*Dh) T
+  }  // (slots*capacity or more, K*Dh) T
   int64_t slots() const { return slots_; }
   int64_t capacity() const { return capacity_; }
+  int64_t tokens() const { return held_; }  // for which there is memory
 
   // Puts the new tokens' keys and values behind those that their slots hold.
   void store(const Kernels& kernels, int64_t l, Tensor k, Tensor v, const Packed& packed);
@@ -36,8 +39,10 @@ class KeyValueCache {
   void copy(int64_t from, int64_t to, int64_t length);
 
  private:
+  DType state_;
+  int64_t layers_, width_;
   std::vector<Buffer> keys_, values_;
-  int64_t slots_ = 0, capacity_ = 0;
+  int64_t slots_ = 0, capacity_ = 0, held_ = 0;  // tokens that the buffers hold: held_
 };
 
 }  // namespace ilora

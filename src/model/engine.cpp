@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <complex>
+#include <utility>
 
 #include "base/error.h"
 #include "model/base_weight.h"
@@ -61,6 +62,7 @@ void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominator
   require_context();
   for (size_t s = 0; s < pass.segments.size(); ++s)
     resolve(pass.segments[s].uses, packed_.segments[s]);
+  drop_unused_copies();
   consistency_.plan(pass, packed_, denominators, config_.layers);
   place(static_cast<int64_t>(packed_.label_rows.size()));
 
@@ -108,24 +110,41 @@ void Engine::resolve(const Uses& uses, PackedSegment& segment) {
   int64_t column = 0;
   for (size_t i = 0; i < uses.size(); ++i) {
     const Adapter& adapter = *uses[i].adapter;
-    Tensor values = adapter.values();
-    if (values.dtype != shape_.gemm && !adapter.layout().blocks().empty()) {
-      auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const AdapterCopy& c) {
-        return c.adapter == &adapter && c.values.view().shape[0] == values.shape[0];
-      });
-      if (copy == copies_.end()) {
-        constexpr size_t kMostCopies = 64;
-        if (copies_.size() >= kMostCopies) copies_.clear();
-        copies_.push_back({&adapter, Buffer(shape_.gemm, {values.shape[0]})});
-        copy = copies_.end() - 1;
-      }
-      kernels_.convert(copy->values.view(), values);
-      values = copy->values.view();
-    }
-    segment.uses[i] = {&adapter, values, uses[i].gradient, uses[i].scale * adapter.scaling(),
-                       column};
+    segment.uses[i] = {&adapter, product_values(adapter), uses[i].gradient,
+                       uses[i].scale * adapter.scaling(), column};
     column += adapter.options().rank;
   }
+}
+
+// An adapter's flat vector in G. A copy lives while pass after pass uses it, so that memory does
+// not grow with the number of adapters that take turns.
+Tensor Engine::product_values(const Adapter& adapter) {
+  const Tensor values = adapter.values();
+  if (values.dtype == shape_.gemm || adapter.layout().blocks().empty()) return values;
+  auto copy = std::find_if(copies_.begin(), copies_.end(), [&](const AdapterCopy& c) {
+    return c.adapter == &adapter && c.values.view().shape[0] == values.shape[0];
+  });
+  const bool known = copy != copies_.end();
+  if (!known) {
+    copies_.push_back({&adapter, Buffer(shape_.gemm, {values.shape[0]}), true});
+    copy = copies_.end() - 1;
+  }
+  copy->used = true;
+  if (!known || frozen_ == 0) kernels_.convert(copy->values.view(), values);
+  return copy->values.view();
+}
+
+void Engine::drop_unused_copies() {
+  std::erase_if(copies_, [](AdapterCopy& copy) { return !std::exchange(copy.used, false); });
+}
+
+KeyValueCache& Engine::cache(int64_t slots, int64_t capacity) {
+  if (cache_ == nullptr) {
+    cache_ = std::make_unique<KeyValueCache>(config_, kernels_.state, slots, capacity);
+  } else {
+    cache_->reshape(slots, capacity);
+  }
+  return *cache_;
 }
 
 void Engine::place(int64_t labels) {
@@ -190,12 +209,15 @@ void Engine::final_norm() {
                    config_.norm_epsilon);
 }
 
-void Engine::feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache,
+void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
                   int64_t labels) {
-  int64_t longest = 0;
-  for (const Feed& f : feeds) longest = std::max(longest, static_cast<int64_t>(f.tokens.size()));
-  packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : longest);
-  resolve(uses, packed_.segments[0]);
+  packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : 0);
+  for (PackedSegment& segment : packed_.segments) {
+    const auto list = static_cast<size_t>(segment.under);
+    ILORA_CHECK(list < lists.size(), "a feed under list {} of {}", list, lists.size());
+    resolve(lists[list], segment);
+  }
+  drop_unused_copies();
   consistency_.plan({}, {}, {}, config_.layers);
   require_context();
   place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())));
@@ -208,10 +230,10 @@ void Engine::feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* 
   final_norm();
 }
 
-void Engine::score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
                    std::span<double> sums) {
-  feed(feeds, uses, &cache, 0);
-  PassContext ctx = context(&cache);
+  feed(feeds, lists, cache, 0);
+  PassContext ctx = context(cache);
   cross_entropy_.run(ctx, {}, options_.label_chunk);
   std::fill(sums.begin(), sums.end(), 0.0);
   for (size_t i = 0; i < packed_.label_rows.size(); ++i) {
@@ -220,9 +242,9 @@ void Engine::score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache&
   }
 }
 
-void Engine::next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
-                         const LogitsVisitor& visit) {
-  feed(feeds, uses, &cache, static_cast<int64_t>(feeds.size()));
+void Engine::next_logits(std::span<const Feed> feeds, std::span<const Uses> lists,
+                         KeyValueCache& cache, const LogitsVisitor& visit) {
+  feed(feeds, lists, &cache, static_cast<int64_t>(feeds.size()));
   std::vector<int32_t> rows;
   for (const PackedSequence& s : packed_.sequences)
     rows.push_back(static_cast<int32_t>(s.begin + s.length - 1));
@@ -232,7 +254,7 @@ void Engine::next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValue
 void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
                         const LogitsVisitor& visit) {
   const Feed whole{tokens, {}, 0, 0};
-  feed({&whole, 1}, uses, nullptr, static_cast<int64_t>(tokens.size()));
+  feed({&whole, 1}, {&uses, 1}, nullptr, static_cast<int64_t>(tokens.size()));
   std::vector<int32_t> rows(tokens.size());
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
   visit_logits(rows, visit);
@@ -240,7 +262,7 @@ void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
 
 void Engine::mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses& uses) {
   const Feed whole{tokens, {}, 0, 0};
-  feed({&whole, 1}, uses, nullptr, 0);
+  feed({&whole, 1}, {&uses, 1}, nullptr, 0);
   const Tensor sum = out.reshaped({1, out.size()});
   kernels_.fill(sum, 0.0);
   const auto count = static_cast<int64_t>(tokens.size());

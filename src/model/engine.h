@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -42,14 +43,23 @@ class Engine {
   void run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key,
            PassReport& report);
 
-  // Feeds tokens behind the cache's and gives each feed the summed negative log-likelihood of its
-  // targets.
-  void score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+  // Feeds tokens behind the cache's (without one: each feed a sequence of its own) and gives each
+  // feed the summed negative log-likelihood of its targets. A feed runs under lists[feed.under];
+  // feeds under many lists share every product with a base weight.
+  void score(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
              std::span<double> sums);
+  void score(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+             std::span<double> sums) {
+    score(feeds, {&uses, 1}, &cache, sums);
+  }
   // Feeds tokens behind the cache's; the visitor sees each feed's logits (V) at its last token.
   using LogitsVisitor = std::function<void(size_t feed, std::span<const float> logits)>;
-  void next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+  void next_logits(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache& cache,
                    const LogitsVisitor& visit);
+  void next_logits(std::span<const Feed> feeds, const Uses& uses, KeyValueCache& cache,
+                   const LogitsVisitor& visit) {
+    next_logits(feeds, {&uses, 1}, cache, visit);
+  }
   // Logits (V) at every token of one sequence, without a cache: for tests and comparisons.
   void all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit);
 
@@ -59,14 +69,36 @@ class Engine {
   // out (n,D) T = the embeddings of n tokens.
   void token_embeddings(Tensor out, std::span<const int32_t> tokens);
 
+  // A cache that lives as long as the engine, emptied and given the shape asked for: evaluations
+  // that follow each other use the same memory. One user at a time.
+  KeyValueCache& cache(int64_t slots, int64_t capacity);
+
+  // While one lives, no adapter's values change: their copies in the type of the products are made
+  // once and not for every pass.
+  class FrozenAdapters {
+   public:
+    explicit FrozenAdapters(Engine& engine) : engine_(engine) {
+      if (engine_.frozen_++ == 0) engine_.drop_copies();
+    }
+    ~FrozenAdapters() { --engine_.frozen_; }
+    FrozenAdapters(const FrozenAdapters&) = delete;
+
+   private:
+    Engine& engine_;
+  };
+
   // Bytes of activations placed so far, at their largest.
   const Arena& arena() const { return arena_; }
 
  private:
   void run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators,
                 uint64_t dropout_key, PassReport& report);
-  void feed(std::span<const Feed> feeds, const Uses& uses, KeyValueCache* cache, int64_t labels);
+  void feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
+            int64_t labels);
   void resolve(const Uses& uses, PackedSegment& segment);
+  Tensor product_values(const Adapter& adapter);
+  void drop_copies() { copies_.clear(); }
+  void drop_unused_copies();
   void place(int64_t labels);
   void require_context() const;
   void embed(const PassContext& ctx);
@@ -90,8 +122,11 @@ class Engine {
   struct AdapterCopy {
     const Adapter* adapter;
     Buffer values;  // the flat vector in G
+    bool used;      // by the present pass
   };
   std::vector<AdapterCopy> copies_;
+  int frozen_ = 0;
+  std::unique_ptr<KeyValueCache> cache_;
   int64_t lowest_trained_ = 0;
 };
 

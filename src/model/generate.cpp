@@ -32,64 +32,103 @@ std::vector<Candidate> candidates(std::span<const float> logits, const Sampling&
 
 // One answer in the making.
 struct Answering {
-  size_t index;
+  size_t lane, index;
   int64_t slot;
   int64_t past;  // tokens in the cache
-  int32_t last;  // token to feed next
+  int32_t last;  // token to feed next, once the prompt is fed
 };
 
-class Batch {
+// Answers the prompts of all lanes, one lane after another. A prompt takes a slot of the cache as
+// soon as one is free, and each pass feeds what every slot has to feed: the next token, or as much
+// of a new prompt as fits. So the number of rows that share a base product stays up although
+// answers end at different times.
+class Decoder {
  public:
-  Batch(Engine& engine, const Uses& uses, std::span<const std::vector<int32_t>> prompts,
-        size_t first, size_t count, const GenerateOptions& options, const TokenVisitor& visit,
-        std::vector<std::vector<int32_t>>& answers)
+  Decoder(Engine& engine, std::span<const Lane> lanes, const GenerateOptions& options,
+          const TokenVisitor& visit)
       : engine_(engine),
-        uses_(uses),
-        prompts_(prompts),
+        lanes_(lanes),
         options_(options),
         visit_(visit),
-        answers_(answers),
-        cache_(engine.config(), engine.kernels().state, static_cast<int64_t>(count),
-               capacity(first, count)) {
-    for (size_t i = 0; i < count; ++i) prefill(first + i, static_cast<int64_t>(i));
+        cache_(engine.cache(slots(), capacity())) {
+    for (const Lane& lane : lanes) {
+      answers_.emplace_back(lane.prompts.size());
+      lists_.push_back(*lane.uses);
+    }
+    for (int64_t slot = cache_.slots() - 1; slot >= 0; --slot) free_.push_back(slot);
   }
 
-  void run() {
-    while (!streams_.empty()) decode();
+  std::vector<Answers> run() {
+    const Engine::FrozenAdapters frozen(engine_);
+    while (admit(), !streams_.empty()) step();
+    return std::move(answers_);
   }
 
  private:
-  int64_t capacity(size_t first, size_t count) const {
+  int64_t slots() const {
+    int64_t prompts = 0;
+    for (const Lane& lane : lanes_) prompts += static_cast<int64_t>(lane.prompts.size());
+    return std::min(prompts, options_.batch);
+  }
+  int64_t capacity() const {
     size_t longest = 0;
-    for (size_t i = first; i < first + count; ++i) longest = std::max(longest, prompts_[i].size());
+    for (const Lane& lane : lanes_) {
+      for (const auto& prompt : lane.prompts) longest = std::max(longest, prompt.size());
+    }
     return std::min(static_cast<int64_t>(longest) + options_.max_new_tokens,
                     engine_.config().context);
   }
 
-  // Feeds a prompt in pieces that fit, and takes the first token of its answer.
-  void prefill(size_t index, int64_t slot) {
-    const std::vector<int32_t>& prompt = prompts_[index];
-    const auto length = static_cast<int64_t>(prompt.size());
-    Answering stream{index, slot, 0, 0};
-    bool alive = true;
-    while (stream.past < length) {
-      const int64_t n = std::min(length - stream.past, engine_.options().max_tokens);
-      const Feed feed{
-          std::span(prompt).subspan(static_cast<size_t>(stream.past), static_cast<size_t>(n)),
-          {},
-          slot,
-          stream.past};
-      stream.past += n;
-      engine_.next_logits({&feed, 1}, uses_, cache_, [&](size_t, std::span<const float> logits) {
-        if (stream.past == length) alive = take(stream, logits);
-      });
+  void admit() {
+    while (!free_.empty() && lane_ < lanes_.size()) {
+      if (index_ == lanes_[lane_].prompts.size()) {
+        ++lane_;
+        index_ = 0;
+        continue;
+      }
+      streams_.push_back({lane_, index_++, free_.back(), 0, 0});
+      free_.pop_back();
     }
-    if (alive) streams_.push_back(stream);
+  }
+
+  std::span<const int32_t> prompt(const Answering& s) const {
+    return lanes_[s.lane].prompts[s.index];
+  }
+
+  // One pass. Streams that decode come first, so a pass that is full leaves out new prompts only.
+  void step() {
+    int64_t room = engine_.options().max_tokens;
+    feeds_.clear();
+    for (const Answering& s : streams_) {
+      const std::span<const int32_t> all = prompt(s);
+      const auto past = static_cast<size_t>(s.past);
+      std::span<const int32_t> next =
+          past < all.size() ? all.subspan(past) : std::span<const int32_t>(&s.last, 1);
+      next = next.first(std::min(next.size(), static_cast<size_t>(room)));
+      if (next.empty()) break;
+      feeds_.push_back({next, {}, s.slot, s.past, static_cast<int32_t>(s.lane)});
+      room -= static_cast<int64_t>(next.size());
+    }
+    std::vector<bool> ended(streams_.size());
+    engine_.next_logits(feeds_, lists_, cache_, [&](size_t i, std::span<const float> logits) {
+      Answering& s = streams_[i];
+      s.past += static_cast<int64_t>(feeds_[i].tokens.size());
+      if (s.past >= static_cast<int64_t>(prompt(s).size())) ended[i] = !take(s, logits);
+    });
+    size_t kept = 0;
+    for (size_t i = 0; i < streams_.size(); ++i) {
+      if (ended[i]) {
+        free_.push_back(streams_[i].slot);
+      } else {
+        streams_[kept++] = streams_[i];
+      }
+    }
+    streams_.resize(kept);
   }
 
   // Adds the token that the logits give; false where the answer is complete.
   bool take(Answering& stream, std::span<const float> logits) {
-    std::vector<int32_t>& answer = answers_[stream.index];
+    std::vector<int32_t>& answer = answers_[stream.lane][stream.index];
     const int32_t token = pick_token(logits, options_.sampling, stream.index, answer.size());
     if (std::find(options_.stop.begin(), options_.stop.end(), token) != options_.stop.end())
       return false;
@@ -97,33 +136,35 @@ class Batch {
     if (visit_) visit_(stream.index, token);
     stream.last = token;
     return static_cast<int64_t>(answer.size()) < options_.max_new_tokens &&
-           stream.past < cache_.capacity();
-  }
-
-  void decode() {
-    std::vector<Feed> feeds;
-    for (const Answering& s : streams_) feeds.push_back({{&s.last, 1}, {}, s.slot, s.past});
-    std::vector<bool> alive(streams_.size());
-    engine_.next_logits(feeds, uses_, cache_, [&](size_t i, std::span<const float> logits) {
-      ++streams_[i].past;
-      alive[i] = take(streams_[i], logits);
-    });
-    size_t kept = 0;
-    for (size_t i = 0; i < streams_.size(); ++i) {
-      if (alive[i]) streams_[kept++] = streams_[i];
-    }
-    streams_.resize(kept);
+           stream.past < engine_.config().context;
   }
 
   Engine& engine_;
-  const Uses& uses_;
-  std::span<const std::vector<int32_t>> prompts_;
+  std::span<const Lane> lanes_;
   const GenerateOptions& options_;
   const TokenVisitor& visit_;
-  std::vector<std::vector<int32_t>>& answers_;
-  KeyValueCache cache_;
-  std::vector<Answering> streams_;
+  KeyValueCache& cache_;
+  std::vector<Uses> lists_;
+  std::vector<Answers> answers_;
+  std::vector<Answering> streams_;  // by lane; in the order of their admission
+  std::vector<Feed> feeds_;
+  std::vector<int64_t> free_;    // slots
+  size_t lane_ = 0, index_ = 0;  // of the prompt that is next
 };
+
+void require_room(const Engine& engine, std::span<const std::vector<int32_t>> prompts) {
+  for (const std::vector<int32_t>& prompt : prompts) {
+    ILORA_CHECK(!prompt.empty(), "a prompt without tokens");
+    if (static_cast<int64_t>(prompt.size()) >= engine.config().context) {
+      throw Error(
+          ErrorKind::kData,
+          fmt::format(
+              "[generate] a prompt of {} tokens leaves no room in the model's context of {}",
+              prompt.size(), engine.config().context),
+          "Shorten the prompt.");
+    }
+  }
+}
 
 }  // namespace
 
@@ -153,28 +194,21 @@ int32_t pick_token(std::span<const float> logits, const Sampling& sampling, uint
   return sorted[count - 1].token;
 }
 
-std::vector<std::vector<int32_t>> generate(Engine& engine, const Uses& uses,
-                                           std::span<const std::vector<int32_t>> prompts,
-                                           const GenerateOptions& options,
-                                           const TokenVisitor& visit) {
-  for (const std::vector<int32_t>& prompt : prompts) {
-    ILORA_CHECK(!prompt.empty(), "a prompt without tokens");
-    if (static_cast<int64_t>(prompt.size()) >= engine.config().context) {
-      throw Error(
-          ErrorKind::kData,
-          fmt::format(
-              "[generate] a prompt of {} tokens leaves no room in the model's context of {}",
-              prompt.size(), engine.config().context),
-          "Shorten the prompt.");
-    }
+std::vector<Answers> generate(Engine& engine, std::span<const Lane> lanes,
+                              const GenerateOptions& options, const TokenVisitor& visit) {
+  std::vector<Answers> none;
+  for (const Lane& lane : lanes) {
+    require_room(engine, lane.prompts);
+    none.emplace_back(lane.prompts.size());
   }
-  std::vector<std::vector<int32_t>> answers(prompts.size());
-  if (options.max_new_tokens <= 0) return answers;
-  for (size_t first = 0; first < prompts.size(); first += static_cast<size_t>(options.batch)) {
-    const size_t count = std::min(prompts.size() - first, static_cast<size_t>(options.batch));
-    Batch(engine, uses, prompts, first, count, options, visit, answers).run();
-  }
-  return answers;
+  if (options.max_new_tokens <= 0) return none;
+  return Decoder(engine, lanes, options, visit).run();
+}
+
+Answers generate(Engine& engine, const Uses& uses, std::span<const std::vector<int32_t>> prompts,
+                 const GenerateOptions& options, const TokenVisitor& visit) {
+  const Lane lane{&uses, prompts};
+  return std::move(generate(engine, {&lane, 1}, options, visit).front());
 }
 
 }  // namespace ilora

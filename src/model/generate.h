@@ -32,11 +32,22 @@ int32_t pick_token(std::span<const float> logits, const Sampling& sampling, uint
 // Called for each new token of prompt `index` as it is made.
 using TokenVisitor = std::function<void(size_t index, int32_t token)>;
 
+using Answers = std::vector<std::vector<int32_t>>;  // token ids, one answer per prompt
+
 // Answers to prompts (token ids, none empty), without the stop token. An answer also ends where the
 // model's context is full. Throws Error(kData) for a prompt that leaves no room in the context.
-std::vector<std::vector<int32_t>> generate(Engine& engine, const Uses& uses,
-                                           std::span<const std::vector<int32_t>> prompts,
-                                           const GenerateOptions& options,
-                                           const TokenVisitor& visit = {});
+Answers generate(Engine& engine, const Uses& uses, std::span<const std::vector<int32_t>> prompts,
+                 const GenerateOptions& options, const TokenVisitor& visit = {});
+
+// Prompts that are answered under one list of adapters.
+struct Lane {
+  const Uses* uses = nullptr;
+  std::span<const std::vector<int32_t>> prompts;
+};
+// The same for many lists of adapters, whose prompts share each product with a base weight: the
+// answers of each lane. Memory does not grow with the number of lanes: `options.batch` prompts are
+// decoded together, whatever their lanes. Prompt i of a lane is the sampling stream i, as alone.
+std::vector<Answers> generate(Engine& engine, std::span<const Lane> lanes,
+                              const GenerateOptions& options, const TokenVisitor& visit = {});
 
 }  // namespace ilora

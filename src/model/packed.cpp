@@ -5,6 +5,8 @@
 namespace ilora {
 namespace {
 
+constexpr int64_t kFewRows = 16;  // a segment of fewer feeds is not filled up
+
 // Row counts that GEMMs see: multiples of 16, and of 64 beyond 128.
 int64_t padded(int64_t rows) {
   const int64_t step = rows <= 128 ? 16 : 64;
@@ -44,9 +46,9 @@ void Packed::append_prefix(std::span<const int32_t> soft_prompts, uint64_t key) 
   }
 }
 
-void Packed::close_segment(PackedSegment& segment, bool last) {
+void Packed::close_segment(PackedSegment& segment, bool last, bool fill_up) {
   const auto filled = static_cast<int64_t>(tokens.size());
-  segment.end = segment.begin + padded(filled - segment.begin);
+  segment.end = fill_up ? segment.begin + padded(filled - segment.begin) : filled;
   if (last) segment.end = padded(segment.end);
   tokens.resize(static_cast<size_t>(segment.end), kFiller);
   positions.resize(static_cast<size_t>(segment.end), 0);
@@ -102,18 +104,28 @@ void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& d
 
 void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
   clear();
-  segments.resize(1);
-  segments[0].begin = 0;
-  segments[0].gradient = false;
-  segments[0].dropout = 0;
+  size_t count = 0;  // segments opened
   for (const Feed& feed : feeds) {
+    if (count == 0 || segments[count - 1].under != feed.under) {
+      if (count > 0) close_feeds(segments[count - 1], false);
+      ILORA_CHECK(count == 0 || segments[count - 1].under < feed.under,
+                  "feeds come in the order of their lists of adapters");
+      if (segments.size() == count) segments.emplace_back();
+      PackedSegment& segment = segments[count++];
+      segment.begin = rows;
+      segment.under = feed.under;
+      segment.gradient = false;
+      segment.dropout = 0;
+    }
     const auto begin = static_cast<int64_t>(tokens.size());
     const auto length = static_cast<int64_t>(feed.tokens.size());
-    ILORA_CHECK(feed.past + length <= slot_capacity, "{} tokens in a cache slot of {}",
-                feed.past + length, slot_capacity);
+    const bool cached = slot_capacity > 0;
+    ILORA_CHECK(cached ? feed.past + length <= slot_capacity : feed.past == 0,
+                "{} tokens in a cache slot of {}", feed.past + length, slot_capacity);
     const auto sequence = static_cast<int32_t>(sequences.size());
-    sequences.push_back({0, sequence, begin, length, 0, 0});
-    spans.push_back({begin, length, feed.slot * slot_capacity, feed.past + length});
+    sequences.push_back({static_cast<int32_t>(count) - 1, sequence, begin, length, 0, 0});
+    spans.push_back(
+        {begin, length, cached ? feed.slot * slot_capacity : begin, feed.past + length});
     append(feed.tokens, feed.past, 0);
     for (size_t i = 0; i < feed.targets.size(); ++i) {
       if (feed.targets[i] < 0) continue;
@@ -123,7 +135,13 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
       label_scale.push_back(0.0f);
     }
   }
-  close_segment(segments[0], true);
+  ILORA_CHECK(count > 0, "a pass of no feeds");
+  segments.resize(count);
+  close_feeds(segments.back(), true);
+}
+
+void Packed::close_feeds(PackedSegment& segment, bool last) {
+  close_segment(segment, last, static_cast<int64_t>(tokens.size()) - segment.begin >= kFewRows);
 }
 
 }  // namespace ilora

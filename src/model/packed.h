@@ -24,6 +24,7 @@ struct ActiveUse {
 
 struct PackedSegment {
   int64_t begin = 0, end = 0;  // rows [begin, end) of the pack, filler included
+  int32_t under = 0;           // of feeds: the index of its list of adapters
   bool gradient = false;
   double dropout = 0;  // of its adapters; 0 in segments without gradient
   std::vector<ActiveUse> uses;
@@ -43,7 +44,8 @@ struct Feed {
   std::span<const int32_t> tokens;
   std::span<const int32_t> targets;  // per token the label, -1 for none; empty: none
   int64_t slot = 0;
-  int64_t past = 0;  // tokens of the slot already in the cache
+  int64_t past = 0;   // tokens of the slot already in the cache
+  int32_t under = 0;  // which of the call's lists of adapters; feeds come in its order
 };
 
 struct Packed {
@@ -62,8 +64,10 @@ struct Packed {
   std::vector<float> label_scale;  // weight of each label in the total loss
   int64_t gradient_labels = 0;
 
-  // Lay out a micro-pass, or feeds behind a cache whose slots hold `slot_capacity` tokens. Memory
-  // is reused.
+  // Lay out a micro-pass, or feeds behind a cache whose slots hold `slot_capacity` tokens (0:
+  // without a cache, each feed a sequence of its own). Feeds under one list of adapters make a
+  // segment; a segment of fewer than 16 rows is not filled up, so that decoding a token under each
+  // of many adapters wastes no rows. Memory is reused.
   void pack(const Pass& pass, const MicroPass& part, const Denominators& denominators,
             const LossOptions& options, uint64_t dropout_key);
   void pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity);
@@ -72,7 +76,8 @@ struct Packed {
   void clear();
   void append(std::span<const int32_t> ids, int64_t first_position, uint64_t key);
   void append_prefix(std::span<const int32_t> soft_prompts, uint64_t key);
-  void close_segment(PackedSegment& segment, bool last);
+  void close_segment(PackedSegment& segment, bool last, bool fill_up = true);
+  void close_feeds(PackedSegment& segment, bool last);
 };
 
 }  // namespace ilora

@@ -1,5 +1,7 @@
 #include "train/trainer.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -285,14 +287,11 @@ void Trainer::evaluate(int64_t row) {
   } else {
     const bool whole = recipe_.matrix == "full" || row == 0 || row == columns;
     std::string lines;
-    for (const std::string& learner : method_.scored(run_)) {
-      for (int64_t column = 0; column < columns; ++column) {
-        if (!whole && column != row - 1) continue;
-        const auto rows = evaluate_entry(learner, method_.answer_with(run_, learner, column), row,
-                                         static_cast<size_t>(column));
-        if (learner == method_.deployed()) lines += row_scores_line(row, column, rows);
-        if (interrupted()) stop(fmt::format("in the evaluation after task {}", row));
-      }
+    for (int64_t column = 0; column < columns; ++column) {
+      if (!whole && column != row - 1) continue;
+      const std::vector<RowScore> rows = evaluate_column(row, static_cast<size_t>(column));
+      if (!rows.empty()) lines += row_scores_line(row, column, rows);
+      if (interrupted()) stop(fmt::format("in the evaluation after task {}", row));
     }
     if (whole && !lines.empty()) write_file_atomic(folder_.rows(), lines);
   }
@@ -321,20 +320,37 @@ std::string Trainer::row_scores_line(int64_t after, int64_t column,
          "\n";
 }
 
-std::vector<RowScore> Trainer::evaluate_entry(const std::string& learner, const Deployed& deployed,
-                                              int64_t row, size_t column) {
-  log().status(fmt::format("evaluating {} on {}", learner, evals_[column].name));
-  TaskScore result = evaluator_.evaluate(evals_[column], deployed);
-  const double score = result.score;
+// All learners that are scored on one task, together. The rows' scores of the deployed one; none
+// where it does not exist yet.
+std::vector<RowScore> Trainer::evaluate_column(int64_t row, size_t column) {
+  const std::vector<std::string> learners = method_.scored(run_);
+  std::vector<Deployed> deployed;
+  for (const std::string& learner : learners)
+    deployed.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
+  std::vector<TaskScore> found = evaluate_entries(learners, deployed, row, column);
+  for (size_t i = 0; i < learners.size(); ++i) {
+    if (learners[i] == method_.deployed()) return std::move(found[i].rows);
+  }
+  return {};
+}
+
+std::vector<TaskScore> Trainer::evaluate_entries(const std::vector<std::string>& learners,
+                                                 std::span<const Deployed> deployed, int64_t row,
+                                                 size_t column) {
+  const TaskEval& task = evals_[column];
+  log().status(fmt::format("evaluating {} on {}", fmt::join(learners, ", "), task.name));
+  std::vector<TaskScore> found = evaluator_.evaluate_each(task, deployed);
   log().status("");
-  scores_.set(learner, static_cast<size_t>(row), column, score);
-  log_event({{"event", "eval"},
-             {"after", row},
-             {"task", evals_[column].name},
-             {"learner", learner},
-             {"measure", evals_[column].measure->name},
-             {"score", score}});
-  return std::move(result.rows);
+  for (size_t i = 0; i < learners.size(); ++i) {
+    scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);
+    log_event({{"event", "eval"},
+               {"after", row},
+               {"task", task.name},
+               {"learner", learners[i]},
+               {"measure", task.measure->name},
+               {"score", found[i].score}});
+  }
+  return found;
 }
 
 void Trainer::stop(const std::string& where) const {
@@ -396,13 +412,11 @@ void Trainer::restore() {
   // Tasks that are new to the run (--continue): what the base model and the learners make of them
   // untaught.
   for (size_t column = known; column < names.size(); ++column) {
-    evaluate_entry("fast", {}, 0, column);
+    const Deployed base_model;
+    evaluate_entries({"fast"}, {&base_model, 1}, 0, column);
     const double base = *scores_.get("fast", 0, column);
-    for (const std::string& learner : method_.scored(run_)) {
-      scores_.set(learner, 0, column, base);
-      evaluate_entry(learner, method_.answer_with(run_, learner, static_cast<int64_t>(column)),
-                     run_.position.task, column);
-    }
+    for (const std::string& learner : method_.scored(run_)) scores_.set(learner, 0, column, base);
+    evaluate_column(run_.position.task, column);
   }
 }
 

@@ -49,8 +49,10 @@ class Trainer {
   Json term_gradient_norms(const Pass& pass);
 
   void evaluate(int64_t row);
-  std::vector<RowScore> evaluate_entry(const std::string& learner, const Deployed& deployed,
-                                       int64_t row, size_t column);
+  std::vector<RowScore> evaluate_column(int64_t row, size_t column);
+  std::vector<TaskScore> evaluate_entries(const std::vector<std::string>& learners,
+                                          std::span<const Deployed> deployed, int64_t row,
+                                          size_t column);
   std::string row_scores_line(int64_t after, int64_t column,
                               const std::vector<RowScore>& rows) const;
   [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
