@@ -49,6 +49,7 @@ class Trainer {
   Json term_gradient_norms(const Pass& pass);
 
   void evaluate(int64_t row);
+  void probe(int64_t row);
   std::vector<RowScore> evaluate_entry(const std::string& learner, const Deployed& deployed,
                                        int64_t row, size_t column);
   std::string row_scores_line(int64_t after, int64_t column,
@@ -75,6 +76,7 @@ class Trainer {
   Run run_;
   Optimizer optimizer_;
   Evaluator evaluator_;
+  Probes probes_;
   ScoreBook scores_;
   Progress* progress_ = nullptr;
   double train_seconds_ = 0;

@@ -12,9 +12,9 @@
 namespace ilora {
 
 struct ImportOptions {
-  std::filesystem::path source;      // a file, or a folder whose files name their split
-  std::filesystem::path eval, test;  // files of these splits; empty: looked for, else cut
-  ImportTemplates templates;
+  std::filesystem::path source = {};      // a file, or a folder whose files name their split
+  std::filesystem::path eval = {}, test = {};  // files of these splits; empty: looked for, else cut
+  ImportTemplates templates = {};
   char separator = '\0';    // of CSV; '\0': comma
   double eval_share = 0.1;  // of the training rows, where the split is not given; 0: none
   double test_share = 0.1;

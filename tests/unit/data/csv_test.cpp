@@ -53,7 +53,8 @@ TEST(Csv, OtherSeparators) {
 }
 
 TEST(Csv, MistakesNameTheirLine) {
-  EXPECT_THAT(failure("a,b\n1,2\n\"x\ny,2\n"), AllOf(HasSubstr("x.csv:3"), HasSubstr("not closed")));
+  EXPECT_THAT(failure("a,b\n1,2\n\"x\ny,2\n"),
+              AllOf(HasSubstr("x.csv:3"), HasSubstr("not closed")));
   EXPECT_THAT(failure("a,b\n\"x\"y,2\n"), AllOf(HasSubstr("x.csv:2"), HasSubstr("quote")));
   EXPECT_THAT(failure("a,b\n1,2\n1,2,3\n"),
               AllOf(HasSubstr("x.csv:3"), HasSubstr("2 cells"), HasSubstr("got 3")));

@@ -67,8 +67,9 @@ TEST_F(Import, JsonListsLinesAndTables) {
     EXPECT_EQ(read.answer, " 3") << name;
   }
   // Two lines, whatever the file's ending.
-  EXPECT_EQ(rows("trace", write("f.json", "{\"prompt\":\"a\",\"answer\":\"b\"}\n"
-                                          "{\"prompt\":\"c\",\"answer\":\"d\"}\n"))
+  EXPECT_EQ(rows("trace", write("f.json",
+                                "{\"prompt\":\"a\",\"answer\":\"b\"}\n"
+                                "{\"prompt\":\"c\",\"answer\":\"d\"}\n"))
                 .size(),
             2U);
   EXPECT_EQ(row("json", "g.json", R"([{"prompt":"{x}","answer":"y"}])", {"{{{prompt}", "{answer}"})
@@ -78,15 +79,14 @@ TEST_F(Import, JsonListsLinesAndTables) {
 }
 
 TEST_F(Import, AlpacaAndShareGpt) {
-  const Example asked = row("alpaca", "a.json",
-                            R"([{"instruction":"Translate.","input":"Haus","output":"house"}])");
+  const Example asked =
+      row("alpaca", "a.json", R"([{"instruction":"Translate.","input":"Haus","output":"house"}])");
   EXPECT_EQ(asked.prompt, "Translate.\nHaus\n");
   EXPECT_EQ(asked.answer, "house");
   EXPECT_EQ(row("alpaca", "b.json", R"([{"instruction":"Sing.","input":"","output":"la"}])").prompt,
             "Sing.\n");
-  const auto turns = rows(
-      "sharegpt",
-      write("c.json", R"([{"conversations":[{"from":"gpt","value":"Hi!"},
+  const auto turns =
+      rows("sharegpt", write("c.json", R"([{"conversations":[{"from":"gpt","value":"Hi!"},
         {"from":"human","value":"2+2?"},{"from":"gpt","value":"4"},
         {"from":"human","value":"sure?"},{"from":"gpt","value":"yes"}]}])"));
   ASSERT_EQ(turns.size(), 2U) << "a greeting answers nothing";
@@ -101,14 +101,16 @@ TEST_F(Import, AlpacaAndShareGpt) {
 }
 
 TEST_F(Import, CStance) {
-  const auto all = rows("c-stance",
-                        write("val.csv",
-                              "\xef\xbb\xbfText,Target 1,Stance 1,In Use\n"
-                              "\"雨天,很好\",雨天,支持,1\n晴天,雨天,反对,1\n云,雨天,中立,1\n风,雨天,支持,0\n"));
+  const auto all =
+      rows("c-stance",
+           write("val.csv",
+                 "\xef\xbb\xbfText,Target 1,Stance 1,In Use\n"
+                 "\"雨天,很好\",雨天,支持,1\n晴天,雨天,反对,1\n云,雨天,中立,1\n风,雨天,支持,0\n"));
   ASSERT_EQ(all.size(), 3U) << "rows that are not in use are left out";
-  EXPECT_EQ(all[0].example.prompt,
-            "判断以下文本对指定对象的态度，选择一项：A.支持，B.反对，C.中立。输出A，B或者C。\n文本：\n"
-            "雨天,很好\n对象：\n雨天\n态度：");
+  EXPECT_EQ(
+      all[0].example.prompt,
+      "判断以下文本对指定对象的态度，选择一项：A.支持，B.反对，C.中立。输出A，B或者C。\n文本：\n"
+      "雨天,很好\n对象：\n雨天\n态度：");
   EXPECT_EQ(all[0].example.answer + all[1].example.answer + all[2].example.answer, "ABC");
   EXPECT_THAT(message_of([&] {
                 rows("c-stance", write("bad.csv", "Text,Target 1,Stance 1\na,b,支持\nc,d,赞成\n"));
@@ -124,17 +126,16 @@ TEST_F(Import, Fomc) {
             "What is the monetary policy stance for the following text? A. dovish, B. hawkish, C. "
             "neutral. Choose one from A, B and C.\nText:\nRates, too.\nStance:");
   EXPECT_EQ(all[0].example.answer + all[1].example.answer + all[2].example.answer, "ABC");
-  EXPECT_THAT(
-      message_of([&] { rows("fomc", write("bad.csv", "sentence,label\na,3\n")); }),
-      AllOf(HasSubstr("bad.csv:2"), HasSubstr("0 to 2"), HasSubstr("'3'")));
+  EXPECT_THAT(message_of([&] { rows("fomc", write("bad.csv", "sentence,label\na,3\n")); }),
+              AllOf(HasSubstr("bad.csv:2"), HasSubstr("0 to 2"), HasSubstr("'3'")));
   EXPECT_THAT(message_of([&] { rows("fomc", write("bad.csv", "text,label\na,1\n")); }),
               AllOf(HasSubstr("\"sentence\""), HasSubstr("text, label")));
 }
 
 TEST_F(Import, MeetingBank) {
-  const Example read =
-      row("meetingbank", "train.json",
-          "{\"id\":\"x\",\"uid\":\"y\",\"summary\":\"Approved.\",\"transcript\":\"All in favour?\"}\n");
+  const Example read = row(
+      "meetingbank", "train.json",
+      "{\"id\":\"x\",\"uid\":\"y\",\"summary\":\"Approved.\",\"transcript\":\"All in favour?\"}\n");
   EXPECT_EQ(read.prompt,
             "Write a summary of the following meeting transcripts.\nMeeting transcripts:\nAll in "
             "favour?\nSummary:");
@@ -154,9 +155,10 @@ TEST_F(Import, ScienceQa) {
             "Choose an answer for the following question and give your reasons.\n\nQuestion:\nWhat "
             "floats?\n\nHint:\nThink of water.\n\nChoices:\nA. a stone\nB. a cork\n\nAnswer:");
   EXPECT_EQ(all[0].example.answer, "B\nLight things float.Cork is light.") << "as TRACE joins them";
-  EXPECT_EQ(all[1].example.prompt,
-            "Choose an answer for the following question and give your reasons.\n\nQuestion:\nWhich?"
-            "\n\nChoices:\nA. x\nB. y\nC. z\n\nAnswer:");
+  EXPECT_EQ(
+      all[1].example.prompt,
+      "Choose an answer for the following question and give your reasons.\n\nQuestion:\nWhich?"
+      "\n\nChoices:\nA. x\nB. y\nC. z\n\nAnswer:");
   EXPECT_EQ(all[1].split, "eval");
   EXPECT_THAT(message_of([&] {
                 rows("scienceqa",
@@ -166,15 +168,15 @@ TEST_F(Import, ScienceQa) {
 }
 
 TEST_F(Import, NumGlue) {
-  const auto file = write("NumGLUE_train.json",
-                          "{\"question\":\"2 + 3?\",\"answer\":5,\"type\":\"Type_1\"}\n"
-                          "{\"question\":\"mass?\",\"answer\":\"9.09\",\"type\":\"Type_2\"}\n"
-                          "{\"question\":\"more?\",\"answer\":{\"number\":\"\"},\"type\":\"Type_5\"}\n"
-                          "{\"question\":\"share?\",\"answer\":0.5,\"type\":\"Type_1\"}\n");
+  const auto file =
+      write("NumGLUE_train.json",
+            "{\"question\":\"2 + 3?\",\"answer\":5,\"type\":\"Type_1\"}\n"
+            "{\"question\":\"mass?\",\"answer\":\"9.09\",\"type\":\"Type_2\"}\n"
+            "{\"question\":\"more?\",\"answer\":{\"number\":\"\"},\"type\":\"Type_5\"}\n"
+            "{\"question\":\"share?\",\"answer\":0.5,\"type\":\"Type_1\"}\n");
   const auto cm = rows("numglue-cm", file), ds = rows("numglue-ds", file);
   ASSERT_EQ(cm.size(), 2U);
-  EXPECT_EQ(cm[0].example.prompt,
-            "Solve the following math problem.\nQuestion:\n2 + 3?\nAnswer:");
+  EXPECT_EQ(cm[0].example.prompt, "Solve the following math problem.\nQuestion:\n2 + 3?\nAnswer:");
   EXPECT_EQ(cm[0].example.answer, "5");
   EXPECT_EQ(cm[1].example.answer, "0.5");
   ASSERT_EQ(ds.size(), 1U);
@@ -183,20 +185,23 @@ TEST_F(Import, NumGlue) {
 
 // One file per article, whose parts are numbered.
 TEST_F(Import, TwentyMinuten) {
-  write("articles/a.json",
-        R"({"id":"1","content":{"0":"Erster Satz.","1":"Zweiter."},"summary":{"0":"Kurz.","1":"Gut."}})");
+  write(
+      "articles/a.json",
+      R"({"id":"1","content":{"0":"Erster Satz.","1":"Zweiter."},"summary":{"0":"Kurz.","1":"Gut."}})");
   write("articles/b.json", R"({"id":"2","content":{"0":"Nur Text."},"summary":[]})");
   const auto all = rows("20minuten", folder_ / "articles");
   ASSERT_EQ(all.size(), 1U) << "an article without summary is left out";
-  EXPECT_EQ(all[0].example.prompt,
-            "Provide a simplified version of the following paragraph in German.\n\nParagraph:\nErster "
-            "Satz. Zweiter.\n\nSimplification:");
+  EXPECT_EQ(
+      all[0].example.prompt,
+      "Provide a simplified version of the following paragraph in German.\n\nParagraph:\nErster "
+      "Satz. Zweiter.\n\nSimplification:");
   EXPECT_EQ(all[0].example.answer, "Kurz. Gut.\n");
   EXPECT_EQ(row("20minuten", "c.json", R"([{"article":"Lang.","simplification":"Kurz."}])").answer,
             "Kurz.\n");
 }
 
-std::string medmcqa_line(const std::string& question, int right, const std::string& type = "single") {
+std::string medmcqa_line(const std::string& question, int right,
+                         const std::string& type = "single") {
   return fmt::format(
       "{{\"question\":\"{}\",\"opa\":\"w\",\"opb\":\"x\",\"opc\":\"y\",\"opd\":\"z\",\"cop\":{},"
       "\"choice_type\":\"{}\"}}\n",
@@ -204,12 +209,14 @@ std::string medmcqa_line(const std::string& question, int right, const std::stri
 }
 
 TEST_F(Import, MedMcqaCountsOptionsFromOneOrZero) {
-  const auto from_one = rows("medmcqa", write("dev.json", medmcqa_line("a?", 1) + medmcqa_line("b?", 4) +
-                                                              medmcqa_line("c?", 2, "multi")));
+  const auto from_one =
+      rows("medmcqa", write("dev.json", medmcqa_line("a?", 1) + medmcqa_line("b?", 4) +
+                                            medmcqa_line("c?", 2, "multi")));
   ASSERT_EQ(from_one.size(), 2U) << "questions with several right options are left out";
-  EXPECT_EQ(from_one[0].example.prompt,
-            "Solve the following medical problem by choosing the correct answer from following four "
-            "choices.\nQuestion:\na?\nChoices: \nA.w, B.x, C.y, D.z\n Answer:");
+  EXPECT_EQ(
+      from_one[0].example.prompt,
+      "Solve the following medical problem by choosing the correct answer from following four "
+      "choices.\nQuestion:\na?\nChoices: \nA.w, B.x, C.y, D.z\n Answer:");
   EXPECT_EQ(from_one[0].example.answer + from_one[1].example.answer, "AD");
   const auto from_zero =
       rows("medmcqa", write("train.json", medmcqa_line("a?", 0) + medmcqa_line("b?", 3)));
@@ -221,15 +228,17 @@ TEST_F(Import, MedMcqaCountsOptionsFromOneOrZero) {
 TEST_F(Import, JecQa) {
   const auto all = rows(
       "jec-qa",
-      write("0_train.json",
-            R"({"answer":["B"],"id":"1","option_list":{"A":"甲","B":"乙","C":"丙","D":"丁"},"statement":"问?"})"
-            "\n"
-            R"({"answer":["A","C"],"id":"2","option_list":{"A":"甲","B":"乙","C":"丙","D":"丁"},"statement":"多?"})"
-            "\n"));
+      write(
+          "0_train.json",
+          R"({"answer":["B"],"id":"1","option_list":{"A":"甲","B":"乙","C":"丙","D":"丁"},"statement":"问?"})"
+          "\n"
+          R"({"answer":["A","C"],"id":"2","option_list":{"A":"甲","B":"乙","C":"丙","D":"丁"},"statement":"多?"})"
+          "\n"));
   ASSERT_EQ(all.size(), 1U);
-  EXPECT_EQ(all[0].example.prompt,
-            "根据以下法律问题，从选项A，B，C，D中选择一项正确的答案\n问题：问?\n选项: \nA. 甲，B. 乙，C. "
-            "丙，D. 丁\n 答案:");
+  EXPECT_EQ(
+      all[0].example.prompt,
+      "根据以下法律问题，从选项A，B，C，D中选择一项正确的答案\n问题：问?\n选项: \nA. 甲，B. 乙，C. "
+      "丙，D. 丁\n 答案:");
   EXPECT_EQ(all[0].example.answer, "B");
 }
 
@@ -296,29 +305,36 @@ TEST_F(Import, BadFilesAreNamedWithTheirLine) {
               HasSubstr("absent"));
   EXPECT_THAT(message_of([&] { find_import_format("jsno"); }),
               AllOf(HasSubstr("jsno"), HasSubstr("scienceqa")));
-  EXPECT_THAT(message_of([&] { rows("json", write("a.jsonl", "{\"prompt\":\"a\"}\n\n{\"prompt\":\n")); }),
-              HasSubstr("a.jsonl:3"));
-  EXPECT_THAT(message_of([&] { rows("json", write("b.json", R"([{"prompt":"a","answer":"b"}, 3])")); }),
-              AllOf(HasSubstr("row 1 of"), HasSubstr("b.json")));
-  EXPECT_THAT(message_of([&] { rows("json", write("c.json", R"([{"prompt":"a","answer":null}])")); }),
-              AllOf(HasSubstr("row 0 of"), HasSubstr("null")));
+  EXPECT_THAT(
+      message_of([&] { rows("json", write("a.jsonl", "{\"prompt\":\"a\"}\n\n{\"prompt\":\n")); }),
+      HasSubstr("a.jsonl:3"));
+  EXPECT_THAT(
+      message_of([&] { rows("json", write("b.json", R"([{"prompt":"a","answer":"b"}, 3])")); }),
+      AllOf(HasSubstr("row 1 of"), HasSubstr("b.json")));
+  EXPECT_THAT(
+      message_of([&] { rows("json", write("c.json", R"([{"prompt":"a","answer":null}])")); }),
+      AllOf(HasSubstr("row 0 of"), HasSubstr("null")));
+  EXPECT_THAT(
+      message_of([&] {
+        rows("json", write("d.json", R"([{"prompt":"a","answer":"b"}])"), {"{promt}", "{answer}"});
+      }),
+      AllOf(HasSubstr("\"promt\""), HasSubstr("prompt, answer")));
+  EXPECT_THAT(
+      message_of([&] {
+        rows("json", write("d.json", R"([{"prompt":"a","answer":"b"}])"), {"{prompt", "{answer}"});
+      }),
+      HasSubstr("does not close"));
   EXPECT_THAT(message_of([&] {
-                rows("json", write("d.json", R"([{"prompt":"a","answer":"b"}])"), {"{promt}", "{answer}"});
+                import("numglue-cm", {.source = write("e.jsonl", "{\"type\":\"Type_3\"}\n")});
               }),
-              AllOf(HasSubstr("\"promt\""), HasSubstr("prompt, answer")));
-  EXPECT_THAT(message_of([&] {
-                rows("json", write("d.json", R"([{"prompt":"a","answer":"b"}])"), {"{prompt", "{answer}"});
-              }),
-              HasSubstr("does not close"));
-  EXPECT_THAT(message_of([&] { import("numglue-cm", {.source = write("e.jsonl", "{\"type\":\"Type_3\"}\n")}); }),
               AllOf(HasSubstr("1 left out"), HasSubstr("Type_1")));
 }
 
 TEST_F(Import, MixedEncodingsAreNamedWithTheirLine) {
   const auto file = write("mixed.csv", "prompt,answer\ngr\xc3\xbcn,ja\ngr\xfcn,nein\n");
-  EXPECT_THAT(message_of([&] { rows("csv", file); }),
-              AllOf(HasSubstr("mixed.csv:3"), HasSubstr("0xFC"), HasSubstr("byte 3"),
-                    HasSubstr("iconv")));
+  EXPECT_THAT(
+      message_of([&] { rows("csv", file); }),
+      AllOf(HasSubstr("mixed.csv:3"), HasSubstr("0xFC"), HasSubstr("byte 3"), HasSubstr("iconv")));
   EXPECT_EQ(read_utf8(write("mark.txt", "\xef\xbb\xbfx")), "x") << "a byte-order mark is dropped";
 }
 
