@@ -17,6 +17,7 @@ void add_tokenize(CLI::App& app);
 void add_methods(CLI::App& app);
 void add_measures(CLI::App& app);
 void add_tasks(CLI::App& app);
+void add_data(CLI::App& app);
 void add_suite(CLI::App& app);
 void add_sweep(CLI::App& app);
 void add_compare(CLI::App& app);

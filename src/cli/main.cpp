@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   ilora::add_methods(app);
   ilora::add_measures(app);
   ilora::add_tasks(app);
+  ilora::add_data(app);
   ilora::add_suite(app);
   ilora::add_tokenize(app);
   ilora::add_doctor(app);

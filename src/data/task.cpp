@@ -1,12 +1,14 @@
 #include "data/task.h"
 
 #include <algorithm>
+#include <cctype>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/random.h"
+#include "data/text_file.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
@@ -35,7 +37,7 @@ std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split spl
 
 std::vector<Example> read_split(const std::filesystem::path& path) {
   const std::string where = path.string();
-  const Json json = read_json(path);
+  const Json json = parse_json(read_utf8(path), where);
   if (!json.is_array()) {
     throw Error(ErrorKind::kData, fmt::format("[data] expected a list of rows in {}", where),
                 R"(Each file holds a JSON list of {"prompt": "...", "answer": "..."}.)");
@@ -87,6 +89,14 @@ const std::vector<Example>& TaskText::split(Split which) const {
 int64_t TaskText::new_tokens(int64_t asked) const {
   if (asked > 0) return asked;
   return definition.max_new_tokens > 0 ? definition.max_new_tokens : kNewTokens;
+}
+
+std::string prompt_key(const std::string& prompt) {
+  std::string key;
+  for (const char c : prompt) {
+    if (std::isspace(static_cast<unsigned char>(c)) == 0) key += c;
+  }
+  return key;
 }
 
 std::string task_name(const std::filesystem::path& folder) {

@@ -45,6 +45,9 @@ struct TaskLimits {
   int64_t train = 0, eval = 0, test = 0;  // most rows of each split; 0: all
 };
 
+// A prompt as it is compared with others: without white space.
+std::string prompt_key(const std::string& prompt);
+
 // The name of the task in a folder: the folder's own.
 std::string task_name(const std::filesystem::path& folder);
 

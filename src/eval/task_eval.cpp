@@ -112,7 +112,7 @@ std::string misfit(const TaskEval& task, const Example& row) {
   return {};
 }
 
-TaskEval make_task_eval(const TaskText& task, Split split, const std::string& measure) {
+TaskEval plan_task_eval(const TaskText& task, Split split, const std::string& measure) {
   TaskEval eval;
   eval.name = task.name;
   eval.rows = task.split(split);
@@ -124,6 +124,11 @@ TaskEval make_task_eval(const TaskText& task, Split split, const std::string& me
   } else if (eval.measure->needs_options) {
     eval.options = task.definition.options.empty() ? answers : task.definition.options;
   }
+  return eval;
+}
+
+TaskEval make_task_eval(const TaskText& task, Split split, const std::string& measure) {
+  TaskEval eval = plan_task_eval(task, split, measure);
   if (eval.measure->by_letter || eval.measure->needs_options) require_options(eval, split);
   return eval;
 }

@@ -34,6 +34,9 @@ struct TaskEval {
 // choose from.
 TaskEval make_task_eval(const TaskText& task, Split split, const std::string& measure);
 
+// The same without looking at the rows' answers, for `ilora data check`.
+TaskEval plan_task_eval(const TaskText& task, Split split, const std::string& measure);
+
 // What is wrong with a row for a measure ("the answer 'X' is not among the options A, B"); empty:
 // nothing.
 std::string misfit(const TaskEval& task, const Example& row);

@@ -188,6 +188,29 @@ std::string other_scores(const RunData& run) {
       rows, matrices);
 }
 
+// What the deployed learner knows of everything else: a row per probe.
+std::string probes_table(const RunData& run) {
+  if (run.probes.empty()) return {};
+  std::string head =
+      "<th scope=\"col\">General ability</th><th scope=\"col\" class=\"number\">"
+      "before</th>";
+  for (const std::string& task : run.tasks)
+    head += fmt::format("<th scope=\"col\" class=\"number\">{}</th>", escape(task));
+  std::string rows;
+  for (const Probe& probe : run.probes) {
+    rows +=
+        fmt::format("<tr><th scope=\"row\">{}, {}</th>", escape(probe.name), escape(probe.measure));
+    for (const Score& value : probe.values)
+      rows += value ? fmt::format("<td class=\"number\">{:.4g}</td>", *value)
+                    : "<td class=\"number\">–</td>";
+    rows += "</tr>\n";
+  }
+  return fmt::format(
+      "<div class=\"scroll\"><table class=\"plain\"><thead><tr>{}</tr></thead><tbody>{}</tbody>"
+      "</table></div>\n",
+      head, rows);
+}
+
 std::string facts(const RunData& run) {
   std::string out = "<dl class=\"facts\">";
   const auto add = [&out](const std::string& name, const std::string& value) {
@@ -210,8 +233,9 @@ std::string matrices(const std::vector<RunData>& runs) {
   for (const RunData& run : runs) {
     const std::string caption =
         run.measure.empty() ? "Scores" : "Scores, measured by " + run.measure;
-    out += fmt::format("<article><h3>{}</h3>\n{}{}{}</article>\n", escape(run.label),
-                       matrix_table(run, run.scores, caption), other_scores(run), facts(run));
+    out += fmt::format("<article><h3>{}</h3>\n{}{}{}{}</article>\n", escape(run.label),
+                       matrix_table(run, run.scores, caption), other_scores(run), probes_table(run),
+                       facts(run));
   }
   return out;
 }

@@ -89,6 +89,19 @@ void read_other_scores(RunData& run, const Json& results, const std::filesystem:
   }
 }
 
+void read_probes(RunData& run, const Json& results) {
+  const auto list = results.find("probes");
+  if (list == results.end() || !list->is_array()) return;
+  for (const Json& entry : *list) {
+    const auto values = entry.is_object() ? entry.find("values") : entry.end();
+    if (!entry.is_object() || values == entry.end() || !values->is_array()) continue;
+    Probe probe{text(entry, "name"), text(entry, "measure"), {}};
+    for (const Json& value : *values)
+      probe.values.push_back(value.is_number() ? Score(value.get<double>()) : std::nullopt);
+    run.probes.push_back(std::move(probe));
+  }
+}
+
 }  // namespace
 
 RunData read_results(const std::filesystem::path& folder) {
@@ -113,8 +126,10 @@ RunData read_results(const std::filesystem::path& folder) {
   run.model = text(results, "model");
   run.status = text(results, "status");
   if (const auto it = results.find("measures");
-      it != results.end() && it->is_array() && !it->empty())
-    run.measure = plain(it->front());
+      it != results.end() && it->is_array() && !it->empty() &&
+      std::ranges::all_of(*it, [&](const Json& measure) { return measure == it->front(); }))
+    run.measure = plain(it->front());  // tasks may each have one of their own
+  read_probes(run, results);
   if (const auto it = results.find("metrics"); it != results.end())
     run.metrics = {number(*it, "average_accuracy"),  number(*it, "average_incremental_accuracy"),
                    number(*it, "backward_transfer"), number(*it, "forward_transfer"),

@@ -26,6 +26,12 @@ struct OtherScores {
   ScoreMatrix scores;
 };
 
+// General ability: one figure before training and after each task.
+struct Probe {
+  std::string name, measure;  // "perplexity" or "accuracy"
+  std::vector<Score> values;
+};
+
 struct Metrics {
   Score average_accuracy, average_incremental_accuracy, backward_transfer, forward_transfer,
       forgetting, intransigence;
@@ -61,6 +67,7 @@ struct RunData {
   ScoreMatrix scores;              // deployed learner, primary measure
   std::vector<OtherScores> others;
   Metrics metrics;
+  std::vector<Probe> probes;
   Timing timing;
   std::vector<std::pair<std::string, std::string>> environment;  // as the run wrote it: name, value
   Curves curves;                                                 // empty without metrics.jsonl

@@ -37,8 +37,7 @@ std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
 std::vector<TaskText> read_tasks(const Recipe& recipe) {
   std::vector<TaskText> tasks;
   for (const std::filesystem::path& folder : recipe.task_folders())
-    tasks.push_back(
-        read_task(folder, recipe.limits(task_name(folder)), recipe.evaluated_split()));
+    tasks.push_back(read_task(folder, recipe.limits(task_name(folder)), recipe.evaluated_split()));
   return tasks;
 }
 

@@ -182,6 +182,16 @@ std::u32string utf8_characters(std::string_view text) {
   return characters;
 }
 
+bool looks_decoded_twice(std::string_view text) {
+  // "Ã" or "Â" before a character that is the second byte of another, or "â€".
+  for (size_t i = text.find('\xc3'); i != std::string_view::npos; i = text.find('\xc3', i + 1)) {
+    const std::string_view rest = text.substr(i);
+    const bool led = rest.starts_with("\xc3\x83\xc2") || rest.starts_with("\xc3\x82\xc2");
+    if (led || rest.starts_with("\u00e2\u20ac")) return true;
+  }
+  return false;
+}
+
 std::string normalize_utf8(std::string_view text, NormalForm form) {
   if (text.empty()) return {};
   int options = UTF8PROC_STABLE;

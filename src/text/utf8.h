@@ -46,6 +46,10 @@ std::string lower_utf8(std::string_view text);
 // The characters of a text, invalid bytes as U+FFFD.
 std::u32string utf8_characters(std::string_view text);
 
+// Whether the text holds UTF-8 that was read as Latin-1 or Windows-1252 and encoded once more: "Ã¼"
+// for "ü", "â€™" for an apostrophe.
+bool looks_decoded_twice(std::string_view text);
+
 enum class NormalForm { kNfc, kNfd, kNfkc, kNfkd };
 std::string normalize_utf8(std::string_view text, NormalForm form);
 

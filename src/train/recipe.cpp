@@ -150,6 +150,13 @@ void Recipe::add_options(OptionList& o) {
   o.add("eval.max_new_tokens", &max_new_tokens,
         "for measures that generate; 0: each task's own (`ilora tasks`), else 32", {.min = 0});
 
+  o.add("probe.text", &probe.text,
+        "plain text files whose perplexity is taken before training and after every task");
+  o.add("probe.choices", &probe.choices,
+        "multiple-choice sets, taken likewise: JSON lines of question, choices, answer");
+  o.add("probe.tokens", &probe.tokens, "most tokens of a text; 0: all", {.min = 0});
+  o.add("probe.rows", &probe.rows, "most questions of a set; 0: all", {.min = 0});
+
   o.add("checkpoint.every", &checkpoint_every,
         "optimiser steps between checkpoints; 0: at the end of each task", {.min = 0});
   o.add("log.gradient_norms_every", &gradient_norms_every,

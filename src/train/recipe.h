@@ -8,6 +8,7 @@
 
 #include "base/options.h"
 #include "data/task.h"
+#include "eval/probe.h"
 #include "kernels/kernels.h"
 #include "model/adapter.h"
 #include "model/pass.h"
@@ -57,6 +58,7 @@ struct Recipe {
   std::string split = "test";
   std::string matrix = "full";          // which entries of the score matrix are evaluated
   int64_t max_new_tokens = 0;           // 0: each task's own
+  ProbeOptions probe;                   // of general ability
   std::vector<std::string> references;  // runs of single tasks, for intransigence
 
   int64_t checkpoint_every = 0;  // optimiser steps; 0: at the end of each task

@@ -1,5 +1,6 @@
 #include "train/scores.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
@@ -40,6 +41,28 @@ void ScoreBook::set_tasks(std::vector<std::string> tasks, std::vector<std::strin
     matrix.resize(tasks_.size() + 1);
     for (auto& row : matrix) row.resize(tasks_.size());
   }
+  for (Probe& probe : probes_) probe.values.resize(tasks_.size() + 1);
+}
+
+void ScoreBook::set_probe(const std::string& name, const std::string& measure, size_t row,
+                          double value) {
+  auto probe = std::ranges::find_if(
+      probes_, [&](const Probe& p) { return p.name == name && p.measure == measure; });
+  if (probe == probes_.end()) {
+    const std::vector<std::optional<double>> none(tasks_.size() + 1);
+    probe = probes_.insert(probes_.end(), {name, measure, none});
+  }
+  probe->values.at(row) = value;
+}
+
+Json ScoreBook::probes_json() const {
+  Json list = Json::array();
+  for (const Probe& probe : probes_) {
+    Json values = Json::array();
+    for (const auto& value : probe.values) values.push_back(number_or_null(value));
+    list.push_back({{"name", probe.name}, {"measure", probe.measure}, {"values", values}});
+  }
+  return list;
 }
 
 void ScoreBook::set(const std::string& learner, size_t row, size_t column, double score) {
@@ -61,6 +84,7 @@ void ScoreBook::begin_learner(const std::string& learner, const std::string& fro
 
 void ScoreBook::repeat_row(size_t from, size_t to) {
   for (auto& [learner, matrix] : by_learner_) matrix.at(to) = matrix.at(from);
+  for (Probe& probe : probes_) probe.values.at(to) = probe.values.at(from);
 }
 
 ScoreMatrix ScoreBook::matrix(const std::string& learner) const {
@@ -95,12 +119,14 @@ Json ScoreBook::results(const std::string& deployed,
       {"forward_transfer", number_or_null(m.forward_transfer)},
       {"forgetting", number_or_null(m.forgetting)},
       {"intransigence", number_or_null(m.intransigence)}};
+  if (!probes_.empty()) json["probes"] = probes_json();
   return json;
 }
 
 Json ScoreBook::to_json() const {
   Json json = {{"tasks", tasks_}, {"measures", measures_}, {"learners", Json::object()}};
   for (const auto& [learner, scores] : by_learner_) json["learners"][learner] = matrix_json(scores);
+  json["probes"] = probes_json();
   return json;
 }
 
@@ -110,6 +136,13 @@ void ScoreBook::from_json(const Json& json) {
   by_learner_.clear();
   for (const auto& [learner, scores] : json.at("learners").items())
     by_learner_[learner] = matrix_from(scores);
+  probes_.clear();
+  for (const Json& probe : json.value("probes", Json::array())) {
+    for (size_t row = 0; row < probe.at("values").size(); ++row) {
+      if (!probe["values"][row].is_null())
+        set_probe(probe.at("name"), probe.at("measure"), row, probe["values"][row].get<double>());
+    }
+  }
 }
 
 }  // namespace ilora

@@ -25,11 +25,15 @@ class ScoreBook {
   // Nothing was trained since row `from`: row `to` repeats it.
   void repeat_row(size_t from, size_t to);
 
+  // A probe of general ability (eval/probe.h) after `row` tasks.
+  void set_probe(const std::string& name, const std::string& measure, size_t row, double value);
+
   ScoreMatrix matrix(const std::string& learner) const;
   const std::vector<std::string>& tasks() const { return tasks_; }
   const std::vector<std::string>& measures() const { return measures_; }
 
-  // The "tasks", "measures", "scores", "scores_by" and "metrics" of results.json.
+  // The "tasks", "measures", "scores", "scores_by", "metrics" and (where there are any) "probes" of
+  // results.json.
   Json results(const std::string& deployed,
                const std::vector<std::optional<double>>& references) const;
   Json to_json() const;
@@ -38,6 +42,12 @@ class ScoreBook {
  private:
   std::vector<std::string> tasks_, measures_;
   std::map<std::string, ScoreMatrix> by_learner_;
+  struct Probe {
+    std::string name, measure;
+    std::vector<std::optional<double>> values;  // T+1
+  };
+  std::vector<Probe> probes_;
+  Json probes_json() const;
 };
 
 }  // namespace ilora

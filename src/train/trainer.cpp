@@ -59,7 +59,8 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       run_(*bench.engine, first_adapter(recipe, method, bench.files.config()),
            static_cast<uint64_t>(recipe.seed)),
       optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
-      evaluator_(*bench.engine, *bench.encoder, {recipe.max_new_tokens}) {
+      evaluator_(*bench.engine, *bench.encoder, {recipe.max_new_tokens}),
+      probes_(*bench.encoder, recipe.probe) {
   std::vector<std::string> names, measures;
   for (size_t t = 0; t < tasks.size(); ++t) {
     std::vector<Row>& rows = train_rows_.emplace_back();
@@ -294,6 +295,7 @@ void Trainer::evaluate(int64_t row) {
       if (interrupted()) stop(fmt::format("in the evaluation after task {}", row));
     }
     if (whole && !lines.empty()) write_file_atomic(folder_.rows(), lines);
+    if (!probes_.empty()) probe(row);
   }
   rows_scored_ = std::max(rows_scored_, row + 1);
   std::string line;
@@ -304,6 +306,23 @@ void Trainer::evaluate(int64_t row) {
   }
   log().info("{}:{}", row == 0 ? std::string("before training") : fmt::format("after task {}", row),
              line);
+}
+
+// What the deployed learner still knows of everything else, after `row` tasks.
+void Trainer::probe(int64_t row) {
+  const std::string learner =
+      run_.find(method_.deployed()) != nullptr ? method_.deployed() : "fast";
+  const Deployed deployed = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
+  for (const Probes::Value& probed : probes_.measure(*bench_.engine, deployed)) {
+    scores_.set_probe(probed.name, probed.measure, static_cast<size_t>(row), probed.value);
+    log_event({{"event", "probe"},
+               {"after", row},
+               {"name", probed.name},
+               {"learner", learner},
+               {"measure", probed.measure},
+               {"value", probed.value}});
+    log().info("{} of {}: {:.4g}", probed.measure, probed.name, probed.value);
+  }
 }
 
 // A line of rows.jsonl: what each row of a task was worth to the deployed learner.

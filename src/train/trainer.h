@@ -53,6 +53,7 @@ class Trainer {
   std::vector<TaskScore> evaluate_entries(const std::vector<std::string>& learners,
                                           std::span<const Deployed> deployed, int64_t row,
                                           size_t column);
+  void probe(int64_t row);
   std::string row_scores_line(int64_t after, int64_t column,
                               const std::vector<RowScore>& rows) const;
   [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
@@ -77,6 +78,7 @@ class Trainer {
   Run run_;
   Optimizer optimizer_;
   Evaluator evaluator_;
+  Probes probes_;
   ScoreBook scores_;
   Progress* progress_ = nullptr;
   double train_seconds_ = 0;

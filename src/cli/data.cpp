@@ -1,0 +1,245 @@
+// ilora data: imports tasks from what people have, and looks at task folders before they are used.
+#include <filesystem>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "cli/command.h"
+#include "data/import/import.h"
+#include "eval/task_check.h"
+#include "train/workbench.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+// How lengths are counted: in a model's tokens, or in characters where none is named.
+struct Ruler {
+  std::string model, text_template = "raw";
+  int64_t max_length = 0;  // 0: the model's context
+
+  void add_options(CLI::App* command) {
+    command->add_option("--model", model,
+                        "a GGUF file or a Hugging Face folder: lengths in its tokens");
+    command
+        ->add_option("--max-length", max_length,
+                     "with --model: the longest row, as data.max_length (default: the context)")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--template", text_template, "with --model: raw or chat, as data.template")
+        ->check(CLI::IsMember({"raw", "chat"}));
+  }
+  // Null without a model.
+  const Encoder* encoder() {
+    if (model.empty() || encoder_) return encoder_.get();
+    const ModelFiles files{fs::path(model)};
+    const int64_t context = files.config().context;
+    tokenizer_ = std::make_unique<Tokenizer>(load_tokenizer(files));
+    encoder_ = std::make_unique<Encoder>(
+        *tokenizer_, EncodeOptions{text_template, max_length > 0 ? max_length : context}, context);
+    return encoder_.get();
+  }
+
+ private:
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<Encoder> encoder_;
+};
+
+Json check_json(const TaskCheck& check) {
+  Json json = {{"task", check.name}, {"measure", check.measure}, {"unit", check.unit}};
+  json["limit"] = check.limit > 0 ? Json(check.limit) : Json(nullptr);
+  json["splits"] = Json::array();
+  for (const SplitCheck& split : check.splits) {
+    json["splits"].push_back({{"split", split.split},
+                              {"rows", split.rows},
+                              {"prompts", split.prompts},
+                              {"mean_prompt", split.mean_prompt},
+                              {"longest_prompt", split.longest_prompt},
+                              {"mean_answer", split.mean_answer},
+                              {"longest_answer", split.longest_answer},
+                              {"cut", split.cut}});
+  }
+  json["findings"] = Json::array();
+  for (const Finding& finding : check.findings)
+    json["findings"].push_back({{"error", finding.error}, {"text", finding.text}});
+  return json;
+}
+
+void print_check(const TaskCheck& check) {
+  std::cout << fmt::format("{}{}\n", check.name,
+                           check.measure.empty() ? "" : ", measured by " + check.measure);
+  for (const SplitCheck& split : check.splits) {
+    std::cout << fmt::format(
+        "  {:<5} {:>6} rows, {:>6} different prompts; {} of a prompt {:.0f}, at most {}, of an "
+        "answer {:.1f}, at most {}\n",
+        split.split, split.rows, split.prompts, check.unit, split.mean_prompt, split.longest_prompt,
+        split.mean_answer, split.longest_answer);
+  }
+  for (const Finding& finding : check.findings)
+    std::cout << fmt::format("  {}: {}\n", finding.error ? "ERROR" : "note", finding.text);
+}
+
+// ---- check -----------------------------------------------------------------------------------
+
+// The task folders below `folder`, or `folder` itself where it is one.
+std::vector<fs::path> folders_of(const std::string& folder) {
+  if (fs::exists(fs::path(folder) / "train.json") || fs::exists(fs::path(folder) / "test.json"))
+    return {folder};
+  Recipe recipe;
+  recipe.data_folder = folder;
+  return recipe.task_folders();
+}
+
+void run_check(const std::string& folder, Ruler& ruler, bool json) {
+  Json list = Json::array();
+  size_t failed = 0, all = 0;
+  for (const fs::path& path : folders_of(folder)) {
+    const TaskCheck check = check_folder(path, ruler.encoder());
+    ++all;
+    if (check.failed()) ++failed;
+    if (json) {
+      list.push_back(check_json(check));
+    } else {
+      print_check(check);
+    }
+  }
+  if (json) std::cout << list.dump(2) << "\n";
+  if (failed > 0)
+    throw Error(ErrorKind::kData, fmt::format("[data] {} of {} tasks have errors", failed, all));
+}
+
+void add_check(CLI::App* data) {
+  CLI::App* command = data->add_subcommand(
+      "check", "look at task folders: sizes, repeats, leaks, labels, encoding");
+  struct Arguments {
+    std::string folder;
+    Ruler ruler;
+    bool json = false;
+  };
+  auto a = std::make_shared<Arguments>();
+  command->add_option("folder", a->folder, "a task folder, or a folder of them")->required();
+  a->ruler.add_options(command);
+  command->add_flag("--json", a->json, "print JSON");
+  command->footer("Ends with exit code 1 where a task has an error.");
+  command->callback([a] { run_check(a->folder, a->ruler, a->json); });
+}
+
+// ---- import ----------------------------------------------------------------------------------
+
+struct ImportArguments {
+  std::string format, out, separator;
+  ImportOptions options;
+  Ruler ruler;
+  bool json = false;
+};
+
+// All files appear at once: written beside, then renamed.
+void write_folder(const fs::path& out, const TaskText& task) {
+  const fs::path beside = out.string() + ".tmp";
+  fs::remove_all(beside);
+  try {
+    write_task(beside, task);
+    if (task.eval.empty()) fs::remove(beside / "eval.json");
+    fs::rename(beside, out);
+  } catch (const fs::filesystem_error& e) {
+    fs::remove_all(beside);
+    throw Error(ErrorKind::kFile,
+                fmt::format("[data] cannot write {}: {}", out.string(), e.code().message()));
+  } catch (...) {
+    fs::remove_all(beside);
+    throw;
+  }
+}
+
+void run_import(ImportArguments& a) {
+  const ImportFormat& format = find_import_format(a.format);
+  const fs::path out = (fs::path(a.out) / "").parent_path();
+  if (fs::exists(out)) {
+    throw Error(ErrorKind::kUsage, fmt::format("[data] {} is there already", out.string()),
+                "Choose another folder, or remove that one.");
+  }
+  if (a.separator.size() > 1 && a.separator != "\\t") {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[data] --separator: expected one character, got '{}'", a.separator));
+  }
+  if (!a.separator.empty()) a.options.separator = a.separator == "\\t" ? '\t' : a.separator[0];
+  Imported imported = import_task(format, a.options);
+  imported.task.name = task_name(out);
+  const TaskDefinition* known = find_task_definition(imported.task.name);
+  if (known != nullptr) imported.task.definition = *known;
+
+  const TaskCheck check = check_task(imported.task, a.ruler.encoder());
+  if (a.json) {
+    Json json = check_json(check);
+    json["records"] = imported.records;
+    json["left_out"] = imported.left_out;
+    json["dropped"] = imported.dropped;
+    std::cout << json.dump(2) << "\n";
+  } else {
+    std::cout << fmt::format("{} records read, {} left out by the format, {} dropped\n",
+                             imported.records, imported.left_out, imported.dropped);
+    print_check(check);
+  }
+  if (check.failed()) {
+    throw Error(ErrorKind::kData, "[data] the task has errors: nothing is written",
+                "--drop-leaks leaves rows out whose prompt a later split holds.");
+  }
+  if (fs::path parent = out.parent_path(); !parent.empty()) fs::create_directories(parent);
+  write_folder(out, imported.task);
+  if (*format.task != '\0' && imported.task.name != format.task) {
+    log().info("Name the folder {} to have the built-in measure and options of that task.",
+               format.task);
+  }
+  log().info("written: {}", out.string());
+}
+
+void add_import(CLI::App* data) {
+  CLI::App* command = data->add_subcommand("import", "make a task folder of files in other forms");
+  auto a = std::make_shared<ImportArguments>();
+  ImportOptions& o = a->options;
+  command->add_option("source", o.source, "a file, or a folder whose files name their split")
+      ->required();
+  command->add_option("--format", a->format, "what it holds; see below")->required();
+  command->add_option("--out", a->out, "the task folder to write; its name is the task's")
+      ->required();
+  command->add_option("--eval", o.eval, "the file of the eval split");
+  command->add_option("--test", o.test, "the file of the test split");
+  command
+      ->add_option("--eval-share", o.eval_share,
+                   "share of the training rows that becomes eval where that is not given")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  command->add_option("--test-share", o.test_share, "the same for test")
+      ->check(CLI::Range(0.0, 0.9))
+      ->capture_default_str();
+  command->add_option("--seed", o.seed, "decides which rows those are")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--prompt", o.templates.prompt,
+                   "trace, json, csv: {field} stands for a field, \\n for a line break")
+      ->capture_default_str();
+  command->add_option("--answer", o.templates.answer, "the same for the answer")
+      ->capture_default_str();
+  command->add_option("--separator", a->separator, "of CSV cells (default: comma; .tsv: tab)");
+  command->add_flag("--drop-leaks", o.drop_leaks,
+                    "leave out rows of train (eval) whose prompt is in eval or test (test)");
+  a->ruler.add_options(command);
+  command->add_flag("--json", a->json, "print JSON");
+  std::string formats = "Formats:\n";
+  for (const ImportFormat& format : import_formats())
+    formats += fmt::format("  {:<12} {}\n", format.name, format.summary);
+  command->footer(formats);
+  command->callback([a] { run_import(*a); });
+}
+
+}  // namespace
+
+void add_data(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("data", "import tasks; check task folders");
+  command->require_subcommand(1);
+  add_import(command);
+  add_check(command);
+}
+
+}  // namespace ilora

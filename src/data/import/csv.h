@@ -1,0 +1,28 @@
+// CSV as RFC 4180 has it: a header, quoted cells that may hold separators, line breaks and doubled
+// quotes, lines that end in LF or CRLF. Called by records.cpp.
+//
+// Written here because Debian's C library for it does not say on which line a mistake is.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ilora {
+
+struct CsvTable {
+  struct Row {
+    int64_t line;  // of the file, from 1, where the row begins
+    std::vector<std::string> cells;
+  };
+  std::vector<std::string> header;
+  std::vector<Row> rows;  // each with as many cells as the header; empty lines are left out
+};
+
+// `where` names the file in errors. Throws Error(kFormat) with file and line for a quoted cell that
+// is not closed or goes on behind its quote, for a row with more or fewer cells than the header,
+// for a header that is empty or names a column twice.
+CsvTable parse_csv(std::string_view text, char separator, const std::string& where);
+
+}  // namespace ilora

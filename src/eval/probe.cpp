@@ -1,0 +1,236 @@
+#include "eval/probe.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "data/import/records.h"
+#include "data/task.h"
+#include "data/text_file.h"
+#include "model/cache.h"
+#include "text/tokenizer.h"
+
+namespace ilora {
+namespace {
+
+ProbeQuestion question_of(const Record& record) {
+  ProbeQuestion question;
+  question.question = record.text("question");
+  const Json& choices = record.at("choices");
+  if (!choices.is_array() || choices.size() < 2)
+    fail_record(record, "at least two texts in \"choices\"");
+  for (const Json& choice : choices) {
+    if (!choice.is_string() || choice.get<std::string>().empty())
+      fail_record(record, "texts in \"choices\", none of them empty");
+    question.choices.push_back(choice.get<std::string>());
+  }
+  const Json& answer = record.at("answer");
+  const auto found = std::ranges::find(
+      question.choices, answer.is_string() ? answer.get<std::string>() : std::string());
+  question.answer = static_cast<size_t>(found - question.choices.begin());
+  if (answer.is_number_unsigned()) question.answer = answer.get<size_t>();
+  if (question.answer >= question.choices.size()) {
+    fail_record(record, fmt::format("\"answer\" 0 to {}, or one of the choices, got {}",
+                                    question.choices.size() - 1, answer.dump()));
+  }
+  return question;
+}
+
+// Splits things into batches whose longest length times number stays within `most`.
+template <class Length, class Run>
+void in_batches(size_t count, int64_t most, const Length& length, const Run& run) {
+  for (size_t first = 0; first < count;) {
+    size_t n = 0;
+    int64_t longest = 0;
+    while (first + n < count) {
+      const int64_t with = std::max(longest, length(first + n));
+      if (n > 0 && with * static_cast<int64_t>(n + 1) > most) break;
+      longest = with;
+      ++n;
+    }
+    run(first, n);
+    first += n;
+  }
+}
+
+int64_t longest_of(const std::vector<std::vector<int32_t>>& texts) {
+  size_t longest = 0;
+  for (const auto& text : texts) longest = std::max(longest, text.size());
+  return static_cast<int64_t>(longest);
+}
+
+void feed_all_but_last(Engine& engine, const Uses& uses,
+                       const std::vector<std::vector<int32_t>>& prompts, KeyValueCache& cache) {
+  std::vector<Feed> feeds;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto shared = std::span(prompts[i]).first(prompts[i].size() - 1);
+    if (!shared.empty()) feeds.push_back({shared, {}, static_cast<int64_t>(i), 0});
+  }
+  std::vector<double> sums(feeds.size());
+  if (!feeds.empty()) engine.score(feeds, uses, cache, sums);
+}
+
+std::vector<int32_t> prefix_of(const Deployed& deployed, std::span<const int32_t> prompt) {
+  return deployed.prefix ? deployed.prefix(prompt) : std::vector<int32_t>();
+}
+
+}  // namespace
+
+std::vector<ProbeQuestion> read_questions(const std::filesystem::path& file, int64_t rows) {
+  std::vector<Record> records = read_records(file, '\0');
+  const auto count = static_cast<int64_t>(records.size());
+  std::vector<int64_t> order = Random(0, Stream::kRows).permutation(count);
+  if (rows > 0 && rows < count) order.resize(static_cast<size_t>(rows));
+  std::ranges::sort(order);
+  std::vector<ProbeQuestion> questions;
+  for (const int64_t i : order) questions.push_back(question_of(records[static_cast<size_t>(i)]));
+  if (questions.empty())
+    throw Error(ErrorKind::kData, fmt::format("[probe] {} holds no questions", file.string()));
+  return questions;
+}
+
+Probes::Probes(const Encoder& encoder, const ProbeOptions& options) : encoder_(encoder) {
+  for (const std::string& file : options.text) {
+    std::vector<int32_t> tokens = encoder.tokenizer().encode(read_utf8(file));
+    if (options.tokens > 0 && static_cast<int64_t>(tokens.size()) > options.tokens)
+      tokens.resize(static_cast<size_t>(options.tokens));
+    Text& text = texts_.emplace_back();
+    text.name = std::filesystem::path(file).stem().string();
+    const bool bos = encoder.tokenizer().adds_bos();
+    const auto room = static_cast<size_t>(encoder.max_length() - (bos ? 1 : 0));
+    for (size_t begin = 0; begin < tokens.size(); begin += room) {
+      std::vector<int32_t>& window = text.windows.emplace_back();
+      if (bos) window.push_back(encoder.tokenizer().bos());
+      const size_t end = std::min(begin + room, tokens.size());
+      window.insert(window.end(), tokens.begin() + static_cast<std::ptrdiff_t>(begin),
+                    tokens.begin() + static_cast<std::ptrdiff_t>(end));
+    }
+    if (!text.windows.empty() && text.windows.back().size() < 2) text.windows.pop_back();
+    if (text.windows.empty())
+      throw Error(ErrorKind::kData, fmt::format("[probe] {} has no two tokens", file));
+  }
+  for (const std::string& file : options.choices) {
+    Set& set = sets_.emplace_back();
+    set.name = std::filesystem::path(file).stem().string();
+    for (const ProbeQuestion& asked : read_questions(file, options.rows)) {
+      Question& question = set.questions.emplace_back();
+      question.prompt = encoder.prompt(asked.question + "\nAnswer:");
+      question.answer = asked.answer;
+      for (const std::string& choice : asked.choices) {
+        question.choices.push_back(encoder.answer(" " + choice));
+        question.bytes.push_back(static_cast<double>(choice.size()));
+      }
+    }
+  }
+}
+
+std::vector<Probes::Value> Probes::measure(Engine& engine, const Deployed& deployed) const {
+  std::vector<Value> values;
+  for (const Text& text : texts_)
+    values.push_back({text.name, "perplexity", perplexity(engine, deployed, text)});
+  for (const Set& set : sets_)
+    values.push_back({set.name, "accuracy", accuracy(engine, deployed, set)});
+  return values;
+}
+
+double Probes::perplexity(Engine& engine, const Deployed& deployed, const Text& text) const {
+  double loss = 0, count = 0;
+  const auto length = [&](size_t i) { return static_cast<int64_t>(text.windows[i].size()); };
+  const auto run = [&](size_t first, size_t n) {
+    std::vector<std::vector<int32_t>> tokens(n), targets(n);
+    std::vector<Feed> feeds;
+    for (size_t i = 0; i < n; ++i) {
+      const std::vector<int32_t>& window = text.windows[first + i];
+      tokens[i] = prefix_of(deployed, window);
+      targets[i].assign(tokens[i].size(), -1);
+      // Where something stands before the window, it takes the place of its last tokens.
+      const int64_t room = encoder_.max_length() - static_cast<int64_t>(tokens[i].size());
+      const auto kept = static_cast<std::ptrdiff_t>(
+          std::clamp<int64_t>(room, 2, static_cast<int64_t>(window.size())));
+      tokens[i].insert(tokens[i].end(), window.begin(), window.begin() + kept - 1);
+      targets[i].insert(targets[i].end(), window.begin() + 1, window.begin() + kept);
+      feeds.push_back({tokens[i], targets[i], static_cast<int64_t>(i), 0});
+      count += static_cast<double>(kept - 1);
+    }
+    KeyValueCache cache(engine.config(), engine.kernels().state, static_cast<int64_t>(n),
+                        longest_of(tokens));
+    std::vector<double> sums(n);
+    engine.score(feeds, deployed.uses, cache, sums);
+    for (const double sum : sums) loss += sum;
+  };
+  in_batches(text.windows.size(), engine.options().max_tokens, length, run);
+  return std::exp(loss / count);
+}
+
+double Probes::accuracy(Engine& engine, const Deployed& deployed, const Set& set) const {
+  int64_t right = 0;
+  const auto length = [&](size_t i) {
+    const Question& question = set.questions[i];
+    return static_cast<int64_t>(question.prompt.size()) + longest_of(question.choices);
+  };
+  in_batches(set.questions.size(), engine.options().max_tokens, length,
+             [&](size_t first, size_t n) {
+               right += right_answers(engine, deployed, std::span(set.questions).subspan(first, n));
+             });
+  return static_cast<double>(right) / static_cast<double>(set.questions.size());
+}
+
+int64_t Probes::right_answers(Engine& engine, const Deployed& deployed,
+                              std::span<const Question> questions) const {
+  std::vector<std::vector<int32_t>> prompts;
+  int64_t capacity = 0;
+  size_t most = 0;
+  for (const Question& question : questions) {
+    std::vector<int32_t> asked = question.prompt;
+    prompts.push_back(prefix_of(deployed, asked));
+    const int64_t answer = longest_of(question.choices);
+    encoder_.cut(asked, answer + static_cast<int64_t>(prompts.back().size()));
+    prompts.back().insert(prompts.back().end(), asked.begin(), asked.end());
+    most = std::max(most, question.choices.size());
+    capacity = std::max(capacity, static_cast<int64_t>(prompts.back().size()) + answer);
+  }
+  KeyValueCache cache(engine.config(), engine.kernels().state,
+                      static_cast<int64_t>(questions.size()), capacity);
+  feed_all_but_last(engine, deployed.uses, prompts, cache);
+  std::vector<double> best(questions.size(), -INFINITY);
+  std::vector<size_t> chosen(questions.size(), 0);
+  for (size_t choice = 0; choice < most; ++choice) {
+    const std::vector<double> per_byte =
+        choice_scores(engine, deployed.uses, questions, choice, prompts, cache);
+    for (size_t i = 0; i < questions.size(); ++i) {
+      if (per_byte[i] > best[i]) best[i] = per_byte[i], chosen[i] = choice;
+    }
+  }
+  int64_t right = 0;
+  for (size_t i = 0; i < questions.size(); ++i) right += chosen[i] == questions[i].answer ? 1 : 0;
+  return right;
+}
+
+// The log-likelihood per byte of each question's choice behind its prompt, whose tokens but the
+// last are in the cache; minus infinity where a question has fewer choices.
+std::vector<double> Probes::choice_scores(Engine& engine, const Uses& uses,
+                                          std::span<const Question> questions, size_t choice,
+                                          const std::vector<std::vector<int32_t>>& prompts,
+                                          KeyValueCache& cache) {
+  std::vector<Feed> feeds;
+  std::vector<std::vector<int32_t>> tokens(questions.size());
+  for (size_t i = 0; i < questions.size(); ++i) {
+    if (choice >= questions[i].choices.size()) continue;
+    const std::vector<int32_t>& targets = questions[i].choices[choice];
+    tokens[i].push_back(prompts[i].back());
+    tokens[i].insert(tokens[i].end(), targets.begin(), targets.end() - 1);
+    feeds.push_back(
+        {tokens[i], targets, static_cast<int64_t>(i), static_cast<int64_t>(prompts[i].size()) - 1});
+  }
+  std::vector<double> sums(feeds.size());
+  engine.score(feeds, uses, cache, sums);
+  std::vector<double> scores(questions.size(), -INFINITY);
+  for (size_t f = 0; f < feeds.size(); ++f) {
+    const auto i = static_cast<size_t>(feeds[f].slot);
+    scores[i] = -sums[f] / questions[i].bytes[choice];
+  }
+  return scores;
+}
+
+}  // namespace ilora

@@ -1,0 +1,206 @@
+#include "eval/task_check.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/error.h"
+#include "eval/measures/extract.h"
+#include "eval/task_eval.h"
+#include "text/tokenizer.h"
+#include "text/utf8.h"
+
+namespace ilora {
+namespace {
+
+constexpr size_t kShownRows = 3;
+constexpr double kLongAnswer = 60;  // characters: an exact match of such texts tells little
+
+// Gathers rows with the same problem into one finding.
+class Rows {
+ public:
+  void add(Split split, const Example& row, size_t place, const std::string& detail = {}) {
+    ++count_;
+    if (count_ > kShownRows) return;
+    shown_ += fmt::format("{}{}.json row {}{}{}", shown_.empty() ? "" : ", ", split_name(split),
+                          row_number(row, place), detail.empty() ? "" : ": ", detail);
+  }
+  // "3 answers hold no number (train.json row 4, …)"
+  void report(TaskCheck& check, bool error, const std::string& what) const {
+    if (count_ == 0) return;
+    check.findings.push_back({error, fmt::format("{} {} ({}{})", count_, what, shown_,
+                                                 count_ > kShownRows ? ", …" : "")});
+  }
+
+ private:
+  size_t count_ = 0;
+  std::string shown_;
+};
+
+template <class Visit>
+void each_row(const TaskText& task, const Visit& visit) {
+  for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
+    const std::vector<Example>& rows = task.split(split);
+    for (size_t i = 0; i < rows.size(); ++i) visit(split, rows[i], i);
+  }
+}
+
+SplitCheck measure_split(const TaskText& task, Split split, const Encoder* encoder) {
+  SplitCheck check;
+  check.split = split_name(split);
+  std::set<std::string> prompts;
+  const auto length = [&](const std::string& text) {
+    return static_cast<int64_t>(encoder != nullptr ? encoder->answer(text).size()
+                                                   : utf8_characters(text).size());
+  };
+  for (const Example& row : task.split(split)) {
+    prompts.insert(prompt_key(row.prompt));
+    const int64_t prompt = encoder != nullptr
+                               ? static_cast<int64_t>(encoder->prompt(row.prompt).size())
+                               : length(row.prompt);
+    const int64_t answer = length(row.answer);
+    ++check.rows;
+    check.mean_prompt += static_cast<double>(prompt);
+    check.mean_answer += static_cast<double>(answer);
+    check.longest_prompt = std::max(check.longest_prompt, prompt);
+    check.longest_answer = std::max(check.longest_answer, answer);
+    if (encoder != nullptr && prompt + answer > encoder->max_length()) ++check.cut;
+  }
+  check.prompts = static_cast<int64_t>(prompts.size());
+  check.mean_prompt /= static_cast<double>(std::max<int64_t>(check.rows, 1));
+  check.mean_answer /= static_cast<double>(std::max<int64_t>(check.rows, 1));
+  return check;
+}
+
+void check_lengths(TaskCheck& check) {
+  for (const SplitCheck& split : check.splits) {
+    if (split.cut > 0) {
+      check.findings.push_back(
+          {false,
+           fmt::format("{} of {} rows of {}.json are longer than {} tokens: their prompts are "
+                       "cut from the left, their answers kept",
+                       split.cut, split.rows, split.split, check.limit)});
+    }
+    if (check.limit > 0 && split.longest_answer >= check.limit) {
+      check.findings.push_back(
+          {split.split == "train",
+           fmt::format("an answer of {}.json has {} tokens and rows hold {}: such rows are refused "
+                       "unless data.max_answer cuts them",
+                       split.split, split.longest_answer, check.limit)});
+    }
+  }
+}
+
+void check_repeats(TaskCheck& check, const TaskText& task) {
+  struct Seen {
+    Split split;
+    std::string answer;
+  };
+  std::map<std::string, Seen> first;
+  std::map<Split, int64_t> repeats;
+  Rows contradictions, leaks;
+  each_row(task, [&](Split split, const Example& row, size_t i) {
+    const auto [at, fresh] = first.try_emplace(prompt_key(row.prompt), Seen{split, row.answer});
+    if (fresh) return;
+    if (at->second.split != split) {
+      leaks.add(split, row, i, fmt::format("also in {}.json", split_name(at->second.split)));
+    } else {
+      ++repeats[split];
+      if (at->second.answer != row.answer) contradictions.add(split, row, i);
+    }
+  });
+  leaks.report(check, true, "rows repeat a prompt of another split");
+  for (const auto& [split, count] : repeats) {
+    check.findings.push_back({false, fmt::format("{} rows of {}.json repeat a prompt of that split",
+                                                 count, split_name(split))});
+  }
+  contradictions.report(check, false, "rows repeat a prompt with another answer");
+}
+
+void check_texts(TaskCheck& check, const TaskText& task) {
+  Rows empty, replaced, twice;
+  each_row(task, [&](Split split, const Example& row, size_t i) {
+    if (row.prompt.empty() || row.answer.empty())
+      empty.add(split, row, i, row.prompt.empty() ? "prompt" : "answer");
+    for (const std::string* text : {&row.prompt, &row.answer}) {
+      if (text->find("\xef\xbf\xbd") != std::string::npos) {
+        replaced.add(split, row, i);
+        break;
+      }
+      if (looks_decoded_twice(*text)) {
+        twice.add(split, row, i);
+        break;
+      }
+    }
+  });
+  empty.report(check, true, "rows have an empty text");
+  replaced.report(check, false, "rows hold U+FFFD: bytes of another encoding were lost");
+  twice.report(
+      check, false,
+      "rows look like UTF-8 that was read as Latin-1 (\"Ã¼\" for \"ü\") and written again");
+}
+
+void check_answers(TaskCheck& check, const TaskText& task) {
+  Rows misfits, wordy;
+  double characters = 0, rows = 0;
+  for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
+    if (task.split(split).empty()) continue;
+    const TaskEval eval = plan_task_eval(task, split, "auto");
+    check.measure = eval.measure->name;
+    if (split == Split::kTrain && eval.measure->needs_options && eval.options.size() < 2)
+      check.findings.push_back({true, "there is one answer only: nothing to choose from"});
+    const bool number = check.measure.starts_with("number");
+    for (size_t i = 0; i < eval.rows.size(); ++i) {
+      const Example& row = eval.rows[i];
+      if (const std::string problem = misfit(eval, row); !problem.empty())
+        misfits.add(split, row, i, problem);
+      if (number && first_number(row.answer).empty()) wordy.add(split, row, i);
+      characters += static_cast<double>(row.answer.size());
+      rows += 1;
+    }
+  }
+  misfits.report(check, true, "answers do not fit the measure " + check.measure);
+  wordy.report(check, false, "answers hold no number: they are compared as texts");
+  if (check.measure == "exact" && task.definition.measure == "auto" &&
+      characters > kLongAnswer * rows) {
+    check.findings.push_back(
+        {false,
+         fmt::format("no measure is named, and equality with texts of {:.0f} bytes on average "
+                     "tells little: name one in task.yaml (rouge-l, token-f1, …)",
+                     characters / rows)});
+  }
+}
+
+}  // namespace
+
+bool TaskCheck::failed() const {
+  return std::ranges::any_of(findings, &Finding::error);
+}
+
+TaskCheck check_task(const TaskText& task, const Encoder* encoder) {
+  TaskCheck check;
+  check.name = task.name;
+  check.unit = encoder != nullptr ? "tokens" : "characters";
+  check.limit = encoder != nullptr ? encoder->max_length() : 0;
+  for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
+    if (!task.split(split).empty()) check.splits.push_back(measure_split(task, split, encoder));
+  }
+  check_texts(check, task);
+  check_answers(check, task);
+  check_repeats(check, task);
+  check_lengths(check);
+  return check;
+}
+
+TaskCheck check_folder(const std::filesystem::path& folder, const Encoder* encoder) {
+  try {
+    return check_task(read_task(folder), encoder);
+  } catch (const Error& e) {
+    TaskCheck check;
+    check.name = task_name(folder);
+    check.findings.push_back({true, e.what()});
+    return check;
+  }
+}
+
+}  // namespace ilora

@@ -1,0 +1,342 @@
+// Importing: every format from a small self-written file, splits, and what is said of bad ones.
+#include "data/import/import.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "data/text_file.h"
+#include "tests/unit/base/temporary_folder.h"
+
+namespace ilora {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+std::string message_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const Error& e) {
+    return std::string(e.what()) + "\n" + e.hint();
+  }
+  return "no error";
+}
+
+class Import : public ::testing::Test {
+ protected:
+  std::filesystem::path write(const std::string& name, const std::string& text) {
+    const auto file = folder_ / name;
+    make_folder(file.parent_path());
+    write_file_atomic(file, text);
+    return file;
+  }
+  // All rows of one file in the order they have there, as the format converts them.
+  std::vector<ImportedRow> rows(const std::string& format, const std::filesystem::path& file,
+                                const ImportTemplates& templates = {}) {
+    return find_import_format(format).rows(read_records(file, '\0'), templates);
+  }
+  // The one row of a file.
+  Example row(const std::string& format, const std::string& name, const std::string& text,
+              const ImportTemplates& templates = {}) {
+    const auto all = rows(format, write(name, text), templates);
+    EXPECT_EQ(all.size(), 1U);
+    return all.empty() ? Example{} : all.front().example;
+  }
+  Imported import(const std::string& format, ImportOptions options) {
+    return import_task(find_import_format(format), options);
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Import, JsonListsLinesAndTables) {
+  const ImportTemplates templates = {"Q: {question}\\nA:", " {n}"};
+  for (const auto& [name, text] : std::vector<std::pair<std::string, std::string>>{
+           {"a.json", R"([{"question":"wie \"viel\"?","n":3}])"},
+           {"b.json", "{\"question\":\"wie \\\"viel\\\"?\",\"n\":3}\n"},
+           {"c.jsonl", "\n{\"question\":\"wie \\\"viel\\\"?\",\"n\":3}\n"},
+           {"d.csv", "n,question\n3,\"wie \"\"viel\"\"?\"\n"},
+           {"e.tsv", "n\tquestion\n3\twie \"viel\"?\n"}}) {
+    const Example read = row("json", name, text, templates);
+    EXPECT_EQ(read.prompt, "Q: wie \"viel\"?\nA:") << name;
+    EXPECT_EQ(read.answer, " 3") << name;
+  }
+  // Two lines, whatever the file's ending.
+  EXPECT_EQ(rows("trace", write("f.json",
+                                "{\"prompt\":\"a\",\"answer\":\"b\"}\n"
+                                "{\"prompt\":\"c\",\"answer\":\"d\"}\n"))
+                .size(),
+            2U);
+  EXPECT_EQ(row("json", "g.json", R"([{"prompt":"{x}","answer":"y"}])", {"{{{prompt}", "{answer}"})
+                .prompt,
+            "{{x}")
+      << "what a field holds is not filled in again";
+}
+
+TEST_F(Import, AlpacaAndShareGpt) {
+  const Example asked =
+      row("alpaca", "a.json", R"([{"instruction":"Translate.","input":"Haus","output":"house"}])");
+  EXPECT_EQ(asked.prompt, "Translate.\nHaus\n");
+  EXPECT_EQ(asked.answer, "house");
+  EXPECT_EQ(row("alpaca", "b.json", R"([{"instruction":"Sing.","input":"","output":"la"}])").prompt,
+            "Sing.\n");
+  const auto turns =
+      rows("sharegpt", write("c.json", R"([{"conversations":[{"from":"gpt","value":"Hi!"},
+        {"from":"human","value":"2+2?"},{"from":"gpt","value":"4"},
+        {"from":"human","value":"sure?"},{"from":"gpt","value":"yes"}]}])"));
+  ASSERT_EQ(turns.size(), 2U) << "a greeting answers nothing";
+  EXPECT_EQ(turns[0].example.prompt, "Hi!\n\n2+2?\n\n");
+  EXPECT_EQ(turns[1].example.prompt, "Hi!\n\n2+2?\n\n4\n\nsure?\n\n");
+  EXPECT_EQ(turns[1].example.answer, "yes");
+  EXPECT_EQ(row("sharegpt", "d.json",
+                R"([{"messages":[{"role":"system","content":"Be short."},
+                {"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}]}])")
+                .prompt,
+            "Be short.\n\nHi\n\n");
+}
+
+TEST_F(Import, CStance) {
+  const auto all =
+      rows("c-stance",
+           write("val.csv",
+                 "\xef\xbb\xbfText,Target 1,Stance 1,In Use\n"
+                 "\"雨天,很好\",雨天,支持,1\n晴天,雨天,反对,1\n云,雨天,中立,1\n风,雨天,支持,0\n"));
+  ASSERT_EQ(all.size(), 3U) << "rows that are not in use are left out";
+  EXPECT_EQ(
+      all[0].example.prompt,
+      "判断以下文本对指定对象的态度，选择一项：A.支持，B.反对，C.中立。输出A，B或者C。\n文本：\n"
+      "雨天,很好\n对象：\n雨天\n态度：");
+  EXPECT_EQ(all[0].example.answer + all[1].example.answer + all[2].example.answer, "ABC");
+  EXPECT_THAT(message_of([&] {
+                rows("c-stance", write("bad.csv", "Text,Target 1,Stance 1\na,b,支持\nc,d,赞成\n"));
+              }),
+              AllOf(HasSubstr("bad.csv:3"), HasSubstr("赞成"), HasSubstr("反对")));
+}
+
+TEST_F(Import, Fomc) {
+  const auto all = rows("fomc", write("fomc.csv",
+                                      ",sentence,year,label\n0,\"Rates, too.\",1999,0\n"
+                                      "1,b,2000,1\n2,c,2001,2\n"));
+  EXPECT_EQ(all[0].example.prompt,
+            "What is the monetary policy stance for the following text? A. dovish, B. hawkish, C. "
+            "neutral. Choose one from A, B and C.\nText:\nRates, too.\nStance:");
+  EXPECT_EQ(all[0].example.answer + all[1].example.answer + all[2].example.answer, "ABC");
+  EXPECT_THAT(message_of([&] { rows("fomc", write("bad.csv", "sentence,label\na,3\n")); }),
+              AllOf(HasSubstr("bad.csv:2"), HasSubstr("0 to 2"), HasSubstr("'3'")));
+  EXPECT_THAT(message_of([&] { rows("fomc", write("bad.csv", "text,label\na,1\n")); }),
+              AllOf(HasSubstr("\"sentence\""), HasSubstr("text, label")));
+}
+
+TEST_F(Import, MeetingBank) {
+  const Example read = row(
+      "meetingbank", "train.json",
+      "{\"id\":\"x\",\"uid\":\"y\",\"summary\":\"Approved.\",\"transcript\":\"All in favour?\"}\n");
+  EXPECT_EQ(read.prompt,
+            "Write a summary of the following meeting transcripts.\nMeeting transcripts:\nAll in "
+            "favour?\nSummary:");
+  EXPECT_EQ(read.answer, "Approved.");
+}
+
+TEST_F(Import, ScienceQa) {
+  const auto all = rows("scienceqa", write("problems.json", R"({
+    "1": {"question":"What floats?","choices":["a stone","a cork"],"answer":1,"hint":"Think of water.",
+          "image":null,"lecture":"Light things float.","solution":"Cork is light.","split":"train"},
+    "2": {"question":"Which?","choices":["x","y","z"],"answer":2,"hint":"","image":null,
+          "lecture":"","solution":"Because.","split":"val"},
+    "3": {"question":"Seen?","choices":["x","y"],"answer":0,"hint":"","image":"image.png",
+          "lecture":"","solution":"","split":"test"}})"));
+  ASSERT_EQ(all.size(), 2U) << "without the question that has a picture";
+  EXPECT_EQ(all[0].example.prompt,
+            "Choose an answer for the following question and give your reasons.\n\nQuestion:\nWhat "
+            "floats?\n\nHint:\nThink of water.\n\nChoices:\nA. a stone\nB. a cork\n\nAnswer:");
+  EXPECT_EQ(all[0].example.answer, "B\nLight things float.Cork is light.") << "as TRACE joins them";
+  EXPECT_EQ(
+      all[1].example.prompt,
+      "Choose an answer for the following question and give your reasons.\n\nQuestion:\nWhich?"
+      "\n\nChoices:\nA. x\nB. y\nC. z\n\nAnswer:");
+  EXPECT_EQ(all[1].split, "eval");
+  EXPECT_THAT(message_of([&] {
+                rows("scienceqa",
+                     write("bad.json", R"({"7":{"question":"q","choices":["x"],"answer":1}})"));
+              }),
+              AllOf(HasSubstr("\"7\" of"), HasSubstr("\"answer\"")));
+}
+
+TEST_F(Import, NumGlue) {
+  const auto file =
+      write("NumGLUE_train.json",
+            "{\"question\":\"2 + 3?\",\"answer\":5,\"type\":\"Type_1\"}\n"
+            "{\"question\":\"mass?\",\"answer\":\"9.09\",\"type\":\"Type_2\"}\n"
+            "{\"question\":\"more?\",\"answer\":{\"number\":\"\"},\"type\":\"Type_5\"}\n"
+            "{\"question\":\"share?\",\"answer\":0.5,\"type\":\"Type_1\"}\n");
+  const auto cm = rows("numglue-cm", file), ds = rows("numglue-ds", file);
+  ASSERT_EQ(cm.size(), 2U);
+  EXPECT_EQ(cm[0].example.prompt, "Solve the following math problem.\nQuestion:\n2 + 3?\nAnswer:");
+  EXPECT_EQ(cm[0].example.answer, "5");
+  EXPECT_EQ(cm[1].example.answer, "0.5");
+  ASSERT_EQ(ds.size(), 1U);
+  EXPECT_EQ(ds[0].example.answer, "9.09");
+}
+
+// One file per article, whose parts are numbered.
+TEST_F(Import, TwentyMinuten) {
+  write(
+      "articles/a.json",
+      R"({"id":"1","content":{"0":"Erster Satz.","1":"Zweiter."},"summary":{"0":"Kurz.","1":"Gut."}})");
+  write("articles/b.json", R"({"id":"2","content":{"0":"Nur Text."},"summary":[]})");
+  const auto all = rows("20minuten", folder_ / "articles");
+  ASSERT_EQ(all.size(), 1U) << "an article without summary is left out";
+  EXPECT_EQ(
+      all[0].example.prompt,
+      "Provide a simplified version of the following paragraph in German.\n\nParagraph:\nErster "
+      "Satz. Zweiter.\n\nSimplification:");
+  EXPECT_EQ(all[0].example.answer, "Kurz. Gut.\n");
+  EXPECT_EQ(row("20minuten", "c.json", R"([{"article":"Lang.","simplification":"Kurz."}])").answer,
+            "Kurz.\n");
+}
+
+std::string medmcqa_line(const std::string& question, int right,
+                         const std::string& type = "single") {
+  return fmt::format(
+      "{{\"question\":\"{}\",\"opa\":\"w\",\"opb\":\"x\",\"opc\":\"y\",\"opd\":\"z\",\"cop\":{},"
+      "\"choice_type\":\"{}\"}}\n",
+      question, right, type);
+}
+
+TEST_F(Import, MedMcqaCountsOptionsFromOneOrZero) {
+  const auto from_one =
+      rows("medmcqa", write("dev.json", medmcqa_line("a?", 1) + medmcqa_line("b?", 4) +
+                                            medmcqa_line("c?", 2, "multi")));
+  ASSERT_EQ(from_one.size(), 2U) << "questions with several right options are left out";
+  EXPECT_EQ(
+      from_one[0].example.prompt,
+      "Solve the following medical problem by choosing the correct answer from following four "
+      "choices.\nQuestion:\na?\nChoices: \nA.w, B.x, C.y, D.z\n Answer:");
+  EXPECT_EQ(from_one[0].example.answer + from_one[1].example.answer, "AD");
+  const auto from_zero =
+      rows("medmcqa", write("train.json", medmcqa_line("a?", 0) + medmcqa_line("b?", 3)));
+  EXPECT_EQ(from_zero[0].example.answer + from_zero[1].example.answer, "AD");
+  EXPECT_THAT(message_of([&] { rows("medmcqa", write("u.json", medmcqa_line("a?", 2) + "\n")); }),
+              AllOf(HasSubstr("cop"), HasSubstr("0 or 1")));
+}
+
+TEST_F(Import, JecQa) {
+  const auto all = rows(
+      "jec-qa",
+      write(
+          "0_train.json",
+          R"({"answer":["B"],"id":"1","option_list":{"A":"甲","B":"乙","C":"丙","D":"丁"},"statement":"问?"})"
+          "\n"
+          R"({"answer":["A","C"],"id":"2","option_list":{"A":"甲","B":"乙","C":"丙","D":"丁"},"statement":"多?"})"
+          "\n"));
+  ASSERT_EQ(all.size(), 1U);
+  EXPECT_EQ(
+      all[0].example.prompt,
+      "根据以下法律问题，从选项A，B，C，D中选择一项正确的答案\n问题：问?\n选项: \nA. 甲，B. 乙，C. "
+      "丙，D. 丁\n 答案:");
+  EXPECT_EQ(all[0].example.answer, "B");
+}
+
+// ---- splits ----------------------------------------------------------------------------------
+
+std::string numbered(int from, int to) {
+  std::string lines;
+  for (int i = from; i < to; ++i)
+    lines += fmt::format("{{\"prompt\":\"q{}\",\"answer\":\"a{}\"}}\n", i, i % 3);
+  return lines;
+}
+
+TEST_F(Import, FileNamesSayTheirSplit) {
+  write("set/my_train_v2.jsonl", numbered(0, 20));
+  write("set/my_dev.jsonl", numbered(20, 25));
+  write("set/my_test.jsonl", numbered(30, 33));
+  write("set/readme.md", "contest, training, devious");
+  const TaskText task = import("json", {.source = folder_ / "set"}).task;
+  EXPECT_EQ(task.train.size(), 20U);
+  EXPECT_EQ(task.eval.size(), 5U);
+  EXPECT_EQ(task.test.size(), 3U);
+  EXPECT_EQ(task.answers.size(), 3U);
+  write("set/validation.jsonl", numbered(20, 25));
+  EXPECT_THAT(message_of([&] { import("json", {.source = folder_ / "set"}); }),
+              AllOf(HasSubstr("eval split"), HasSubstr("--eval")));
+}
+
+TEST_F(Import, SplitsThatAreNotGivenAreCutByTheSeed) {
+  const auto file = write("all.jsonl", numbered(0, 100) + numbered(0, 20));
+  const auto prompts = [&](const std::vector<Example>& rows) {
+    std::multiset<std::string> all;
+    for (const Example& row : rows) all.insert(row.prompt);
+    return all;
+  };
+  const TaskText a = import("json", {.source = file, .seed = 1}).task;
+  const TaskText b = import("json", {.source = file, .seed = 1}).task;
+  const TaskText c = import("json", {.source = file, .seed = 2}).task;
+  EXPECT_EQ(prompts(a.test), prompts(b.test));
+  EXPECT_NE(prompts(a.test), prompts(c.test));
+  EXPECT_EQ(a.train.size() + a.eval.size() + a.test.size(), 120U);
+  EXPECT_GE(a.test.size(), 12U);  // a tenth, and the second row of a prompt at most
+  EXPECT_LE(a.test.size(), 13U);
+  for (const auto* rows : {&a.eval, &a.test}) {
+    for (const Example& row : *rows)
+      EXPECT_EQ(prompts(a.train).count(row.prompt), 0U) << "a prompt stays in one split";
+  }
+  EXPECT_TRUE(import("json", {.source = file, .eval_share = 0}).task.eval.empty());
+}
+
+TEST_F(Import, DropLeaksKeepsTheLaterSplit) {
+  const auto train = write("train.jsonl", numbered(0, 10));
+  const auto test = write("test.jsonl", numbered(8, 12));
+  const Imported imported =
+      import("json", {.source = train, .test = test, .eval_share = 0, .drop_leaks = true});
+  EXPECT_EQ(imported.dropped, 2);
+  EXPECT_EQ(imported.task.train.size(), 8U);
+  EXPECT_EQ(imported.task.test.size(), 4U);
+}
+
+// ---- bad input -------------------------------------------------------------------------------
+
+TEST_F(Import, BadFilesAreNamedWithTheirLine) {
+  EXPECT_THAT(message_of([&] { import("json", {.source = folder_ / "absent"}); }),
+              HasSubstr("absent"));
+  EXPECT_THAT(message_of([&] { find_import_format("jsno"); }),
+              AllOf(HasSubstr("jsno"), HasSubstr("scienceqa")));
+  EXPECT_THAT(
+      message_of([&] { rows("json", write("a.jsonl", "{\"prompt\":\"a\"}\n\n{\"prompt\":\n")); }),
+      HasSubstr("a.jsonl:3"));
+  EXPECT_THAT(
+      message_of([&] { rows("json", write("b.json", R"([{"prompt":"a","answer":"b"}, 3])")); }),
+      AllOf(HasSubstr("row 1 of"), HasSubstr("b.json")));
+  EXPECT_THAT(
+      message_of([&] { rows("json", write("c.json", R"([{"prompt":"a","answer":null}])")); }),
+      AllOf(HasSubstr("row 0 of"), HasSubstr("null")));
+  EXPECT_THAT(
+      message_of([&] {
+        rows("json", write("d.json", R"([{"prompt":"a","answer":"b"}])"), {"{promt}", "{answer}"});
+      }),
+      AllOf(HasSubstr("\"promt\""), HasSubstr("prompt, answer")));
+  EXPECT_THAT(
+      message_of([&] {
+        rows("json", write("d.json", R"([{"prompt":"a","answer":"b"}])"), {"{prompt", "{answer}"});
+      }),
+      HasSubstr("does not close"));
+  EXPECT_THAT(message_of([&] {
+                import("numglue-cm", {.source = write("e.jsonl", "{\"type\":\"Type_3\"}\n")});
+              }),
+              AllOf(HasSubstr("1 left out"), HasSubstr("Type_1")));
+}
+
+TEST_F(Import, MixedEncodingsAreNamedWithTheirLine) {
+  const auto file = write("mixed.csv", "prompt,answer\ngr\xc3\xbcn,ja\ngr\xfcn,nein\n");
+  EXPECT_THAT(
+      message_of([&] { rows("csv", file); }),
+      AllOf(HasSubstr("mixed.csv:3"), HasSubstr("0xFC"), HasSubstr("byte 3"), HasSubstr("iconv")));
+  EXPECT_EQ(read_utf8(write("mark.txt", "\xef\xbb\xbfx")), "x") << "a byte-order mark is dropped";
+}
+
+}  // namespace
+}  // namespace ilora

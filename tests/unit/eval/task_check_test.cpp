@@ -1,0 +1,129 @@
+// What is found in tasks before anything is trained on them.
+#include "eval/task_check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "tests/unit/base/temporary_folder.h"
+#include "text/tokenizer.h"
+
+namespace ilora {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::Field;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+auto error_with(const std::string& text) {
+  return Contains(AllOf(Field(&Finding::error, true), Field(&Finding::text, HasSubstr(text))));
+}
+auto note_with(const std::string& text) {
+  return Contains(AllOf(Field(&Finding::error, false), Field(&Finding::text, HasSubstr(text))));
+}
+
+TaskText colours() {
+  return {"colours",
+          {{"grass", "green"}, {"sky", "blue"}, {"sea", "blue"}},
+          {{"moss", "green"}},
+          {{"ink", "blue"}, {"leaf", "green"}}};
+}
+
+TEST(CheckTask, CountsAndLengths) {
+  TaskText task = colours();
+  task.train.push_back({"größe", "green"});
+  const TaskCheck check = check_task(task, nullptr);
+  EXPECT_FALSE(check.failed());
+  EXPECT_THAT(check.findings, IsEmpty());
+  EXPECT_EQ(check.measure, "choice");
+  EXPECT_EQ(check.unit, "characters");
+  ASSERT_EQ(check.splits.size(), 3U);
+  EXPECT_EQ(check.splits[0].rows, 4);
+  EXPECT_EQ(check.splits[0].prompts, 4);
+  EXPECT_EQ(check.splits[0].longest_prompt, 5) << "characters, not bytes";
+  EXPECT_DOUBLE_EQ(check.splits[0].mean_prompt, (5 + 3 + 3 + 5) / 4.0);
+  EXPECT_EQ(check.splits[2].split, "test");
+}
+
+TEST(CheckTask, RepeatsAndLeaks) {
+  TaskText task = colours();
+  task.train.push_back({"s k y\n", "blue"});  // white space is ignored
+  task.train.push_back({"sea", "green"});
+  task.test.push_back({"grass", "green"});
+  const TaskCheck check = check_task(task, nullptr);
+  EXPECT_TRUE(check.failed());
+  EXPECT_THAT(check.findings,
+              error_with("1 rows repeat a prompt of another split (test.json row 2: "
+                         "also in train.json)"));
+  EXPECT_THAT(check.findings, note_with("2 rows of train.json repeat"));
+  EXPECT_THAT(check.findings, note_with("another answer (train.json row 4)"));
+}
+
+TEST(CheckTask, AnswersThatFitNoMeasure) {
+  TaskText task = colours();
+  task.definition.options = {"green", "blue"};
+  task.eval[0].answer = "Green";
+  EXPECT_THAT(
+      check_task(task, nullptr).findings,
+      error_with("(eval.json row 0: the answer 'Green' is not among the options green, blue)"));
+  task = colours();
+  task.definition.measure = "number";
+  task.train[1].answer = "12";
+  EXPECT_THAT(check_task(task, nullptr).findings, note_with("5 answers hold no number"));
+  // Texts for which nothing was named.
+  TaskText texts{"texts", {}, {}, {}};
+  for (int i = 0; i < 30; ++i)
+    texts.train.push_back({fmt::format("q{}", i), std::string(100, static_cast<char>('A' + i))});
+  texts.test = {{"other", "text"}};
+  EXPECT_THAT(check_task(texts, nullptr).findings, note_with("rouge-l"));
+  texts.definition.measure = "rouge-l";
+  EXPECT_THAT(check_task(texts, nullptr).findings, IsEmpty());
+}
+
+TEST(CheckTask, EmptyTextsAndLostCharacters) {
+  TaskText task = colours();
+  task.train[0].answer = "";
+  task.train[1].prompt =
+      "Fl\xef\xbf\xbd"
+      "che";
+  task.train[2].prompt = "gr\xc3\x83\xc2\xbcn";  // "grün", encoded twice
+  const TaskCheck check = check_task(task, nullptr);
+  EXPECT_THAT(check.findings, error_with("1 rows have an empty text (train.json row 0: answer)"));
+  EXPECT_THAT(check.findings, note_with("U+FFFD"));
+  EXPECT_THAT(check.findings, note_with("read as Latin-1"));
+}
+
+TEST(CheckTask, PromptsLongerThanTheContext) {
+  const Tokenizer tokenizer =
+      Tokenizer::from_folder(std::filesystem::path(ILORA_SOURCE_DIR) / "tests/data/tiny-tokenizer");
+  const Encoder encoder(tokenizer, {"raw", 20}, 1024);
+  TaskText task = colours();
+  std::string text;
+  for (int i = 0; i < 30; ++i) text += "word ";
+  task.test[0].prompt = text;
+  TaskCheck check = check_task(task, &encoder);
+  EXPECT_FALSE(check.failed()) << "such prompts are cut, the answer survives";
+  EXPECT_EQ(check.unit, "tokens");
+  EXPECT_EQ(check.splits[2].cut, 1);
+  EXPECT_THAT(check.findings, note_with("1 of 2 rows of test.json are longer than 20 tokens"));
+  task.train[0].answer = text;
+  check = check_task(task, &encoder);
+  EXPECT_THAT(check.findings, error_with("data.max_answer"));
+}
+
+TEST(CheckFolder, AFolderThatCannotBeReadIsAFinding) {
+  const TemporaryFolder folder;
+  write_task(folder / "t", {"t", {{"a", "b"}, {"x", "y"}}, {{"c", "d"}}, {{"e", "f"}}});
+  EXPECT_THAT(check_folder(folder / "t", nullptr).findings,
+              IsEmpty());
+  write_file_atomic(folder / "t/test.json", "[\n{\"prompt\":\"gr\xfcn\",\"answer\":\"b\"}\n]\n");
+  EXPECT_THAT(check_folder(folder / "t", nullptr).findings, error_with("test.json:2"));
+  std::filesystem::remove(folder / "t/test.json");
+  EXPECT_THAT(check_folder(folder / "t", nullptr).findings, error_with("test.json"));
+}
+
+}  // namespace
+}  // namespace ilora
