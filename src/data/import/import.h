@@ -12,7 +12,7 @@
 namespace ilora {
 
 struct ImportOptions {
-  std::filesystem::path source = {};      // a file, or a folder whose files name their split
+  std::filesystem::path source = {};           // a file, or a folder whose files name their split
   std::filesystem::path eval = {}, test = {};  // files of these splits; empty: looked for, else cut
   ImportTemplates templates = {};
   char separator = '\0';    // of CSV; '\0': comma

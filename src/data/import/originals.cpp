@@ -15,6 +15,13 @@ std::string letter(size_t index) {
   return std::string(1, static_cast<char>('A' + index));
 }
 
+void add(OriginalRows& rows, std::string prompt, std::string answer, std::string split = {}) {
+  ImportedRow& row = rows.emplace_back();
+  row.example.prompt = std::move(prompt);
+  row.example.answer = std::move(answer);
+  row.split = std::move(split);
+}
+
 // The letter of a label in a list of its names.
 std::string letter_of(const Record& record, const std::string& field,
                       const std::vector<std::string>& names) {
@@ -65,9 +72,9 @@ OriginalRows numglue(Records records, const std::string& type) {
   OriginalRows rows;
   for (const Record& record : records) {
     if (record.text("type") != type) continue;
-    rows.push_back(
-        {{"Solve the following math problem.\nQuestion:\n" + record.text("question") + "\nAnswer:",
-          record.text("answer")}});
+    add(rows,
+        "Solve the following math problem.\nQuestion:\n" + record.text("question") + "\nAnswer:",
+        record.text("answer"));
   }
   return rows;
 }
@@ -88,11 +95,11 @@ OriginalRows c_stance(Records records, const ImportTemplates&) {
   OriginalRows rows;
   for (const Record& record : records) {
     if (record.text_or_nothing("In Use") == "0") continue;
-    rows.push_back(
-        {{"判断以下文本对指定对象的态度，选择一项：A.支持，B.反对，C."
-          "中立。输出A，B或者C。\n文本：\n" +
-              record.text("Text") + "\n对象：\n" + record.text("Target 1") + "\n态度：",
-          letter_of(record, "Stance 1", {"支持", "反对", "中立"})}});
+    add(rows,
+        "判断以下文本对指定对象的态度，选择一项：A.支持，B.反对，C."
+        "中立。输出A，B或者C。\n文本：\n" +
+            record.text("Text") + "\n对象：\n" + record.text("Target 1") + "\n态度：",
+        letter_of(record, "Stance 1", {"支持", "反对", "中立"}));
   }
   return rows;
 }
@@ -100,11 +107,11 @@ OriginalRows c_stance(Records records, const ImportTemplates&) {
 OriginalRows fomc(Records records, const ImportTemplates&) {
   OriginalRows rows;
   for (const Record& record : records) {
-    rows.push_back(
-        {{"What is the monetary policy stance for the following text? A. dovish, B. "
-          "hawkish, C. neutral. Choose one from A, B and C.\nText:\n" +
-              record.text("sentence") + "\nStance:",
-          letter(index_of(record, "label", 3))}});
+    add(rows,
+        "What is the monetary policy stance for the following text? A. dovish, B. "
+        "hawkish, C. neutral. Choose one from A, B and C.\nText:\n" +
+            record.text("sentence") + "\nStance:",
+        letter(index_of(record, "label", 3)));
   }
   return rows;
 }
@@ -112,10 +119,10 @@ OriginalRows fomc(Records records, const ImportTemplates&) {
 OriginalRows meetingbank(Records records, const ImportTemplates&) {
   OriginalRows rows;
   for (const Record& record : records) {
-    rows.push_back(
-        {{"Write a summary of the following meeting transcripts.\nMeeting transcripts:\n" +
-              first_of(record, {"transcript", "source"}) + "\nSummary:",
-          first_of(record, {"summary", "reference"})}});
+    add(rows,
+        "Write a summary of the following meeting transcripts.\nMeeting transcripts:\n" +
+            first_of(record, {"transcript", "source"}) + "\nSummary:",
+        first_of(record, {"summary", "reference"}));
   }
   return rows;
 }
@@ -135,7 +142,7 @@ OriginalRows scienceqa(Records records, const ImportTemplates&) {
     std::string answer = letter(index_of(record, "answer", choices.size())) + "\n";
     answer += record.text_or_nothing("lecture") + record.text_or_nothing("solution");
     const std::string split = record.text_or_nothing("split");
-    rows.push_back({{prompt + "\nAnswer:", std::move(answer)}, split == "val" ? "eval" : split});
+    add(rows, prompt + "\nAnswer:", std::move(answer), split == "val" ? "eval" : split);
   }
   return rows;
 }
@@ -154,11 +161,11 @@ OriginalRows twenty_minuten(Records records, const ImportTemplates&) {
     const std::string article = first_of(record, {"content", "article", "original"});
     const std::string simple = first_of(record, {"summary", "simplification", "simplified"});
     if (article.empty() || simple.empty()) continue;
-    rows.push_back(
-        {{"Provide a simplified version of the following paragraph in German.\n\nParagraph:"
-          "\n" +
-              article + "\n\nSimplification:",
-          simple + "\n"}});
+    add(rows,
+        "Provide a simplified version of the following paragraph in German.\n\nParagraph:"
+        "\n" +
+            article + "\n\nSimplification:",
+        simple + "\n");
   }
   return rows;
 }
@@ -176,13 +183,13 @@ OriginalRows medmcqa(Records records, const ImportTemplates&) {
     if (record.text("choice_type") != "single") continue;
     const size_t right = index_of(record, "cop", 5);
     if (right < *first || right - *first > 3) fail_record(record, "one of four options in \"cop\"");
-    rows.push_back(
-        {{"Solve the following medical problem by choosing the correct answer from "
-          "following four choices.\nQuestion:\n" +
-              record.text("question") + "\nChoices: \nA." + record.text("opa") + ", B." +
-              record.text("opb") + ", C." + record.text("opc") + ", D." + record.text("opd") +
-              "\n Answer:",
-          letter(right - *first)}});
+    add(rows,
+        "Solve the following medical problem by choosing the correct answer from "
+        "following four choices.\nQuestion:\n" +
+            record.text("question") + "\nChoices: \nA." + record.text("opa") + ", B." +
+            record.text("opb") + ", C." + record.text("opc") + ", D." + record.text("opd") +
+            "\n Answer:",
+        letter(right - *first));
   }
   return rows;
 }
@@ -199,7 +206,7 @@ OriginalRows jec_qa(Records records, const ImportTemplates&) {
                          record.text("statement") + "\n选项: \n";
     for (const char* name : {"A", "B", "C", "D"})
       prompt += fmt::format("{}{}. {}", *name == 'A' ? "" : "，", name, options.text(name));
-    rows.push_back({{prompt + "\n 答案:", right.front()}});
+    add(rows, prompt + "\n 答案:", right.front());
   }
   return rows;
 }

@@ -117,8 +117,7 @@ TEST(CheckTask, PromptsLongerThanTheContext) {
 TEST(CheckFolder, AFolderThatCannotBeReadIsAFinding) {
   const TemporaryFolder folder;
   write_task(folder / "t", {"t", {{"a", "b"}, {"x", "y"}}, {{"c", "d"}}, {{"e", "f"}}});
-  EXPECT_THAT(check_folder(folder / "t", nullptr).findings,
-              IsEmpty());
+  EXPECT_THAT(check_folder(folder / "t", nullptr).findings, IsEmpty());
   write_file_atomic(folder / "t/test.json", "[\n{\"prompt\":\"gr\xfcn\",\"answer\":\"b\"}\n]\n");
   EXPECT_THAT(check_folder(folder / "t", nullptr).findings, error_with("test.json:2"));
   std::filesystem::remove(folder / "t/test.json");
