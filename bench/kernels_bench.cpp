@@ -72,11 +72,12 @@ void gemm(benchmark::State& state, const Product& p, DType in, DType out) {
   count(state, 2.0 * static_cast<double>(p.m * p.n * p.k), "GFLOP/s");
 }
 
-// Sequences of `length` tokens, 2048 in all.
-void attention(benchmark::State& state, int64_t length, DType in, bool backward) {
+// Sequences of `length` tokens, 2048 in all. As in the model, q, k and v are F32 in both modes.
+void attention(benchmark::State& state, int64_t length, DType out, bool backward) {
+  const DType in = DType::kF32;
   const Buffer q = normal(in, {kRows, 9, 64}), k = normal(in, {kRows, 3, 64}),
                v = normal(in, {kRows, 3, 64});
-  const Buffer o(in, {kRows, 9, 64}), lse(DType::kF32, {kRows, 9}),
+  const Buffer o(out, {kRows, 9, 64}), lse(DType::kF32, {kRows, 9}),
       d = normal(DType::kF32, {kRows, 9, 64});
   const Buffer dq(DType::kF32, {kRows, 9, 64}), dk(DType::kF32, {kRows, 3, 64}),
       dv(DType::kF32, {kRows, 3, 64});

@@ -242,7 +242,9 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
   const double width = static_cast<double>(q.shape[2]);
   const double floor =
       largest(do_) * largest(v) * std::max(largest(q), largest(k)) / std::sqrt(width);
-  checked({"attention_backward", q.dtype, {do_, q, k, v}, {floor, floor}}, {dq, dk, dv},
+  // Where o is BF16, so may be the operands of products.
+  const DType operands = o.dtype == DType::kBF16 ? o.dtype : q.dtype;
+  checked({"attention_backward", operands, {do_, q, k, v, o}, {floor, floor}}, {dq, dk, dv},
           [&](const Kernels& table, Outputs out) {
             table.attention_backward(out[0], out[1], out[2], do_, q, k, v, o, lse, spans);
           });

@@ -86,12 +86,14 @@ struct Kernels {
   // o (N,H,Dh) T|G = softmax(q k^T / sqrt(Dh)) v, causal within each span, never across; query head
   // h reads key/value head h / (H/K). lse (N,H) T = log-sum-exp of the scaled scores, kept for the
   // backward. q (N,H,Dh), k and v (Nk,K,Dh): one type, T or G. Rows of o that no span covers are
-  // left as they are.
+  // left as they are. Scores, softmax and sums are T; where o is a G other than T, the operands of
+  // the product with v may be rounded to G.
   void (*attention)(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
                     std::span<const AttentionSpan> spans) = nullptr;
   // dq (N,H,Dh), dk, dv (Nk,K,Dh), all T, = gradients for spans with query_len == key_len; do_
   // (N,H,Dh) T. Rows that no span covers are left as they are; no key row lies in two spans. (Dao
-  // et al. 2022: P from lse.)
+  // et al. 2022: P from lse.) Scores and sums are T; where o is a G other than T, the operands of
+  // the other products (P, dS, do_, q, k, v) may be rounded to G.
   void (*attention_backward)(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
                              Tensor v, Tensor o, Tensor lse,
                              std::span<const AttentionSpan> spans) = nullptr;

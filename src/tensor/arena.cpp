@@ -1,7 +1,8 @@
 #include "tensor/arena.h"
 
 #include <algorithm>
-#include <new>
+
+#include "base/memory.h"
 
 namespace ilora {
 
@@ -18,8 +19,7 @@ void Arena::commit() {
   if (peak_ <= capacity_) return;
   block_.reset();  // before the larger one is made: the two never exist together
   capacity_ = 0;
-  block_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlign, peak_)));
-  if (!block_) throw std::bad_alloc();
+  if (peak_ > 0) block_.reset(static_cast<std::byte*>(allocate_aligned(peak_)));
   capacity_ = peak_;
 }
 

@@ -1,7 +1,8 @@
 #include "tensor/tensor.h"
 
 #include <cstring>
-#include <new>
+
+#include "base/memory.h"
 
 namespace ilora {
 
@@ -76,11 +77,9 @@ Tensor Tensor::reshaped(std::initializer_list<int64_t> dims) const {
 }
 
 Buffer::Buffer(DType dtype, std::initializer_list<int64_t> dims) : view_(nullptr, dtype, dims) {
-  constexpr size_t kAlign = 64;
-  const size_t bytes = (static_cast<size_t>(view_.bytes()) + kAlign - 1) / kAlign * kAlign;
+  const auto bytes = static_cast<size_t>(view_.bytes());
   if (bytes == 0) return;
-  memory_.reset(std::aligned_alloc(kAlign, bytes));
-  if (!memory_) throw std::bad_alloc();
+  memory_.reset(allocate_aligned(bytes));
   std::memset(memory_.get(), 0, bytes);
   view_.data = memory_.get();
 }

@@ -161,57 +161,84 @@ void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, const int32_t* positions, 
       });
 }
 
+template <class G>
+HWY_INLINE VF swiglu_at(const G* gate, const G* up, int64_t n) {
+  const VF v = load(gate, n);
+  return hn::Mul(hn::Mul(v, sigmoid(v)), load(up, n));
+}
+
+template <class Y, class G>
+HWY_INLINE void swiglu_row(Y* y, const G* gate, const G* up, int64_t width) {
+  const int64_t step = lanes();
+  int64_t i = 0;
+  for (; i + 2 * step <= width; i += 2 * step) {
+    store_two(swiglu_at(gate + i, up + i, step), swiglu_at(gate + i + step, up + i + step, step),
+              y + i);
+  }
+  for (; i < width; i += step) store(swiglu_at(gate + i, up + i, width - i), y + i, width - i);
+}
+
 void swiglu(Tensor y, Tensor gate, Tensor up) {
-  const int64_t width = gate.shape[1], step = lanes();
+  const int64_t width = gate.shape[1];
   parallel_for(gate.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
-    HWY_ALIGN float buffer[3][kBlock];
     for (int64_t n = begin; n < end; ++n) {
       const Row row_y(y, n * y.stride[0]), row_g(gate, n * gate.stride[0]),
           row_u(up, n * up.stride[0]);
-      for (int64_t i = 0; i < width; i += kBlock) {
-        const int64_t count = HWY_MIN(kBlock, width - i);
-        const float* g = row_g.read(i, count, buffer[0]);
-        const float* u = row_u.read(i, count, buffer[1]);
-        float* out = row_y.target(i, buffer[2]);
-        for (int64_t j = 0; j < count; j += step) {
-          const int64_t m = count - j;
-          const VF v = load(g + j, m);
-          store(hn::Mul(hn::Mul(v, sigmoid(v)), load(u + j, m)), out + j, m);
-        }
-        row_y.done(i, count, buffer[2]);
-      }
+      row_y.typed([&](auto* out) HWY_ATTR {
+        row_g.typed([&](auto* g) HWY_ATTR {
+          swiglu_row(out, g, static_cast<decltype(g)>(row_u.data), width);
+        });
+      });
     }
   });
 }
 
+struct SwigluGradient {
+  VF gate, up;
+};
+
 // silu(g) = g s with s = sigmoid(g): its slope is s (1 + g (1 - s)).
+template <class G>
+HWY_INLINE SwigluGradient swiglu_gradient_at(const float* dy, const G* gate, const G* up,
+                                             int64_t n) {
+  const VF one = hn::Set(DF(), 1.0f);
+  const VF v = load(gate, n), t = load(dy, n), s = sigmoid(v);
+  const VF slope = hn::Mul(s, hn::MulAdd(v, hn::Sub(one, s), one));
+  return {hn::Mul(hn::Mul(t, load(up, n)), slope), hn::Mul(t, hn::Mul(v, s))};
+}
+
+template <class D, class G>
+HWY_INLINE void swiglu_backward_row(D* dgate, D* dup, const float* dy, const G* gate, const G* up,
+                                    int64_t width) {
+  const int64_t step = lanes();
+  int64_t i = 0;
+  for (; i + 2 * step <= width; i += 2 * step) {
+    const SwigluGradient a = swiglu_gradient_at(dy + i, gate + i, up + i, step);
+    const SwigluGradient b =
+        swiglu_gradient_at(dy + i + step, gate + i + step, up + i + step, step);
+    store_two(a.gate, b.gate, dgate + i);
+    store_two(a.up, b.up, dup + i);
+  }
+  for (; i < width; i += step) {
+    const SwigluGradient a = swiglu_gradient_at(dy + i, gate + i, up + i, width - i);
+    store(a.gate, dgate + i, width - i);
+    store(a.up, dup + i, width - i);
+  }
+}
+
 void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
-  const DF d;
-  const int64_t width = gate.shape[1], step = lanes();
+  const int64_t width = gate.shape[1];
   parallel_for(gate.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
-    HWY_ALIGN float buffer[4][kBlock];
-    const VF one = hn::Set(d, 1.0f);
     for (int64_t n = begin; n < end; ++n) {
       const Row row_dg(dgate, n * dgate.stride[0]), row_du(dup, n * dup.stride[0]);
       const Row row_g(gate, n * gate.stride[0]), row_u(up, n * up.stride[0]);
       const float* grad = dy.ptr<float>() + n * dy.stride[0];
-      for (int64_t i = 0; i < width; i += kBlock) {
-        const int64_t count = HWY_MIN(kBlock, width - i);
-        const float* g = row_g.read(i, count, buffer[0]);
-        const float* u = row_u.read(i, count, buffer[1]);
-        float* dg = row_dg.target(i, buffer[2]);
-        float* du = row_du.target(i, buffer[3]);
-        for (int64_t j = 0; j < count; j += step) {
-          const int64_t m = count - j;
-          const VF v = load(g + j, m), w = load(u + j, m), t = load(grad + i + j, m),
-                   s = sigmoid(v);
-          const VF slope = hn::Mul(s, hn::MulAdd(v, hn::Sub(one, s), one));
-          store(hn::Mul(t, hn::Mul(v, s)), du + j, m);
-          store(hn::Mul(hn::Mul(t, w), slope), dg + j, m);
-        }
-        row_dg.done(i, count, buffer[2]);
-        row_du.done(i, count, buffer[3]);
-      }
+      row_dg.typed([&](auto* dg) HWY_ATTR {
+        row_g.typed([&](auto* g) HWY_ATTR {
+          swiglu_backward_row(dg, static_cast<decltype(dg)>(row_du.data), grad, g,
+                              static_cast<decltype(g)>(row_u.data), width);
+        });
+      });
     }
   });
 }

@@ -1,8 +1,8 @@
 // Vector helpers of the Highway files. Included once per instruction set (foreach_target.h), hence
 // the odd guard.
 //
-// All arithmetic is in f32. BF16 rows pass through a small buffer (Row below), so that no kernel is
-// written per type.
+// All arithmetic is in f32. Rows of either type are read and written through Row below: in vectors
+// (Row::typed) where a kernel's time goes there, else through a small buffer.
 #include <hwy/highway.h>
 
 #include <cstring>
@@ -82,39 +82,75 @@ HWY_INLINE VF exponential(VF x) {
   return hn::Mul(p, hn::BitCast(d, exponent));
 }
 
+// A division: on Zen 4 the approximate reciprocal with a step of Newton's method takes longer.
 HWY_INLINE VF sigmoid(VF x) {
   const VF one = hn::Set(DF(), 1.0f);
   return hn::Div(one, hn::Add(one, exponential(hn::Neg(x))));
 }
 
-HWY_INLINE void expand(const BFloat16* x, float* y, int64_t n) {
-  const DF d;
-  int64_t i = 0;
-  for (; i + lanes() <= n; i += lanes()) {
-    const auto wide =
-        hn::PromoteTo(DU(), hn::LoadU(DH(), reinterpret_cast<const uint16_t*>(x + i)));
-    hn::StoreU(hn::BitCast(d, hn::ShiftLeft<16>(wide)), d, y + i);
-  }
-  for (; i < n; ++i) y[i] = to_float(x[i]);
+HWY_INLINE VF widen(hn::Vec<DH> v) {
+  return hn::BitCast(DF(), hn::ShiftLeft<16>(hn::PromoteTo(DU(), v)));
 }
 
-// To nearest, ties to even (Highway 1.0.3's own conversion truncates); a NaN stays a NaN.
-HWY_INLINE void round_off(const float* x, BFloat16* y, int64_t n) {
-  const DF d;
+// To nearest, ties to even (Highway 1.0.3's own conversion truncates); a NaN stays a NaN. The
+// bfloat16 is the upper half of each lane.
+HWY_INLINE hn::Vec<DU> rounded_bits(VF v) {
   const DU du;
-  int64_t i = 0;
-  for (; i + lanes() <= n; i += lanes()) {
-    const VF v = hn::LoadU(d, x + i);
-    const auto bits = hn::BitCast(du, v);
-    const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
-    auto rounded = hn::ShiftRight<16>(hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fffu))));
-    const auto quiet = hn::Or(hn::ShiftRight<16>(bits), hn::Set(du, 0x40u));
-    rounded =
-        hn::IfThenElse(hn::RebindMask(du, hn::Eq(v, v)), rounded, quiet);  // Ne is false for a NaN
-    const auto narrow = hn::DemoteTo(DH(), hn::BitCast(DI(), rounded));
-    hn::StoreU(narrow, DH(), reinterpret_cast<uint16_t*>(y + i));
+  const auto bits = hn::BitCast(du, v);
+  const auto odd = hn::And(hn::ShiftRight<16>(bits), hn::Set(du, 1u));
+  const auto rounded = hn::Add(bits, hn::Add(odd, hn::Set(du, 0x7fffu)));
+  const auto quiet = hn::Or(bits, hn::Set(du, 0x400000u));
+  return hn::IfThenElse(hn::RebindMask(du, hn::Eq(v, v)), rounded, quiet);  // Ne: false for a NaN
+}
+HWY_INLINE hn::Vec<DH> round_off(VF v) {
+  return hn::DemoteTo(DH(), hn::BitCast(DI(), hn::ShiftRight<16>(rounded_bits(v))));
+}
+
+HWY_INLINE VF load(const BFloat16* p, int64_t n) {
+  if (n >= lanes()) return widen(hn::LoadU(DH(), reinterpret_cast<const uint16_t*>(p)));
+  HWY_ALIGN uint16_t part[hn::MaxLanes(DF())] = {};
+  memcpy(part, p, static_cast<size_t>(n) * sizeof(uint16_t));
+  return widen(hn::Load(DH(), part));
+}
+
+HWY_INLINE void store(VF v, BFloat16* p, int64_t n) {
+  if (n >= lanes()) {
+    hn::StoreU(round_off(v), DH(), reinterpret_cast<uint16_t*>(p));
+    return;
   }
-  for (; i < n; ++i) y[i] = to_bfloat16(x[i]);
+  HWY_ALIGN uint16_t part[hn::MaxLanes(DF())];
+  hn::Store(round_off(v), DH(), part);
+  memcpy(p, part, static_cast<size_t>(n) * sizeof(uint16_t));
+}
+
+// Two whole vectors, one behind the other: for BFloat16 cheaper than one at a time.
+HWY_INLINE void store_two(VF a, VF b, float* p) {
+  const DF d;
+  hn::StoreU(a, d, p);
+  hn::StoreU(b, d, p + lanes());
+}
+HWY_INLINE void store_two(VF a, VF b, BFloat16* p) {
+#if HWY_TARGET == HWY_SCALAR
+  store(a, p, lanes());
+  store(b, p + lanes(), lanes());
+#else
+  const hn::Repartition<uint16_t, DF> halves;
+  const auto low = hn::BitCast(halves, rounded_bits(a));
+  const auto high = hn::BitCast(halves, rounded_bits(b));
+  hn::StoreU(hn::ConcatOdd(halves, high, low), halves, reinterpret_cast<uint16_t*>(p));
+#endif
+}
+
+HWY_INLINE void expand(const BFloat16* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; i += lanes()) store(load(x + i, n - i), y + i, n - i);
+}
+
+HWY_INLINE void round_off(const float* x, BFloat16* y, int64_t n) {
+  const int64_t step = lanes();
+  int64_t i = 0;
+  for (; i + 2 * step <= n; i += 2 * step)
+    store_two(load(x + i, step), load(x + i + step, step), y + i);
+  for (; i < n; i += step) store(load(x + i, n - i), y + i, n - i);
 }
 
 // A row of F32 or BF16 elements that is read or written in blocks of floats of at most kBlock.
@@ -130,6 +166,15 @@ struct Row {
     if (!bf16) return static_cast<const float*>(data) + i;
     expand(static_cast<const BFloat16*>(data) + i, buffer, n);
     return buffer;
+  }
+  // Calls body with the row's address, as float* or BFloat16*.
+  template <class Body>
+  HWY_INLINE void typed(Body body) const {
+    if (bf16) {
+      body(static_cast<BFloat16*>(data));
+    } else {
+      body(static_cast<float*>(data));
+    }
   }
   // Where to write floats [i, i+n); done() then brings them into the row.
   HWY_INLINE float* target(int64_t i, float* buffer) const {

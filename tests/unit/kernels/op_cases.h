@@ -471,7 +471,9 @@ class OpCases {
       const DType t = DType::kF32;
       const Block d(t, {rows, h[0], h[2]}, pad, 6), dq(t, {rows, h[0], h[2]}, pad, 7);
       const Block dk(t, {keys, h[1], h[2]}, pad, 8), dv(t, {keys, h[1], h[2]}, pad, 9);
-      compare("attention_backward", in, {&dq, &dk, &dv}, where,
+      // Where o is BF16, so may be the operands of products.
+      const DType operands = out == DType::kBF16 ? out : in;
+      compare("attention_backward", operands, {&dq, &dk, &dv}, where,
               [&](const Kernels& table, const std::vector<Tensor>& outputs) {
                 table.attention_backward(outputs[0], outputs[1], outputs[2], d.view(), q.view(),
                                          k.view(), v.view(), o.view(), lse.view(), spans);
