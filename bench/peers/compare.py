@@ -107,7 +107,7 @@ class Comparison:
     def answers(self, what, style):
         few = self.args.quick
         if what == "eval":
-            texts = workloads.texts(6 if few else 24, 60, 300, ["A", "B", "C", "D"])
+            texts = workloads.texts(6 if few else 16, 60, 300, ["A", "B", "C", "D"])
             options = ["--style", style]
         else:
             texts = workloads.texts(4 if few else 16, 96, 160, [])
@@ -129,8 +129,8 @@ class Comparison:
 
     # --- The peer at its best: which precision and how many rows at a time, measured here.
 
-    def seconds(self, command, turns=2, limit=90):
-        """The faster of two repetitions; infinite where they take longer than `limit` seconds, loading included."""
+    def seconds(self, command, turns=1, limit=90):
+        """The fastest of `turns` repetitions; infinite where they take longer than `limit` seconds, loading included."""
         child = Child(command)
         timer = threading.Timer(limit, child.process.kill)
         timer.start()
@@ -169,7 +169,7 @@ class Comparison:
             return 0
         rows = self.write("micro_batch.json", workloads.step_rows(length, "seq"))
         count = len(workloads.lengths(length))
-        sizes = sorted({count, (count + 1) // 2, (count + 3) // 4, (count + 7) // 8}, reverse=True)
+        sizes = sorted({count, (count + 1) // 2, (count + 3) // 4}, reverse=True)
         return self.remembered(f"rows at once, {length}", sizes, lambda size: self.peer(
             "step.py", "--rows", rows, "--method", "seq", "--dtype", self.dtype(), "--micro-batch", size))
 

@@ -8,7 +8,7 @@ import random
 from pathlib import Path
 
 STEP_TOKENS, LABELS = 2048, 16
-PUBLISHED_ROWS = 4  # of the workload: padded to 1,024 tokens, time per row depends on nothing else
+PUBLISHED_ROWS = 2  # of the workload: padded to 1,024 tokens, time per row depends on nothing else
 LENGTHS = ("80", "256", "800", "mixed")
 
 WORDS = """time year people way day man thing woman life child world school state family student group country problem

@@ -118,6 +118,25 @@ TEST_F(Bench, AnswersTellWhatTheyComputed) {
   EXPECT_EQ(generated["answers"].at(1).size(), 5U);
 }
 
+TEST_F(Bench, ManyAdaptersAreMeasuredBothWays) {
+  const fs::path texts = folder_ / "texts.json";
+  write_json(texts, {{"prompts", {"one two", "three", "four"}}, {"options", {"a", "b", "c"}}});
+  const std::vector<std::string> common = {"--texts",    texts, "--repeat",  "1", "--json",
+                                           "--adapters", "6",   "--prompts", "2"};
+  const Json eval = json("eval", common);
+  EXPECT_EQ(eval["prompts"], 2);
+  EXPECT_LT(eval["largest_relative_difference"].get<double>(), 1e-5);
+  std::vector<std::string> arguments = common;
+  arguments.insert(arguments.end(), {"--max-new-tokens", "5"});
+  const Json generated = json("generate", arguments);
+  EXPECT_EQ(generated["equal_answers"], 1.0);
+  EXPECT_EQ(generated["new_tokens"], 6 * 2 * 5);
+  for (const Json& facts : {eval, generated}) {
+    EXPECT_GT(facts["seconds_one_by_one"].get<double>(), 0);
+    EXPECT_GT(facts["seconds_together"].get<double>(), 0);
+  }
+}
+
 TEST(Pacing, CountsRepetitionsBehindTheWarmUp) {
   int calls = 0;
   const auto seconds = repeat_timed({.warm_up = 2, .repeat = 3, .paced = false}, [&] { ++calls; });

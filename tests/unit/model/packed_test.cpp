@@ -151,5 +151,39 @@ TEST_F(PackedTest, FeedsFollowWhatTheCacheHolds) {
   EXPECT_EQ(packed_.gradient_rows, 0);
 }
 
+TEST_F(PackedTest, FeedsUnderEachListOfAdaptersMakeASegment) {
+  const std::vector<int32_t> one = {7}, many(20, 3);
+  const std::vector<Feed> feeds = {{one, {}, 0, 4, 0},
+                                   {one, {}, 1, 6, 0},
+                                   {one, {}, 2, 5, 3},
+                                   {many, {}, 3, 0, 4},
+                                   {one, {}, 4, 2, 7}};
+  packed_.pack_feeds(feeds, 32);
+  ASSERT_EQ(packed_.segments.size(), 4U);
+  const std::vector<int32_t> lists = {0, 3, 4, 7};
+  const std::vector<int64_t> begins = {0, 2, 3, 35},
+                             ends = {2, 3, 35, 48};  // few rows: not filled up
+  for (size_t s = 0; s < 4; ++s) {
+    EXPECT_EQ(packed_.segments[s].under, lists[s]);
+    EXPECT_EQ(packed_.segments[s].begin, begins[s]);
+    EXPECT_EQ(packed_.segments[s].end, ends[s]);
+  }
+  EXPECT_EQ(packed_.rows, 48);
+  const std::vector<int32_t> segment_of = {0, 0, 1, 2, 3};
+  for (size_t i = 0; i < feeds.size(); ++i) EXPECT_EQ(packed_.sequences[i].segment, segment_of[i]);
+  EXPECT_EQ(packed_.positions[2], 5);
+  EXPECT_EQ(packed_.spans[2].key_begin, 64);
+}
+
+TEST_F(PackedTest, FeedsWithoutACacheAreSequencesOfTheirOwn) {
+  const std::vector<int32_t> a = {7, 8, 9}, b = {4, 5};
+  const std::vector<Feed> feeds = {{a, {}, 0, 0}, {b, {}, 0, 0}};
+  packed_.pack_feeds(feeds, 0);
+  ASSERT_EQ(packed_.spans.size(), 2U);
+  EXPECT_EQ(packed_.spans[1].query_begin, 3);
+  EXPECT_EQ(packed_.spans[1].key_begin, 3);
+  EXPECT_EQ(packed_.spans[1].key_len, 2);
+}
+
 }  // namespace
 }  // namespace ilora
