@@ -105,6 +105,7 @@ void run_check(const std::string& folder, Ruler& ruler, bool json) {
     }
   }
   if (json) std::cout << list.dump(2) << "\n";
+  std::cout << std::flush;  // before the error's line
   if (failed > 0)
     throw Error(ErrorKind::kData, fmt::format("[data] {} of {} tasks have errors", failed, all));
 }
@@ -181,6 +182,7 @@ void run_import(ImportArguments& a) {
                              imported.records, imported.left_out, imported.dropped);
     print_check(check);
   }
+  std::cout << std::flush;
   if (check.failed()) {
     throw Error(ErrorKind::kData, "[data] the task has errors: nothing is written",
                 "--drop-leaks leaves rows out whose prompt a later split holds.");

@@ -68,8 +68,8 @@ std::vector<ImportedRow> conversations(std::span<const Record> records, const Im
       const std::string who = turn.text(messages ? "role" : "from");
       const std::string said = turn.text(messages ? "content" : "value");
       const bool answers = who == "gpt" || who == "assistant" || who == "chatgpt" || who == "bing";
-      if (answers && before.empty()) continue;  // it began; there is nothing that it answers
-      if (answers) rows.push_back({{before, said}});
+      // What begins a conversation answers nothing.
+      if (answers && !before.empty()) rows.push_back({{before, said}});
       before += said + "\n\n";
     }
   }
