@@ -1,5 +1,5 @@
 // ilora bench gemm|step|eval|generate: how fast this machine is, and how much of that a training
-// step uses (eval and generate: bench_answers.cpp).
+// step uses (eval and generate: bench_answers.cpp; methods: bench_methods.cpp).
 //
 // `step` runs a method's own hooks on made-up rows of 256 tokens, the last 16 labelled, or on rows
 // and adapters from files; er and ilora replay half of the made-up ones.
@@ -220,6 +220,7 @@ void add_bench(CLI::App& app) {
     }
   });
   add_bench_answers(command);
+  add_bench_methods(command);
 }
 
 }  // namespace ilora

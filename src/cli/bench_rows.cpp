@@ -14,15 +14,15 @@ namespace {
 
 constexpr int64_t kRowTokens = 256, kLabels = 16;
 
-Row made_up_row(const ModelConfig& config, uint64_t id) {
+Row made_up_row(const ModelConfig& config, uint64_t id, int64_t tokens = kRowTokens) {
   const Random random(1, Stream::kTest, id);
   Row row;
   row.id = id;
-  for (uint64_t i = 0; i <= kRowTokens; ++i) {
+  for (uint64_t i = 0; i <= static_cast<uint64_t>(tokens); ++i) {
     row.tokens.push_back(
         static_cast<int32_t>(random.below(i, static_cast<uint64_t>(config.vocabulary))));
   }
-  row.prompt_length = kRowTokens + 1 - kLabels;
+  row.prompt_length = tokens + 1 - kLabels;
   return row;
 }
 
@@ -60,6 +60,14 @@ BenchRows made_up_rows(const ModelConfig& config, int64_t tokens) {
   BenchRows rows;
   for (uint64_t i = 0; i < count; ++i)
     (i < count / 2 ? rows.current : rows.replayed).push_back(made_up_row(config, i));
+  return rows;
+}
+
+std::vector<Row> made_up_rows(const ModelConfig& config, int64_t count, int64_t tokens,
+                              int64_t first_id) {
+  std::vector<Row> rows;
+  for (int64_t i = 0; i < count; ++i)
+    rows.push_back(made_up_row(config, static_cast<uint64_t>(first_id + i), tokens));
   return rows;
 }
 

@@ -16,6 +16,7 @@ class App;
 namespace ilora {
 
 void add_bench_answers(CLI::App* bench);  // the subcommands eval and generate
+void add_bench_methods(CLI::App* bench);  // the subcommand methods
 
 // A step's rows: those of the current task, and those that the memory holds.
 struct BenchRows {
@@ -27,6 +28,9 @@ struct BenchRows {
 // Rows of 256 random tokens, the last 16 labelled; at least one of each kind, half of them
 // replayed.
 BenchRows made_up_rows(const ModelConfig& config, int64_t tokens);
+// `count` rows of `tokens` random tokens each, numbered from `first_id`.
+std::vector<Row> made_up_rows(const ModelConfig& config, int64_t count, int64_t tokens,
+                              int64_t first_id);
 // {"current": [{"tokens": [ids], "prompt_length": n}, ...], "replayed": [...]}. Throws
 // Error(kFormat) naming file and row for what is no such row, an id beyond the vocabulary included.
 BenchRows read_bench_rows(const std::filesystem::path& path, const ModelConfig& config);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "cli/bench_rows.h"
 #include "model/peft.h"
@@ -88,6 +89,23 @@ TEST_F(Bench, StepCountsTheTokensOfTheFile) {
     std::vector<std::string> arguments = common;
     arguments.insert(arguments.end(), {"--method", method});
     EXPECT_EQ(json("step", arguments)["tokens"], 8 + 3 + 6 + 2) << method;
+  }
+}
+
+// docs/methods.md, "Cost": a token with gradient twice, one without once, relative to seq.
+TEST_F(Bench, MethodsCountThePassesThatTheDescriptionSays) {
+  const std::map<std::string, double> expected = {
+      {"seq", 1},  {"one", 1},  {"mtl", 1},     {"er", 2},
+      {"ewc", 1},  {"gem", 2},  {"agem", 3},    {"ilora", 2.5},
+      {"l2p", (32 + 3 * 5) / 32.0}, {"pp", (32 + 2 * 20) / 32.0}};
+  const Json measured = json(
+      "methods", {"--rows", "8", "--tokens", "32", "--repeat", "1", "--json"})["methods"];
+  ASSERT_EQ(measured.size(), training_methods().size());
+  for (const Json& method : measured) {
+    const std::string name = method.at("method");
+    ASSERT_TRUE(expected.contains(name)) << name << ": say here what it costs";
+    EXPECT_DOUBLE_EQ(method.at("implied").get<double>(), expected.at(name)) << name;
+    EXPECT_GT(method.at("measured").get<double>(), 0) << name;
   }
 }
 

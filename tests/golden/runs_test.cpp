@@ -148,6 +148,21 @@ TEST(Runs, IloraWithoutConsistencyAndWithTheFastLearnerIsReplay) {
   EXPECT_EQ(results_of(folder / "er").at("metrics"), results_of(folder / "ilora").at("metrics"));
 }
 
+// A memory that grows moves its rows; those that a step replayed were counted after that once.
+TEST(Runs, ReplayedTokensAreCountedWhileTheMemoryGrows) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(folder / "run", "er"))).code, 0);
+  const TinyRun tiny(tiny_settings("unused", "er"));
+  int64_t longest = 0;
+  for (size_t task = 0; task < tiny.tasks.size(); ++task)
+    for (const Row& row : tiny.rows(task)) longest = std::max(longest, row.length());
+  for (const Json& step : events(folder / "run")) {
+    const int64_t tokens = step.at("tokens");
+    EXPECT_GT(tokens, 0);
+    EXPECT_LE(tokens, 8 * longest) << "four rows and as many replayed";
+  }
+}
+
 TEST(Runs, TwoThreadsGiveTheBitsOfOne) {
   const TemporaryFolder folder;
   for (const char* threads : {"1", "2"}) {
