@@ -26,7 +26,7 @@ Product hessian_product(GradientAt gradient, std::vector<double> at, double leng
 struct SharpnessOptions {
   int64_t probes = 4;      // of the trace
   int64_t steps = 8;       // of Lanczos
-  double relative = 5e-3;  // length of a difference, relative to |w|
+  double relative = 1e-3;  // length of a difference, relative to |w|
   uint64_t seed = 1;
 };
 

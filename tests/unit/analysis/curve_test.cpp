@@ -93,7 +93,7 @@ TEST(Curve, TheGradientReachesTheBendByTheChainRule) {
         value = kept - h;
         const double down = loss_at(kind, t, unused.view());
         value = kept;
-        EXPECT_NEAR(weight * gradient.ptr<double>()[i], (up - down) / (2 * h), 1e-9)
+        EXPECT_NEAR(weight * gradient.ptr<double>()[i], (up - down) / (2 * h), 1e-8)
             << curve_name(kind) << " at " << t << ", value " << i;
       }
     }
