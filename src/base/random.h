@@ -30,7 +30,8 @@ enum class Stream : uint64_t {
   kTest,
   kSearch,
   kBootstrap,
-  kRows  // which rows of a task a reduced run takes: with a seed of its own, not the run's
+  kRows,  // which rows of a task a reduced run takes: with a seed of its own, not the run's
+  kAnalysis
 };
 
 class Random {

@@ -22,6 +22,7 @@ void add_suite(CLI::App& app);
 void add_sweep(CLI::App& app);
 void add_compare(CLI::App& app);
 void add_report(CLI::App& app);
+void add_analyze(CLI::App& app);
 void add_doctor(CLI::App& app);
 void add_bench(CLI::App& app);
 

@@ -39,6 +39,7 @@ int main(int argc, char** argv) {
   ilora::add_compare(app);
   ilora::add_sweep(app);
   ilora::add_report(app);
+  ilora::add_analyze(app);
   ilora::add_methods(app);
   ilora::add_measures(app);
   ilora::add_tasks(app);

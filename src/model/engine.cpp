@@ -210,7 +210,7 @@ void Engine::final_norm() {
 }
 
 void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
-                  int64_t labels) {
+                  int64_t labels, const LayerVisitor& visit) {
   packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : 0);
   for (PackedSegment& segment : packed_.segments) {
     const auto list = static_cast<size_t>(segment.under);
@@ -224,10 +224,12 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
   PassContext ctx = context(cache);
   embed(ctx);
   for (int64_t l = 0; l < config_.layers; ++l) {
+    if (visit) visit(l, act_.layers[static_cast<size_t>(l)].x);
     const bool top = l + 1 == config_.layers;
     block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
   }
   final_norm();
+  if (visit) visit(config_.layers, act_.last);
 }
 
 void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
@@ -268,6 +270,18 @@ void Engine::mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses
   const auto count = static_cast<int64_t>(tokens.size());
   for (int64_t n = 0; n < count; ++n) kernels_.add(sum, act_.last.rows(n, n + 1));
   kernels_.scale(sum, 1.0 / static_cast<double>(count));
+}
+
+void Engine::last_hidden(std::span<const Feed> feeds, const Uses& uses,
+                         const HiddenVisitor& visit) {
+  feed(feeds, {&uses, 1}, nullptr, 0, [&](int64_t layer, Tensor hidden) {
+    const auto width = static_cast<size_t>(config_.width);
+    for (size_t i = 0; i < feeds.size(); ++i) {
+      const PackedSequence& s = packed_.sequences[i];
+      const auto last = static_cast<size_t>(s.begin + s.length - 1);
+      visit(layer, i, {hidden.ptr<float>() + last * width, width});
+    }
+  });
 }
 
 void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit) {

@@ -66,6 +66,11 @@ class Engine {
   // out (D) T = the mean of hidden[L] over a sequence's positions: a feature of the text. The
   // sequence runs alone, so that the bits depend on nothing else.
   void mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses& uses);
+  // Hidden states of sequences fed without a cache: the visitor sees hidden[l] (D), l = 0..L, at
+  // each feed's last token. Values are of T = F32.
+  using HiddenVisitor =
+      std::function<void(int64_t layer, size_t feed, std::span<const float> hidden)>;
+  void last_hidden(std::span<const Feed> feeds, const Uses& uses, const HiddenVisitor& visit);
   // out (n,D) T = the embeddings of n tokens.
   void token_embeddings(Tensor out, std::span<const int32_t> tokens);
 
@@ -93,8 +98,9 @@ class Engine {
  private:
   void run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators,
                 uint64_t dropout_key, PassReport& report);
+  using LayerVisitor = std::function<void(int64_t layer, Tensor hidden)>;  // hidden (N,D) T
   void feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
-            int64_t labels);
+            int64_t labels, const LayerVisitor& visit = {});
   void resolve(const Uses& uses, PackedSegment& segment);
   Tensor product_values(const Adapter& adapter);
   void drop_copies() { copies_.clear(); }

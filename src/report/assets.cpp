@@ -5,6 +5,7 @@ extern "C" {
 extern const char ilora_asset_page_html[], ilora_asset_page_html_end[];
 extern const char ilora_asset_page_css[], ilora_asset_page_css_end[];
 extern const char ilora_asset_page_js[], ilora_asset_page_js_end[];
+extern const char ilora_asset_analysis_js[], ilora_asset_analysis_js_end[];
 extern const char ilora_asset_plotly[], ilora_asset_plotly_end[];
 }
 
@@ -25,6 +26,9 @@ std::string_view page_css() {
 }
 std::string_view page_js() {
   return view(ilora_asset_page_js, ilora_asset_page_js_end);
+}
+std::string_view analysis_js() {
+  return view(ilora_asset_analysis_js, ilora_asset_analysis_js_end);
 }
 std::string_view plotly_js() {
   return view(ilora_asset_plotly, ilora_asset_plotly_end);

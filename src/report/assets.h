@@ -8,6 +8,7 @@ namespace ilora::report {
 std::string_view page_html();
 std::string_view page_css();
 std::string_view page_js();
+std::string_view analysis_js();
 std::string_view plotly_js();  // empty where the program was built without it
 
 }  // namespace ilora::report

@@ -188,6 +188,33 @@
   const mean = (values) =>
     values.some((v) => v === null) ? null : values.reduce((sum, v) => sum + v, 0) / values.length;
 
+  // ---- The first task, all runs in one picture ----
+
+  function firstTask() {
+    const runs = data.runs.filter((run) => run.scores.length > 1);
+    if (runs.length < 2 || !runs.every((run) => run.tasks[0] === runs[0].tasks[0])) return;
+    const section = document.getElementById('first');
+    section.querySelector('h2').textContent = `${runs[0].tasks[0]}, the first task, as later ones come`;
+    const names = runs.map((run) => run.label);
+    picture(section, names, [{ label: '' }], (_, state, width) => {
+      const made = layout(width);
+      const traces = runs.map((run, index) => ({
+        name: plain(shorten(run.label, 32)),
+        x: run.scores.map((_row, k) => k),
+        y: run.scores.map((row) => row[0]),
+        mode: 'lines+markers',
+        connectgaps: true,
+        visible: !state.hidden.has(run.label),
+        line: { color: colourOf(index), dash: dashOf(index), width: 2 },
+        hovertemplate: made.hovermode === 'closest' ? '%{x} learned: %{y:.3f}' : '%{y:.3f}',
+      }));
+      made.xaxis.title.text = 'tasks learned';
+      Object.assign(made.xaxis, { dtick: 1, showgrid: false });
+      Object.assign(made.yaxis, { range: [-0.03, 1.04], tickformat: '.1f' });
+      return { traces: traces, layout: made };
+    });
+  }
+
   // ---- Curves over steps ----
 
   function curves(group, hint, axisTitle) {
@@ -315,9 +342,12 @@
 
   const drawAll = () => pictures.forEach((p) => p.draw());
   accuracy();
+  firstTask();
   curves('loss', 'The total, and every term that the method reports.', '');
   curves('gradient_norms', 'Norm of the gradient over all trained parameters, in total and of each term.', '');
   curves('distance', 'Euclidean distance between the parameters of the two learners.', '');
+  if (window.drawAnalyses)
+    window.drawAnalyses({ data, style, plain, shorten, element, small, layout, colourOf, dashOf, pictures });
   drawAll();
 
   let waiting = 0;

@@ -9,7 +9,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "report/analyses.h"
 #include "report/assets.h"
+#include "report/html.h"
 #include "report/run_data.h"
 #include "report/words.h"
 
@@ -23,33 +25,6 @@ using namespace report;
 constexpr size_t kNumbersPerPage = 200'000;
 constexpr double kDarkCell = 0.65;       // above this score the other text colour is easier to read
 constexpr size_t kPointsPerRun = 1'500;  // more cannot be told apart on a screen
-
-// Text for HTML content and double-quoted attributes.
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 // JavaScript for a <script> element, which nothing but its own end tag may end.
 std::string script(std::string_view code) {
@@ -330,7 +305,7 @@ Json curves_json(const Curves& curves) {
 }
 
 // JSON that is safe inside <script>: no '<', so neither an end tag nor a comment can begin in it.
-std::string data_json(std::vector<RunData>& runs) {
+std::string data_json(std::vector<RunData>& runs, const Json& analyses) {
   size_t series = 0;
   for (const RunData& run : runs) series += run.curves.series.size() + 2;
   const size_t points = std::min(kPointsPerRun, kNumbersPerPage / std::max<size_t>(series, 1));
@@ -342,7 +317,7 @@ std::string data_json(std::vector<RunData>& runs) {
                     {"scores", scores_json(run.scores)},
                     {"curves", curves_json(run.curves)}});
   }
-  const Json data = {{"tasks", all_tasks(runs)}, {"runs", list}};
+  const Json data = {{"tasks", all_tasks(runs)}, {"runs", list}, {"analyses", analyses}};
   std::string out;
   for (const char c : data.dump(-1, ' ', false, Json::error_handler_t::replace)) {
     if (c == '<')
@@ -376,6 +351,7 @@ std::string fill(std::string_view page, const std::map<std::string, std::string>
 
 std::string render_report(std::span<const std::filesystem::path> folders, std::string_view plotly) {
   std::vector<RunData> runs = read_runs({folders.begin(), folders.end()});
+  const Json analyses = read_analyses(runs);
   std::string sentences;
   for (const std::string& sentence : summary(runs)) sentences += escape(sentence) + "\n";
   std::map<std::string, std::string> parts = {
@@ -384,13 +360,15 @@ std::string render_report(std::span<const std::filesystem::path> folders, std::s
       {"runs", runs_table(runs) + seeds_table(runs)},
       {"marked", runs.size() > 1 && same_tasks(runs) ? "The best of each column is marked." : ""},
       {"matrices", matrices(runs)},
+      {"analyses", analysis_sections(analyses, runs.size() > 1)},
       {"without_pictures", plotly.empty() ? without_pictures(runs) : ""},
       {"css", std::string(page_css())},
       {"js", script(page_js())},
+      {"analysis_js", script(analysis_js())},
       {"plotly", script(plotly)},
       {"version", ILORA_VERSION},
   };
-  parts["data"] = data_json(runs);  // last: it thins the curves
+  parts["data"] = data_json(runs, analyses);  // last: it thins the curves
   return fill(page_html(), parts);
 }
 

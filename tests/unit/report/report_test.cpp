@@ -312,6 +312,42 @@ TEST_F(Report, DamagedInputNamesItsFile) {
   }
 }
 
+TEST_F(Report, HoldsWhatTheAnalysesOfItsRunsWrote) {
+  const fs::path a = write_run("a", results("seq")), b = write_run("b", results("er"));
+  const auto write = [](const fs::path& run, const std::string& name, const std::string& kind) {
+    make_folder(run / "analysis");
+    write_json(run / "analysis" / (name + ".json"),
+               {{"analysis", kind},
+                {"title", "Title of " + kind},
+                {"text", {"A <b> sentence."}},
+                {"figures", {{{"id", "x"}, {"values", {0.123456789, 1e-9}}}}}});
+  };
+  write(a, "plane", "plane");
+  write(a, "path", "path");
+  write(b, "path", "path");
+  const std::string html = page({a, b});
+  const size_t path = html.find("id=\"analysis-path\""), plane = html.find("id=\"analysis-plane\"");
+  EXPECT_LT(path, plane);
+  EXPECT_NE(plane, std::string::npos);
+  EXPECT_TRUE(has(html, "<b>er</b>: A &lt;b&gt; sentence."));
+  const Json data = embedded(html)["analyses"];
+  ASSERT_EQ(data.size(), 2U);
+  EXPECT_EQ(data[0]["runs"].size(), 2U);
+  EXPECT_EQ(data[0]["runs"][1]["label"], "er");
+  EXPECT_EQ(data[1]["runs"].size(), 1U);
+  EXPECT_EQ(data[0]["runs"][0]["figures"][0]["values"], Json({0.123457, 1e-9}));
+  // One run alone needs no name beside its sentences; none, no section.
+  EXPECT_FALSE(has(page({a}), "<b>seq</b>: A"));
+  EXPECT_FALSE(has(page({write_run("c", results("ewc"))}), "id=\"analysis-"));
+}
+
+TEST_F(Report, AFileThatIsNoAnalysisIsNamed) {
+  const fs::path a = write_run("a", results("seq"));
+  make_folder(a / "analysis");
+  write_json(a / "analysis" / "notes.json", {{"title", 3}});
+  EXPECT_THAT(message_of({a}), HasSubstr("notes.json"));
+}
+
 TEST_F(Report, ComparisonTableIsAligned) {
   Json other = results("ilora");
   other["metrics"]["average_accuracy"] = nullptr;

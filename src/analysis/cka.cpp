@@ -1,0 +1,51 @@
+#include "analysis/cka.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+
+namespace ilora {
+namespace {
+
+using Eigen::MatrixXd;
+
+double ratio(double xy, double xx, double yy) {
+  const double norms = xx * yy;
+  return norms > 0 ? xy / std::sqrt(norms) : std::numeric_limits<double>::quiet_NaN();
+}
+
+}  // namespace
+
+double linear_cka(const MatrixXd& x, const MatrixXd& y) {
+  ILORA_CHECK(x.rows() == y.rows(), "{} and {} rows", x.rows(), y.rows());
+  const MatrixXd xc = x.rowwise() - x.colwise().mean(), yc = y.rowwise() - y.colwise().mean();
+  // |Y'X|^2 and the like by way of the (n,n) kernels: rows are few beside features.
+  const MatrixXd k = xc * xc.transpose(), l = yc * yc.transpose();
+  return ratio(k.cwiseProduct(l).sum(), k.squaredNorm(), l.squaredNorm());
+}
+
+double unbiased_hsic(const MatrixXd& kernel_x, const MatrixXd& kernel_y) {
+  const auto n = static_cast<double>(kernel_x.rows());
+  ILORA_CHECK(n >= 4 && kernel_x.rows() == kernel_y.rows(), "{} rows", n);
+  MatrixXd k = kernel_x, l = kernel_y;
+  k.diagonal().setZero();
+  l.diagonal().setZero();
+  const Eigen::VectorXd k_sums = k.rowwise().sum(), l_sums = l.rowwise().sum();
+  const double trace = k.cwiseProduct(l).sum();
+  const double sums = k_sums.sum() * l_sums.sum() / ((n - 1) * (n - 2));
+  return (trace + sums - 2.0 / (n - 2) * k_sums.dot(l_sums)) / (n * (n - 3));
+}
+
+void MinibatchCka::add(const MatrixXd& x, const MatrixXd& y) {
+  const MatrixXd k = x * x.transpose(), l = y * y.transpose();
+  xy_ += unbiased_hsic(k, l);
+  xx_ += unbiased_hsic(k, k);
+  yy_ += unbiased_hsic(l, l);
+}
+
+double MinibatchCka::value() const {
+  return ratio(xy_, xx_, yy_);
+}
+
+}  // namespace ilora

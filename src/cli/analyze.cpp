@@ -1,0 +1,228 @@
+// ilora analyze: what lies between and around a run's checkpoints (docs/connectivity.md). Each
+// analysis is a file beside this one.
+#include "cli/analyze.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <iostream>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "model/peft.h"
+#include "report/figures.h"
+#include "report/report.h"
+
+namespace ilora {
+
+namespace fs = std::filesystem;
+
+void AnalyzeOptions::add(CLI::App& command, const std::string& default_name) {
+  name = default_name;
+  command.add_option("run", run, "a run folder")->required();
+  command.add_option("--set", settings,
+                     "key=value, overrides the run's configuration (repeatable)");
+  command.add_option("--task", tasks, "a task to measure (repeatable; default: all)");
+  command.add_option("--rows", rows, "most rows of each task; 0: all")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--name", name, "the results' name in RUN/analysis")
+      ->capture_default_str()
+      ->check([](const std::string& text) {
+        const bool plain = !text.empty() && text.find_first_not_of(
+                                                "abcdefghijklmnopqrstuvwxyz"
+                                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                                "0123456789-_") == std::string::npos;
+        return plain ? std::string() : "expected letters, digits, - and _, got '" + text + "'";
+      });
+  command.add_flag("--json", json, "print the results as JSON");
+}
+
+bool AnalyzeOptions::measures(const std::string& task) const {
+  return tasks.empty() || std::find(tasks.begin(), tasks.end(), task) != tasks.end();
+}
+
+Split parse_split(const std::string& name) {
+  return name == "eval" ? Split::kEval : Split::kTest;
+}
+
+std::pair<int64_t, int64_t> parse_pair(const std::string& text) {
+  int64_t a = 0, b = 0;
+  char rest = 0;
+  if (std::sscanf(text.c_str(), "%ld,%ld%c", &a, &b, &rest) != 2) {
+    throw Error(ErrorKind::kUsage, fmt::format("[analyze] expected --pair A,B, got '{}'", text),
+                "Two numbers of tasks, from 1, such as --pair 1,2.");
+  }
+  return {a, b};
+}
+
+AnalyzedRun::AnalyzedRun(const std::string& path)
+    : folder_(open_run(path)), configuration_(configuration_of(folder_)) {
+  if (fs::exists(folder_.results())) results_ = read_json(folder_.results());
+  require_adapters();
+  for (const auto& task : results_.value("tasks", Json::array())) names_.push_back(task);
+}
+
+AnalyzedRun::AnalyzedRun(const AnalyzeOptions& options) : AnalyzedRun(options.run) {
+  configuration_->set(options.settings);
+  options_ = options;
+  const std::string& data = recipe().data_folder;
+  if (!fs::is_directory(data)) {
+    throw Error(ErrorKind::kFile,
+                fmt::format("[analyze] the tasks of {} are not in {} any more (data.folder)",
+                            options.run, data),
+                "Say where they are: --set data.folder=DIR.");
+  }
+}
+
+void AnalyzedRun::require_adapters() const {
+  if (folder_.last_task() > 0 && results_.is_object()) return;
+  throw Error(ErrorKind::kFile,
+              fmt::format("[analyze] {} has no checkpoints", folder_.path().string()),
+              "A run has adapters once its first task is learned; zero-shot has none.");
+}
+
+std::string AnalyzedRun::label() const {
+  return fmt::format("{}, seed {}", method(), results_.value("seed", Json(0)).dump());
+}
+
+std::string AnalyzedRun::learner(const std::string& asked) const {
+  return asked.empty() ? results_.value("deployed", "fast") : asked;
+}
+
+fs::path AnalyzedRun::checkpoint(int64_t task, const std::string& learner) const {
+  const fs::path path = folder_.adapter(task, learner);
+  if (task >= 1 && fs::is_directory(path)) return path;
+  const bool known = task >= 1 && fs::is_directory(folder_.task(task));
+  throw Error(ErrorKind::kFile,
+              fmt::format("[analyze] {} has no adapter of learner {} after task {}",
+                          folder_.path().string(), learner, task),
+              known ? fmt::format("Its learners are: {}.", fmt::join(folder_.learners(task), ", "))
+                    : fmt::format("It has checkpoints of tasks 1 to {}.", folder_.last_task()));
+}
+
+Workbench& AnalyzedRun::bench() {
+  if (bench_ == nullptr) bench_ = std::make_unique<Workbench>(recipe());
+  return *bench_;
+}
+
+Adapter AnalyzedRun::adapter(const fs::path& folder) {
+  return load_peft(folder, bench().files.config());
+}
+
+const std::vector<TaskText>& AnalyzedRun::texts(const std::vector<fs::path>& others) {
+  if (!texts_.empty()) return texts_;
+  TaskLimits limits = recipe().limits();
+  if (options_.rows > 0) limits.eval = limits.test = options_.rows;
+  std::vector<fs::path> folders = recipe().task_folders();
+  const size_t own = folders.size();
+  folders.insert(folders.end(), others.begin(), others.end());
+  std::vector<std::string> names;
+  for (size_t t = 0; t < folders.size(); ++t) {
+    const std::string name = folders[t].filename().string();
+    if (std::find(names.begin(), names.end(), name) != names.end()) continue;
+    names.push_back(name);
+    if (!options_.measures(name)) continue;
+    texts_.push_back(read_task(folders[t], limits));
+    measures_.push_back(t < own ? recipe().measure_of(t) : "auto");
+  }
+  for (const std::string& task : options_.tasks) {
+    if (std::find(names.begin(), names.end(), task) != names.end()) continue;
+    throw Error(ErrorKind::kUsage, fmt::format("[analyze] no task is called {} (--task)", task),
+                fmt::format("There are: {}.", fmt::join(names, ", ")));
+  }
+  return texts_;
+}
+
+std::vector<TaskEval> AnalyzedRun::evals(Split split) {
+  std::vector<TaskEval> evals;
+  for (size_t t = 0; t < texts().size(); ++t) {
+    evals.push_back(make_task_eval(texts_[t], split, measures_[t]));
+    if (evals.back().rows.empty()) {
+      throw Error(
+          ErrorKind::kData,
+          fmt::format("[analyze] task {} has no {} split", texts_[t].name, split_name(split)),
+          "Choose the other split.");
+    }
+  }
+  return evals;
+}
+
+Landscape AnalyzedRun::landscape(Split split) {
+  std::vector<TaskEval> tasks = evals(split);
+  return Landscape(*bench().engine, *bench().encoder, {recipe().max_new_tokens}, std::move(tasks));
+}
+
+std::vector<Row> AnalyzedRun::training_rows(const std::vector<std::string>& tasks) {
+  std::vector<Row> rows;
+  for (const TaskText& text : texts()) {
+    if (std::find(tasks.begin(), tasks.end(), text.name) == tasks.end()) continue;
+    for (size_t i = 0; i < text.train.size(); ++i)
+      rows.push_back(bench().encoder->encode(text.train[i], 0, rows.size(),
+                                             fmt::format("row {} of {}/train.json", i, text.name)));
+  }
+  return rows;
+}
+
+std::string csv_number(double x) {
+  return std::isnan(x) ? std::string() : fmt::format("{}", x);
+}
+
+std::string CsvTable::text() const {
+  std::string out;
+  const auto line = [&](const std::vector<std::string>& cells) {
+    for (size_t i = 0; i < cells.size(); ++i) {
+      std::string cell = cells[i];
+      if (cell.find_first_of(",\"\n") != std::string::npos) {  // RFC 4180
+        for (size_t at = 0; (at = cell.find('"', at)) != std::string::npos; at += 2)
+          cell.insert(at, 1, '"');
+        cell = '"' + cell + '"';
+      }
+      out += (i > 0 ? "," : "") + cell;
+    }
+    out += '\n';
+  };
+  line(header);
+  for (const auto& row : rows) line(row);
+  return out;
+}
+
+void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, const Json& result,
+                     const CsvTable& csv, const std::string& terminal) {
+  const fs::path folder = run.folder().path() / "analysis";
+  make_folder(folder);
+  write_json(folder / (options.name + ".json"), result);
+  write_file_atomic(folder / (options.name + ".csv"), csv.text());
+  const auto pictures = draw_figures(result, folder, options.name);
+  if (!pictures) {
+    log().warn("no SVG and PNG: gnuplot is not installed (Debian: apt-get install gnuplot-nox)");
+  }
+  const std::vector<fs::path> runs = {run.folder().path()};
+  write_report(runs, run.folder().report());
+  if (options.json) {
+    Json shown = result;
+    shown.erase("figures");
+    std::cout << shown.dump(2) << "\n";
+  } else {
+    std::cout << terminal;
+  }
+  log().info("{}: {}.json, .csv{}; report: {}", folder.string(), options.name,
+             pictures ? fmt::format(", {} pictures", *pictures) : "",
+             run.folder().report().string());
+}
+
+void add_analyze(CLI::App& app) {
+  CLI::App* command = app.add_subcommand(
+      "analyze", "what lies between and around a run's checkpoints; pictures in its report");
+  command->require_subcommand(1);
+  add_analyze_path(*command);
+  add_analyze_plane(*command);
+  add_analyze_distance(*command);
+  add_analyze_cka(*command);
+  add_analyze_subspace(*command);
+  add_analyze_sharpness(*command);
+}
+
+}  // namespace ilora

@@ -1,0 +1,99 @@
+// What the analyses of a run share: the run with its tasks and model, and where results go.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/landscape.h"
+#include "base/json.h"
+#include "cli/command.h"
+#include "session/configuration.h"
+#include "train/workbench.h"
+
+namespace ilora {
+
+// Each adds itself to `ilora analyze`.
+void add_analyze_path(CLI::App& analyze);
+void add_analyze_plane(CLI::App& analyze);
+void add_analyze_distance(CLI::App& analyze);
+void add_analyze_cka(CLI::App& analyze);
+void add_analyze_subspace(CLI::App& analyze);
+void add_analyze_sharpness(CLI::App& analyze);
+
+// Options of every analysis.
+struct AnalyzeOptions {
+  std::string run, name, split = "test";
+  std::vector<std::string> settings, tasks;
+  int64_t rows = 0;
+  bool json = false;
+
+  bool measures(const std::string& task) const;  // whether --task leaves it in
+  // `name`: what the files are called where --name does not say otherwise.
+  void add(CLI::App& command, const std::string& default_name);
+};
+
+// A run folder opened for analysis. Throws Error(kFile) where the run has no adapters or its data
+// folder is gone.
+class AnalyzedRun {
+ public:
+  explicit AnalyzedRun(const AnalyzeOptions& options);
+  explicit AnalyzedRun(const std::string& path);  // for its adapters and names alone
+
+  const RunFolder& folder() const { return folder_; }
+  Recipe& recipe() const { return configuration_->recipe; }
+  const std::vector<std::string>& task_names() const { return names_; }
+  std::string method() const { return results_.value("method", ""); }
+  std::string label() const;  // "ilora, seed 1"
+  // The learner asked for; empty: the one that answers.
+  std::string learner(const std::string& asked) const;
+  int64_t last_task() const { return folder_.last_task(); }
+  // The checkpoint's folder. Throws Error(kFile) naming what there is.
+  std::filesystem::path checkpoint(int64_t task, const std::string& learner) const;
+
+  // Loads the model, once.
+  Workbench& bench();
+  Adapter adapter(const std::filesystem::path& folder);
+  // The texts of the tasks that are measured; `others` are folders of tasks that are added where
+  // their names are new.
+  const std::vector<TaskText>& texts(const std::vector<std::filesystem::path>& others = {});
+  std::vector<TaskEval> evals(Split split);
+  Landscape landscape(Split split);
+  // Training rows of some tasks, encoded.
+  std::vector<Row> training_rows(const std::vector<std::string>& tasks);
+
+ private:
+  void require_adapters() const;
+
+  RunFolder folder_;
+  std::unique_ptr<Configuration> configuration_;
+  Json results_;
+  std::vector<std::string> names_;
+  std::vector<TaskText> texts_;
+  std::vector<std::string> measures_;
+  std::unique_ptr<Workbench> bench_;
+  AnalyzeOptions options_;
+};
+
+Split parse_split(const std::string& name);
+// "1,2". Throws Error(kUsage).
+std::pair<int64_t, int64_t> parse_pair(const std::string& text);
+
+// A table of numbers for other programs: a header and rows, written as CSV.
+struct CsvTable {
+  std::vector<std::string> header;
+  std::vector<std::vector<std::string>> rows;
+
+  std::string text() const;
+};
+std::string csv_number(double x);  // all digits; empty for NaN
+
+// Writes RUN/analysis/NAME.{json,csv} and pictures, and the run's report anew. `result` has
+// "analysis", "title", "text" (sentences) and "figures" (report/figures.h) beside its own keys.
+// Prints `result` without its figures where JSON is asked for, else `terminal`.
+void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, const Json& result,
+                     const CsvTable& csv, const std::string& terminal);
+
+}  // namespace ilora

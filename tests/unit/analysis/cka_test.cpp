@@ -1,0 +1,60 @@
+// Linear CKA against NumPy, and the properties that define it.
+#include "analysis/cka.h"
+
+#include <gtest/gtest.h>
+
+#include <Eigen/QR>
+#include <cmath>
+
+#include "tests/unit/analysis/reference.h"
+
+namespace ilora {
+namespace {
+
+using Eigen::MatrixXd;
+using testing::analysis_reference;
+using testing::matrix_of;
+
+TEST(Cka, AgreesWithNumPy) {
+  const Json json = analysis_reference("cka");
+  const MatrixXd x = matrix_of(json.at("x")), y = matrix_of(json.at("y"));
+  EXPECT_NEAR(linear_cka(x, y), json.at("plain").get<double>(), 1e-12);
+  EXPECT_NEAR(unbiased_hsic(x * x.transpose(), y * y.transpose()), json.at("hsic").get<double>(),
+              1e-12);
+  MinibatchCka batches;
+  for (const Json& range : json.at("batches")) {
+    const Eigen::Index begin = range[0], count = range[1].get<Eigen::Index>() - begin;
+    batches.add(x.middleRows(begin, count), y.middleRows(begin, count));
+  }
+  EXPECT_NEAR(batches.value(), json.at("minibatch").get<double>(), 1e-12);
+}
+
+TEST(Cka, SeesNoRotationAndNoScale) {
+  std::srand(3);  // Eigen's Random
+  const MatrixXd x = MatrixXd::Random(20, 5);
+  const MatrixXd rotation = MatrixXd::Random(5, 5).householderQr().householderQ();
+  EXPECT_NEAR(linear_cka(x, 7 * x * rotation), 1, 1e-12);
+  MinibatchCka batches;
+  batches.add(x, -2 * x * rotation);
+  EXPECT_NEAR(batches.value(), 1, 1e-12);
+}
+
+TEST(Cka, OfUnrelatedRowsIsNearZeroWhereItIsUnbiased) {
+  std::srand(5);
+  MinibatchCka batches;
+  double plain = 0;
+  for (int i = 0; i < 50; ++i) {
+    const MatrixXd x = MatrixXd::Random(10, 40), y = MatrixXd::Random(10, 40);
+    batches.add(x, y);
+    plain += linear_cka(x, y) / 50;
+  }
+  EXPECT_GT(plain, 0.7);  // ten rows of forty features: the plain estimate is of no use
+  EXPECT_LT(std::abs(batches.value()), 0.1);
+}
+
+TEST(Cka, OfAConstantIsUndefined) {
+  EXPECT_TRUE(std::isnan(linear_cka(MatrixXd::Ones(6, 2), MatrixXd::Random(6, 2))));
+}
+
+}  // namespace
+}  // namespace ilora
