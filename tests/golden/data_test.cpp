@@ -100,6 +100,7 @@ TEST_F(Data, CheckEndsWithAnErrorWhereATaskHasOne) {
 }
 
 TEST_F(Data, TrainingSaysTheSameOfTheSameMistakes) {
+  fs::create_directories(folder_ / "tasks");
   fs::copy(data_folder("tiny-tasks/alpha"), folder_ / "tasks/FOMC", fs::copy_options::recursive);
   const auto train = [&] {
     fs::remove_all(folder_ / "run");
