@@ -114,17 +114,17 @@ Adapter AnalyzedRun::adapter(const fs::path& folder) {
 
 const std::vector<TaskText>& AnalyzedRun::texts(const std::vector<fs::path>& others) {
   if (!texts_.empty()) return texts_;
-  TaskLimits limits = recipe().limits();
-  if (options_.rows > 0) limits.eval = limits.test = options_.rows;
   std::vector<fs::path> folders = recipe().task_folders();
   const size_t own = folders.size();
   folders.insert(folders.end(), others.begin(), others.end());
   std::vector<std::string> names;
   for (size_t t = 0; t < folders.size(); ++t) {
-    const std::string name = folders[t].filename().string();
+    const std::string name = task_name(folders[t]);
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     names.push_back(name);
     if (!options_.measures(name)) continue;
+    TaskLimits limits = recipe().limits(name);
+    if (options_.rows > 0) limits.eval = limits.test = options_.rows;
     texts_.push_back(read_task(folders[t], limits));
     measures_.push_back(t < own ? recipe().measure_of(t) : "auto");
   }
