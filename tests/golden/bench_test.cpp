@@ -94,12 +94,18 @@ TEST_F(Bench, StepCountsTheTokensOfTheFile) {
 
 // docs/methods.md, "Cost": a token with gradient twice, one without once, relative to seq.
 TEST_F(Bench, MethodsCountThePassesThatTheDescriptionSays) {
-  const std::map<std::string, double> expected = {
-      {"seq", 1},  {"one", 1},  {"mtl", 1},     {"er", 2},
-      {"ewc", 1},  {"gem", 2},  {"agem", 3},    {"ilora", 2.5},
-      {"l2p", (32 + 3 * 5) / 32.0}, {"pp", (32 + 2 * 20) / 32.0}};
-  const Json measured = json(
-      "methods", {"--rows", "8", "--tokens", "32", "--repeat", "1", "--json"})["methods"];
+  const std::map<std::string, double> expected = {{"seq", 1},
+                                                  {"one", 1},
+                                                  {"mtl", 1},
+                                                  {"er", 2},
+                                                  {"ewc", 1},
+                                                  {"gem", 2},
+                                                  {"agem", 3},
+                                                  {"ilora", 2.5},
+                                                  {"l2p", (32 + 3 * 5) / 32.0},
+                                                  {"pp", (32 + 2 * 20) / 32.0}};
+  const Json measured =
+      json("methods", {"--rows", "8", "--tokens", "32", "--repeat", "1", "--json"})["methods"];
   ASSERT_EQ(measured.size(), training_methods().size());
   for (const Json& method : measured) {
     const std::string name = method.at("method");

@@ -58,7 +58,8 @@ TEST(Forgetting, IsLessWithEveryMethodThanWithout) {
   const TemporaryFolder folder;
   write_problem(folder / "data");
   std::map<std::string, Means> by;
-  for (const std::string method : {"seq", "er", "ewc", "gem", "agem", "ilora", "l2p", "pp", "one", "mtl"}) {
+  for (const std::string method :
+       {"seq", "er", "ewc", "gem", "agem", "ilora", "l2p", "pp", "one", "mtl"}) {
     by[method] = run_seeds(folder, method, {});
     fmt::print("{:6} accuracy {:.3f} forgetting {:.3f}\n", method, by[method].accuracy,
                by[method].forgetting);
@@ -71,6 +72,10 @@ TEST(Forgetting, IsLessWithEveryMethodThanWithout) {
       EXPECT_LE(by[method].accuracy, by[bound].accuracy) << method << " and " << bound;
   }
   EXPECT_LE(by["one"].forgetting, 0.0);
+  // Isolated prompts: nothing is lost, and something is learned. `l2p` shares its pool, promises no
+  // isolation, and is held to its own properties elsewhere.
+  EXPECT_EQ(by["pp"].forgetting, 0.0);
+  EXPECT_GT(by["pp"].accuracy, by["seq"].accuracy);
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ TEST(Process, WithoutAProgramIsAFailureAndWithoutAFolderAnError) {
 TEST(Process, PassesAnInterruptionOnOnceAndWaits) {
   const TemporaryFolder folder;
   request_interrupt();
-  const int code = shell("trap 'echo told; exit 7' INT; while :; do sleep 0.01; done", folder / "log");
+  const int code =
+      shell("trap 'echo told; exit 7' INT; while :; do sleep 0.01; done", folder / "log");
   clear_interrupt();
   // It may be told before it has set its trap; then the signal ends it.
   if (code != -SIGINT) {
