@@ -60,11 +60,14 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
   if (tasks.empty()) {
     throw Error(ErrorKind::kUsage, "[train] --continue needs a task to learn", "Add --task DIR.");
   }
-  // The tasks so far, by name where they were found in the folder, then the new ones.
+  // The tasks so far, by name where they are in data.folder, then the new ones.
   Recipe& recipe = prepared.configuration->recipe;
   std::vector<std::string> all;
-  for (const fs::path& path : recipe.task_folders())
-    all.push_back(fs::relative(path, recipe.data_folder).string());
+  for (const fs::path& path : recipe.task_folders()) {
+    const fs::path inside = fs::relative(path, recipe.data_folder);
+    const bool outside = inside.empty() || *inside.begin() == "..";
+    all.push_back((outside ? fs::absolute(path).lexically_normal() : inside).string());
+  }
   for (const std::string& task : tasks) {
     // An error now, before anything is changed.
     read_task(task, recipe.limits(task_name(task)), recipe.evaluated_split());

@@ -108,7 +108,10 @@ struct Session::Implementation {
           fmt::format("[session] task {} is learned already ({})", name, folder.path().string()),
           "Give what is new a name of its own.");
     }
-    read_task(task);  // an error now, before anything is changed
+    {  // an error now, before anything is changed
+      const auto now = configuration();
+      read_task(task, now->recipe.limits(name), now->recipe.evaluated_split());
+    }
     if (contains(known(), name)) return resume();
     if (!resume()) return false;
     const std::string path = fs::absolute(task).lexically_normal().string();

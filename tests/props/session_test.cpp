@@ -118,6 +118,18 @@ TEST(Session, SaysWhatIsWrongAndChangesNothing) {
   EXPECT_THAT(session.tasks(), ElementsAre("alpha"));
 }
 
+TEST(Session, ScoredOnTheEvalSplitItNeedsNoTestRows) {
+  const TemporaryFolder folder;
+  for (const char* name : {"alpha", "beta"}) {
+    fs::copy(data_folder("tiny-tasks") / name, folder / name);
+    fs::remove(folder / name / "test.json");
+  }
+  Session session(folder / "run", session_settings({"eval.split=eval", "train.epochs=1"}));
+  EXPECT_TRUE(session.learn((folder / "alpha").string()));
+  EXPECT_TRUE(session.learn((folder / "beta").string())) << "and so does the next task";
+  EXPECT_THAT(session.scores(), SizeIs(2));
+}
+
 TEST(Session, TheReadmeShowsTheExampleAsItIs) {
   const fs::path root = ILORA_SOURCE_DIR;
   const std::string readme = read_file(root / "README.md");
