@@ -39,17 +39,21 @@ std::vector<double> path_alphas(int64_t count, double from, double to) {
                 "For example --points 21 --from -0.25 --to 1.25.");
   }
   // Steps before 0 and after 1 by their share of the length, at least one each; the rest between.
-  const auto steps = static_cast<double>(count - 1);
-  const auto share = [&](double length) {
-    return length > 0 ? std::max(1.0, std::round(steps * length / (to - from))) : 0.0;
+  const int64_t steps = count - 1;
+  const auto share = [&](double length) -> int64_t {
+    const double part = static_cast<double>(steps) * length / (to - from);
+    return length > 0 ? std::max<int64_t>(1, std::llround(part)) : 0;
   };
-  double before = share(-from), after = share(to - 1);
+  int64_t before = share(-from), after = share(to - 1);
   while (before + after > steps - 1) (before > after ? before : after) -= 1;
-  const double between = steps - before - after;
+  const int64_t between = steps - before - after;
+  const auto of = [](int64_t i, int64_t n) {
+    return static_cast<double>(i) / static_cast<double>(n);
+  };
   std::vector<double> alphas;
-  for (double i = 0; i < before; ++i) alphas.push_back(from * (before - i) / before);
-  for (double i = 0; i <= between; ++i) alphas.push_back(i / between);
-  for (double i = 1; i <= after; ++i) alphas.push_back(1 + (to - 1) * i / after);
+  for (int64_t i = 0; i < before; ++i) alphas.push_back(from * of(before - i, before));
+  for (int64_t i = 0; i <= between; ++i) alphas.push_back(of(i, between));
+  for (int64_t i = 1; i <= after; ++i) alphas.push_back(1 + (to - 1) * of(i, after));
   return alphas;
 }
 

@@ -40,6 +40,10 @@ void AnalyzeOptions::add(CLI::App& command, const std::string& default_name) {
   command.add_flag("--json", json, "print the results as JSON");
 }
 
+void AnalyzeOptions::add_split(CLI::App& command) {
+  command.add_option("--split", split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
+}
+
 bool AnalyzeOptions::measures(const std::string& task) const {
   return tasks.empty() || std::find(tasks.begin(), tasks.end(), task) != tasks.end();
 }
@@ -93,7 +97,7 @@ std::string AnalyzedRun::learner(const std::string& asked) const {
 }
 
 fs::path AnalyzedRun::checkpoint(int64_t task, const std::string& learner) const {
-  const fs::path path = folder_.adapter(task, learner);
+  fs::path path = folder_.adapter(task, learner);
   if (task >= 1 && fs::is_directory(path)) return path;
   const bool known = task >= 1 && fs::is_directory(folder_.task(task));
   throw Error(ErrorKind::kFile,

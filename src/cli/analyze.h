@@ -33,6 +33,7 @@ struct AnalyzeOptions {
   bool measures(const std::string& task) const;  // whether --task leaves it in
   // `name`: what the files are called where --name does not say otherwise.
   void add(CLI::App& command, const std::string& default_name);
+  void add_split(CLI::App& command);  // --split, where an analysis measures tasks
 };
 
 // A run folder opened for analysis. Throws Error(kFile) where the run has no adapters or its data

@@ -157,7 +157,7 @@ void add_analyze_cka(CLI::App& analyze) {
   a->add(*command, "cka");
   command->add_option("--learner", a->learner, "whose checkpoints (default: the one that answers)");
   command->add_option("--to-run", a->to_run, "another run's checkpoints too, on the same rows");
-  command->add_option("--split", a->split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
+  a->add_split(*command);
   command->callback([a] { analyze_cka(*a); });
 }
 

@@ -271,7 +271,7 @@ void add_analyze_plane(CLI::App& analyze) {
       ->capture_default_str();
   command->add_option("--seed", a->seed, "of random directions")->capture_default_str();
   command->add_flag("--scores", a->scores, "scores too, not the loss alone");
-  command->add_option("--split", a->split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
+  a->add_split(*command);
   command->callback([a] { analyze_plane(*a); });
 }
 

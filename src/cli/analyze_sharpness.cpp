@@ -86,8 +86,7 @@ void analyze_sharpness(SharpnessArguments a) {
   AnalyzedRun run(a);
   const std::vector<Place> list = places(run, a);
   const std::vector<Row> rows = choose_rows(run, a.total_rows);
-  std::vector<const Row*> pointers;
-  for (const Row& row : rows) pointers.push_back(&row);
+  const std::vector<const Row*> pointers = row_pointers(rows);
   Adapter scratch(run.bench().files.config(), list.front().adapter.options());
 
   CsvTable csv{{"place", "trace", "trace_error", "largest", "largest_residual", "smallest"}, {}};

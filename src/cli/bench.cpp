@@ -57,8 +57,8 @@ double gemm_flops(const Pass& pass, const ModelConfig& c) {
 // the rows of a step: without a memory, those meant for it are current ones too.
 std::vector<const Row*> second_task(Run& run, Method& method, const BenchRows& rows,
                                     const BenchArguments& a) {
-  std::vector<const Row*> current = pointers(rows.current);
-  const std::vector<const Row*> replayed = pointers(rows.replayed);
+  std::vector<const Row*> current = row_pointers(rows.current);
+  const std::vector<const Row*> replayed = row_pointers(rows.replayed);
   run.position.tasks = 2;
   run.position.task_steps = 100;
   method.begin_task(run);

@@ -65,10 +65,10 @@ class Stepper {
 Stepper::Stepper(Configuration& configuration, Workbench& bench, const std::vector<Row>& earlier,
                  const std::vector<Row>& current)
     : method_(configuration.method()),
-      current_(pointers(current)),
+      current_(row_pointers(current)),
       run_(*bench.engine, adapter_of(configuration.recipe, method_, bench.files.config()), 1),
       optimizer_(bench.kernels, configuration.recipe, run_.fast().layout().size()) {
-  const std::vector<const Row*> first = pointers(earlier);
+  const std::vector<const Row*> first = row_pointers(earlier);
   run_.position.tasks = 2;
   run_.position.task_steps = 100;
   run_.task_rows = first;

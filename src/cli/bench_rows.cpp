@@ -88,13 +88,6 @@ BenchRows read_bench_rows(const std::filesystem::path& path, const ModelConfig& 
   return rows;
 }
 
-std::vector<const Row*> pointers(const std::vector<Row>& rows) {
-  std::vector<const Row*> all;
-  all.reserve(rows.size());
-  for (const Row& row : rows) all.push_back(&row);
-  return all;
-}
-
 std::vector<double> repeat_timed(const Pacing& pacing, const std::function<void()>& work,
                                  const std::function<void()>& warm) {
   std::vector<double> seconds;

@@ -34,7 +34,6 @@ std::vector<Row> made_up_rows(const ModelConfig& config, int64_t count, int64_t 
 // {"current": [{"tokens": [ids], "prompt_length": n}, ...], "replayed": [...]}. Throws
 // Error(kFormat) naming file and row for what is no such row, an id beyond the vocabulary included.
 BenchRows read_bench_rows(const std::filesystem::path& path, const ModelConfig& config);
-std::vector<const Row*> pointers(const std::vector<Row>& rows);
 
 struct Pacing {
   int warm_up = 2, repeat = 5;

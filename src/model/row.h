@@ -36,4 +36,11 @@ struct Row {
   int64_t labels(bool train_on_prompt) const { return length() - first_label(train_on_prompt); }
 };
 
+inline std::vector<const Row*> row_pointers(const std::vector<Row>& rows) {
+  std::vector<const Row*> pointers;
+  pointers.reserve(rows.size());
+  for (const Row& row : rows) pointers.push_back(&row);
+  return pointers;
+}
+
 }  // namespace ilora

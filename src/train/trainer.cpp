@@ -83,7 +83,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
     task.name = tasks[t].name;
-    for (const Row& row : train_rows_[t]) task.rows.push_back(&row);
+    task.rows = row_pointers(train_rows_[t]);
     task.steps = recipe.epochs * steps_per_epoch(task);
     task.learned = static_cast<int64_t>(t) + 1;
   }
