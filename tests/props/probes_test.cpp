@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "tests/run_fixture.h"
+#include "tests/unit/base/error_of.h"
 
 namespace ilora::testing {
 namespace {
@@ -37,12 +38,7 @@ class ProbesTest : public ::testing::Test {
   }
   std::string failure(const std::string& line) {
     write_file_atomic(folder_ / "bad.jsonl", "\n" + line + "\n");
-    try {
-      read_questions(folder_ / "bad.jsonl", 0);
-    } catch (const Error& e) {
-      return e.what();
-    }
-    return "no error";
+    return message_of([&] { read_questions(folder_ / "bad.jsonl", 0); });
   }
 
   TemporaryFolder folder_;

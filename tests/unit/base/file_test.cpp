@@ -6,24 +6,13 @@
 #include <sys/resource.h>
 
 #include "base/error.h"
+#include "tests/unit/base/error_of.h"
 #include "tests/unit/base/temporary_folder.h"
 
 namespace ilora {
 namespace {
 
 using testing::HasSubstr;
-
-// The error `action` throws; fails the test where it throws none.
-template <class Action>
-Error error_of(Action&& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "no error was thrown";
-  return {ErrorKind::kInternal, ""};
-}
 
 TEST(File, WritesAndReadsBack) {
   const TemporaryFolder folder;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "tests/unit/base/error_of.h"
 
 namespace ilora {
 namespace {
@@ -18,12 +19,7 @@ CsvTable parse(const std::string& text, char separator = ',') {
 }
 
 std::string failure(const std::string& text) {
-  try {
-    parse(text);
-  } catch (const Error& e) {
-    return std::string(e.what()) + "\n" + e.hint();
-  }
-  return "no error";
+  return message_of([&] { parse(text); });
 }
 
 TEST(Csv, ReadsHeaderAndRows) {

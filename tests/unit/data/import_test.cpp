@@ -4,12 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "data/text_file.h"
+#include "tests/unit/base/error_of.h"
 #include "tests/unit/base/temporary_folder.h"
 
 namespace ilora {
@@ -17,15 +17,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return std::string(e.what()) + "\n" + e.hint();
-  }
-  return "no error";
-}
 
 class Import : public ::testing::Test {
  protected:

@@ -5,11 +5,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <functional>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "tests/unit/base/error_of.h"
 #include "tests/unit/base/temporary_folder.h"
 #include "text/tokenizer.h"
 
@@ -18,15 +18,6 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& e) {
-    return std::string(e.what()) + "\n" + e.hint();
-  }
-  return "no error";
-}
 
 TEST(ReadTask, ReadsWhatWriteTaskWrote) {
   const TemporaryFolder folder;

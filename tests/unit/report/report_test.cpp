@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "tests/unit/base/error_of.h"
 
 namespace ilora {
 namespace {
@@ -90,13 +91,8 @@ class Report : public testing::Test {
     return nullptr;
   }
 
-  static std::string message_of(const std::vector<fs::path>& runs) {
-    try {
-      page(runs);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
+  static std::string failure(const std::vector<fs::path>& runs) {
+    return message_of([&] { page(runs); });
   }
 
   fs::path root_;
@@ -281,21 +277,21 @@ TEST_F(Report, TheRealPageStaysBelowEightMebibytes) {
 }
 
 TEST_F(Report, DamagedInputNamesItsFile) {
-  EXPECT_THAT(message_of({}), HasSubstr("at least one run folder"));
-  EXPECT_THAT(message_of({root_ / "nowhere"}), HasSubstr("nowhere/results.json"));
+  EXPECT_THAT(failure({}), HasSubstr("at least one run folder"));
+  EXPECT_THAT(failure({root_ / "nowhere"}), HasSubstr("nowhere/results.json"));
   make_folder(root_ / "cut");
   write_file_atomic(root_ / "cut/results.json", "{\"schema\": 1,\n \"tasks\": [");
-  EXPECT_THAT(message_of({root_ / "cut"}),
+  EXPECT_THAT(failure({root_ / "cut"}),
               testing::AllOf(HasSubstr("cut/results.json"), HasSubstr("line 2")));
 
   const std::string middle = step(1, 0, 1) + "{\"event\":\n" + step(2, 0, 1);
-  EXPECT_THAT(message_of({write_run("middle", results("seq"), middle)}),
+  EXPECT_THAT(failure({write_run("middle", results("seq"), middle)}),
               HasSubstr("middle/metrics.jsonl, line 2"));
 
   const auto with = [this](const std::string& key, const Json& value) {
     Json content = results("seq");
     content[key] = value;
-    return message_of({write_run("wrong", content)});
+    return failure({write_run("wrong", content)});
   };
   for (const auto& [key, value] :
        std::vector<std::pair<std::string, Json>>{{"tasks", nullptr},
@@ -345,7 +341,7 @@ TEST_F(Report, AFileThatIsNoAnalysisIsNamed) {
   const fs::path a = write_run("a", results("seq"));
   make_folder(a / "analysis");
   write_json(a / "analysis" / "notes.json", {{"title", 3}});
-  EXPECT_THAT(message_of({a}), HasSubstr("notes.json"));
+  EXPECT_THAT(failure({a}), HasSubstr("notes.json"));
 }
 
 TEST_F(Report, ComparisonTableIsAligned) {

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "tests/unit/base/error_of.h"
 
 namespace ilora {
 namespace {
@@ -74,24 +75,19 @@ TEST(Search, WithoutDimensionsThereIsOnePoint) {
   EXPECT_THAT(search_points({}, 0, 1), ElementsAre(SearchPoint{}));
 }
 
-std::string message_of(const std::string& text, SearchDimension (*parse)(std::string_view)) {
-  try {
-    parse(text);
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return "no error";
+std::string failure(const std::string& text, SearchDimension (*parse)(std::string_view)) {
+  return message_of([&] { parse(text); });
 }
 
 TEST(Search, SaysWhatIsWrong) {
-  EXPECT_THAT(message_of("a", parse_grid), HasSubstr("KEY=VALUES"));
-  EXPECT_THAT(message_of("a=", parse_grid), HasSubstr("KEY=VALUES"));
-  EXPECT_THAT(message_of("a=1,,2", parse_grid), HasSubstr("between the commas"));
-  EXPECT_THAT(message_of("a=1", parse_range), HasSubstr("KEY=LOW:HIGH"));
-  EXPECT_THAT(message_of("a=1:2:lin", parse_range), HasSubstr("KEY=LOW:HIGH:log"));
-  EXPECT_THAT(message_of("a=1:x", parse_range), HasSubstr("expected a number, got 'x'"));
-  EXPECT_THAT(message_of("a=2:1", parse_range), HasSubstr("lower and a higher end"));
-  EXPECT_THAT(message_of("a=0:1:log", parse_range), HasSubstr("above 0"));
+  EXPECT_THAT(failure("a", parse_grid), HasSubstr("KEY=VALUES"));
+  EXPECT_THAT(failure("a=", parse_grid), HasSubstr("KEY=VALUES"));
+  EXPECT_THAT(failure("a=1,,2", parse_grid), HasSubstr("between the commas"));
+  EXPECT_THAT(failure("a=1", parse_range), HasSubstr("KEY=LOW:HIGH"));
+  EXPECT_THAT(failure("a=1:2:lin", parse_range), HasSubstr("KEY=LOW:HIGH:log"));
+  EXPECT_THAT(failure("a=1:x", parse_range), HasSubstr("expected a number, got 'x'"));
+  EXPECT_THAT(failure("a=2:1", parse_range), HasSubstr("lower and a higher end"));
+  EXPECT_THAT(failure("a=0:1:log", parse_range), HasSubstr("above 0"));
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "tensor/arena.h"
+#include "tests/unit/base/error_of.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -90,15 +90,6 @@ TEST(Arena, EmptyTensorsTakeNothing) {
   arena.lay_out([&](Arena& a) { t = a.take("t", DType::kF32, {0, 5}); });
   EXPECT_FALSE(t);
   EXPECT_EQ(arena.capacity(), 0u);
-}
-
-std::string message_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(Arena, PlacingMustRepeatTheMeasuring) {

@@ -6,9 +6,9 @@
 
 #include <cmath>
 #include <cstring>
-#include <functional>
 
 #include "base/error.h"
+#include "tests/unit/base/error_of.h"
 #include "tests/unit/base/temporary_folder.h"
 
 namespace ilora {
@@ -85,19 +85,11 @@ TEST(Checkpoint, NamesWhatIsMissingOrDoesNotFit) {
   written.visit(writer);
   writer.write(folder / "state.safetensors");
   StateReader reader(folder / "state.safetensors");
-  const auto message = [&](const std::function<void()>& action) {
-    try {
-      action();
-    } catch (const Error& e) {
-      return std::string(e.what());
-    }
-    return std::string("no error");
-  };
   int64_t x = 0;
-  EXPECT_THAT(message([&] { reader.value("absent", x); }), HasSubstr("absent"));
+  EXPECT_THAT(message_of([&] { reader.value("absent", x); }), HasSubstr("absent"));
   Buffer longer(DType::kF32, {6});
-  EXPECT_THAT(message([&] { reader.vector("flat", longer.view()); }), HasSubstr("flat"));
-  EXPECT_THAT(message([&] { reader.vector("other", longer.view()); }), HasSubstr("other"));
+  EXPECT_THAT(message_of([&] { reader.vector("flat", longer.view()); }), HasSubstr("flat"));
+  EXPECT_THAT(message_of([&] { reader.vector("other", longer.view()); }), HasSubstr("other"));
   EXPECT_THROW(StateReader(folder / "no-such-file"), Error);
 }
 
