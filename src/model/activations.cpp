@@ -5,18 +5,68 @@
 namespace ilora {
 namespace {
 
-void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c,
-                 const ActivationShape& s) {
-  a.x_mid = arena.take("layer.x_mid", s.state, {s.rows, c.width});
-  a.rstd_attention = arena.take("layer.rstd_attention", s.state, {s.rows});
-  a.rstd_ffn = arena.take("layer.rstd_ffn", s.state, {s.rows});
-  a.q = arena.take("layer.q", s.state, {s.rows, c.query_width()});
-  a.k = arena.take("layer.k", s.state, {s.rows, c.kv_width()});
-  a.v = arena.take("layer.v", s.state, {s.rows, c.kv_width()});
-  a.o = arena.take("layer.o", s.gemm, {s.rows, c.query_width()});
-  a.lse = arena.take("layer.lse", s.state, {s.rows, c.heads});
-  a.gate = arena.take("layer.gate", s.gemm, {s.rows, c.feed_forward});
-  a.up = arena.take("layer.up", s.gemm, {s.rows, c.feed_forward});
+// What a layer keeps beside its input, in `rows` rows.
+void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c, const ActivationShape& s,
+                 int64_t rows) {
+  a.x_mid = arena.take("layer.x_mid", s.state, {rows, c.width});
+  a.rstd_attention = arena.take("layer.rstd_attention", s.state, {rows});
+  a.rstd_ffn = arena.take("layer.rstd_ffn", s.state, {rows});
+  a.q = arena.take("layer.q", s.state, {rows, c.query_width()});
+  a.k = arena.take("layer.k", s.state, {rows, c.kv_width()});
+  a.v = arena.take("layer.v", s.state, {rows, c.kv_width()});
+  a.o = arena.take("layer.o", s.gemm, {rows, c.query_width()});
+  a.lse = arena.take("layer.lse", s.state, {rows, c.heads});
+  a.gate = arena.take("layer.gate", s.gemm, {rows, c.feed_forward});
+  a.up = arena.take("layer.up", s.gemm, {rows, c.feed_forward});
+  for (size_t m = 0; m < kModules; ++m) {
+    int64_t rank = 0;
+    for (const auto& ranks : s.lora_rank) rank = std::max(rank, ranks[m]);
+    a.lora_h[m] = arena.take("layer.lora_h", s.gemm, {rows, rank});
+  }
+}
+
+// Rows [begin, end); none while the arena measures.
+Tensor part(const Tensor& piece, int64_t begin, int64_t end) {
+  return piece ? piece.rows(begin, end) : Tensor();
+}
+
+LayerActivations part(const LayerActivations& all, int64_t begin, int64_t end) {
+  LayerActivations a = all;
+  for (Tensor* kept :
+       {&a.x_mid, &a.rstd_attention, &a.rstd_ffn, &a.q, &a.k, &a.v, &a.o, &a.lse, &a.gate, &a.up}) {
+    *kept = part(*kept, begin, end);
+  }
+  for (Tensor& h : a.lora_h) h = part(h, begin, end);
+  return a;
+}
+
+// All layers. Those that keep their activations for backward have each kind in one piece, N' rows
+// apart: what lies behind a layer's N' rows with gradient serves the next layer's forward alone,
+// which then writes over it. (With recompute, a layer's whole input is kept.)
+void place_layers(std::vector<LayerActivations>& layers, Arena& arena, const ModelConfig& c,
+                  const ActivationShape& s) {
+  const int64_t saved = c.layers - s.lowest_saved;
+  const int64_t apart = s.recompute ? s.rows : s.gradient_rows;
+  const int64_t piece = saved > 0 ? (saved - 1) * apart + s.rows : 0;
+  Tensor shared_x;
+  LayerActivations shared, kept;
+  if (s.lowest_saved > 0) shared_x = arena.take("shared.x", s.state, {s.rows, c.width});
+  if (s.lowest_saved > 0 || s.recompute) place_layer(shared, arena, c, s, s.rows);
+  if (!s.recompute) place_layer(kept, arena, c, s, piece);
+  const Tensor x = arena.take("layer.x", s.state, {piece, c.width});
+
+  layers.resize(static_cast<size_t>(c.layers));
+  for (int64_t l = 0; l < c.layers; ++l) {
+    LayerActivations& a = layers[static_cast<size_t>(l)];
+    const int64_t begin = (l - s.lowest_saved) * apart;
+    const bool own = l >= s.lowest_saved;
+    a = own && !s.recompute ? part(kept, begin, begin + s.rows) : shared;
+    a.x = own ? part(x, begin, begin + s.rows) : shared_x;
+    for (size_t m = 0; m < kModules; ++m) {
+      const int64_t rank = s.lora_rank[static_cast<size_t>(l)][m];
+      a.lora_h[m] = rank > 0 && a.lora_h[m] ? a.lora_h[m].columns(0, rank) : Tensor();
+    }
+  }
 }
 
 }  // namespace
@@ -24,37 +74,12 @@ void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c,
 void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShape& s) {
   const bool mixed = s.state != s.gemm;
   const bool backward = s.gradient_rows > 0;
-  layers.resize(static_cast<size_t>(c.layers));
-
-  Tensor shared_x;
-  LayerActivations shared;
-  if (s.lowest_saved > 0) shared_x = arena.take("shared.x", s.state, {s.rows, c.width});
-  if (s.lowest_saved > 0 || s.recompute) place_layer(shared, arena, c, s);
-  for (size_t m = 0; m < kModules && s.recompute; ++m) {
-    int64_t rank = 0;
-    for (const auto& ranks : s.lora_rank) rank = std::max(rank, ranks[m]);
-    shared.lora_h[m] = arena.take("shared.lora_h", s.gemm, {s.rows, rank});
-  }
+  place_layers(layers, arena, c, s);
   int64_t max_rank = 0;
-  for (int64_t l = 0; l < c.layers; ++l) {
-    LayerActivations& a = layers[static_cast<size_t>(l)];
-    const bool saved = l >= s.lowest_saved;
-    if (!saved || s.recompute) a = shared;
-    a.x = saved ? arena.take("layer.x", s.state, {s.rows, c.width}) : shared_x;
-    if (saved && !s.recompute) place_layer(a, arena, c, s);
-    for (size_t m = 0; m < kModules; ++m) {
-      const int64_t rank = s.lora_rank[static_cast<size_t>(l)][m];
-      max_rank = std::max(max_rank, rank);
-      if (rank == 0) {
-        a.lora_h[m] = Tensor();
-      } else if (s.recompute) {
-        a.lora_h[m] = shared.lora_h[m].rank > 0 ? shared.lora_h[m].columns(0, rank) : Tensor();
-      } else {
-        a.lora_h[m] = arena.take("layer.lora_h", s.gemm, {s.rows, rank});
-      }
-    }
-  }
-  x_last = s.lowest_saved == c.layers ? shared_x : arena.take("x_last", s.state, {s.rows, c.width});
+  for (const auto& ranks : s.lora_rank)
+    max_rank = std::max(max_rank, *std::max_element(ranks.begin(), ranks.end()));
+  const bool all_shared = c.layers > 0 && s.lowest_saved == c.layers;
+  x_last = all_shared ? layers.front().x : arena.take("x_last", s.state, {s.rows, c.width});
   rstd_last = arena.take("rstd_last", s.state, {s.rows});
   last = arena.take("last", s.state, {s.rows, c.width});
 

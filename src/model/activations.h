@@ -13,8 +13,9 @@
 
 namespace ilora {
 
-// Kept per layer for the backward. Layers below the lowest trained one share one set; with
-// recompute all do, and only x is each layer's own.
+// Kept per layer for the backward, in its first N' rows; a layer's rows behind them are written
+// over by the next layer. Layers below the lowest trained one share one set; with recompute all
+// do, and only x is each layer's own.
 struct LayerActivations {
   Tensor x;                         // (N,D) T    residual stream entering the layer: hidden[l]
   Tensor x_mid;                     // (N,D) T    after attention
