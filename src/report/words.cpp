@@ -9,8 +9,10 @@
 namespace ilora::report {
 namespace {
 
+// With a real minus sign, like signed_number.
 std::string fixed(double value) {
-  return fmt::format("{:.3f}", value);
+  const std::string digits = fmt::format("{:.3f}", std::abs(value));
+  return value < 0 && digits != "0.000" ? "−" + digits : digits;
 }
 
 std::string count(size_t n, const std::string& one) {

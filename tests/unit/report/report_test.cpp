@@ -337,6 +337,14 @@ TEST_F(Report, HoldsWhatTheAnalysesOfItsRunsWrote) {
   EXPECT_FALSE(has(page({write_run("c", results("ewc"))}), "id=\"analysis-"));
 }
 
+TEST_F(Report, NegativeFiguresHaveAMinusSign) {
+  Json better = results("ilora");
+  better["metrics"]["forgetting"] = -0.031;
+  const std::string html = page({write_run("a", results("seq")), write_run("b", better)});
+  EXPECT_TRUE(has(html, ">−0.031<"));
+  EXPECT_FALSE(has(html, ">-0.031<"));
+}
+
 TEST_F(Report, AFileThatIsNoAnalysisIsNamed) {
   const fs::path a = write_run("a", results("seq"));
   make_folder(a / "analysis");
