@@ -77,9 +77,12 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 void release_pages(std::span<const std::byte> mapped) {
   const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
   // Whole pages alone: what lies around may be in use.
-  const auto begin = (reinterpret_cast<uintptr_t>(mapped.data()) + page - 1) / page * page;
-  const auto end = reinterpret_cast<uintptr_t>(mapped.data() + mapped.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  const auto address = reinterpret_cast<uintptr_t>(mapped.data());
+  const size_t skipped = (page - address % page) % page;
+  if (skipped >= mapped.size()) return;
+  const size_t bytes = (mapped.size() - skipped) / page * page;
+  void* begin = const_cast<std::byte*>(mapped.data()) + skipped;
+  if (bytes > 0) ::madvise(begin, bytes, MADV_DONTNEED);
 }
 
 std::string read_file(const std::filesystem::path& path) {

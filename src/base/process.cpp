@@ -53,6 +53,7 @@ int run_process(const std::vector<std::string>& words, const std::filesystem::pa
                 const std::function<void()>& tick) {
   std::vector<std::string> copies = words;
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : copies) argv.push_back(word.data());
   argv.push_back(nullptr);
   const int input = open_file("/dev/null", O_RDONLY | O_CLOEXEC);

@@ -89,5 +89,19 @@ TEST(File, FullDiskKeepsTheOldFile) {
   EXPECT_FALSE(std::filesystem::exists(folder / "checkpoint.tmp"));
 }
 
+TEST(MappedFile, PagesThatWereLetGoReadTheSame) {
+  const TemporaryFolder folder;
+  std::string content(20'000, ' ');
+  for (size_t i = 0; i < content.size(); ++i) content[i] = static_cast<char>('a' + i % 23);
+  write_file_atomic(folder / "data", content);
+  const MappedFile file(folder / "data");
+  const auto bytes = file.bytes();
+  // Around pages, inside one, none.
+  for (const auto& [begin, size] :
+       {std::pair<size_t, size_t>{0, 20'000}, {100, 15'000}, {8, 9}, {3, 0}})
+    release_pages(bytes.subspan(begin, size));
+  EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), content);
+}
+
 }  // namespace
 }  // namespace ilora
