@@ -60,6 +60,50 @@ void describe_one(std::vector<std::string>& out, const RunData& run) {
   }
 }
 
+// In the order of the runs.
+std::vector<std::string> methods_of(const std::vector<RunData>& runs) {
+  std::vector<std::string> methods;
+  for (const RunData& run : runs) {
+    if (std::find(methods.begin(), methods.end(), run.method) == methods.end())
+      methods.push_back(run.method);
+  }
+  return methods;
+}
+
+struct Compared {
+  std::string label;
+  double average = 0;
+  Score backward;
+};
+
+// The means of some runs; none where no average accuracy is known.
+void add_means(std::vector<Compared>& out, const std::string& label,
+               const std::vector<const RunData*>& runs) {
+  double average = 0, backward = 0;
+  int averages = 0, backwards = 0;
+  for (const RunData* run : runs) {
+    if (const Score value = run->metrics.average_accuracy) average += *value, ++averages;
+    if (const Score value = run->metrics.backward_transfer) backward += *value, ++backwards;
+  }
+  if (averages == 0) return;
+  out.push_back({label, average / averages, {}});
+  if (backwards > 0) out.back().backward = backward / backwards;
+}
+
+// Each run or, where methods have several, each method's means.
+std::vector<Compared> compared(const std::vector<RunData>& runs, bool by_method) {
+  std::vector<Compared> list;
+  if (!by_method)
+    for (const RunData& run : runs) add_means(list, run.label, {&run});
+  for (const std::string& method : by_method ? methods_of(runs) : std::vector<std::string>()) {
+    std::vector<const RunData*> members;
+    for (const RunData& run : runs)
+      if (run.method == method) members.push_back(&run);
+    add_means(list, method, members);
+  }
+  return list;
+}
+
 void describe_several(std::vector<std::string>& out, const std::vector<RunData>& runs) {
   std::set<std::string> models;
   for (const RunData& run : runs) models.insert(run.model);
@@ -68,30 +112,27 @@ void describe_several(std::vector<std::string>& out, const std::vector<RunData>&
   out.push_back(fmt::format("{}{} on {}: {}.", count(runs.size(), "run"), on,
                             count(all_tasks(runs).size(), "task"), join(all_tasks(runs))));
   if (!same_tasks(runs)) return;
-  std::vector<const RunData*> known;
-  for (const RunData& run : runs)
-    if (run.metrics.average_accuracy) known.push_back(&run);
+  const size_t methods = methods_of(runs).size();
+  const bool by_method = methods > 1 && methods < runs.size();
+  const std::vector<Compared> known = compared(runs, by_method);
   if (known.size() < 2) return;
-  const auto less = [](const RunData* a, const RunData* b) {
-    return *a->metrics.average_accuracy < *b->metrics.average_accuracy;
-  };
-  const auto [low, high] = std::minmax_element(known.begin(), known.end(), less);
-  const Metrics &worst = (*low)->metrics, &best = (*high)->metrics;
-  const double gap = *best.average_accuracy - *worst.average_accuracy;
+  const auto [low, high] = std::minmax_element(
+      known.begin(), known.end(),
+      [](const Compared& a, const Compared& b) { return a.average < b.average; });
+  const double gap = high->average - low->average;
   if (fixed(gap) == fixed(0)) {
-    out.push_back(
-        fmt::format("All end with the same average accuracy, {}.", fixed(*best.average_accuracy)));
+    out.push_back(fmt::format("All end with the same average accuracy, {}.", fixed(high->average)));
     return;
   }
-  out.push_back(fmt::format(
-      "{} ends with the highest average accuracy, {}; that is {} above {} ({}).", (*high)->label,
-      fixed(*best.average_accuracy), fixed(gap), (*low)->label, fixed(*worst.average_accuracy)));
-  if (best.backward_transfer && worst.backward_transfer)
+  out.push_back(
+      fmt::format("{} ends with the highest average accuracy, {}; that is {} above {} ({}).",
+                  high->label, fixed(high->average), fixed(gap), low->label, fixed(low->average)));
+  if (high->backward && low->backward)
     out.push_back(fmt::format(
         "Backward transfer, the change of earlier tasks until the end, is {} for {} and {} "
         "for {}.",
-        signed_number(*best.backward_transfer), (*high)->label,
-        signed_number(*worst.backward_transfer), (*low)->label));
+        signed_number(*high->backward), high->label, signed_number(*low->backward), low->label));
+  if (by_method) out.emplace_back("These are means over a method's runs.");
 }
 
 void add_warnings(std::vector<std::string>& out, const std::vector<RunData>& runs) {

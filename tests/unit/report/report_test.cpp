@@ -337,6 +337,21 @@ TEST_F(Report, HoldsWhatTheAnalysesOfItsRunsWrote) {
   EXPECT_FALSE(has(page({write_run("c", results("ewc"))}), "id=\"analysis-"));
 }
 
+TEST_F(Report, MethodsWithSeveralRunsAreComparedByTheirMeans) {
+  Json low = results("ilora"), high = low;
+  low["metrics"]["average_accuracy"] = 0.5;
+  high["metrics"]["average_accuracy"] = 1.0;
+  high["metrics"]["backward_transfer"] = 0.125;
+  const std::string html =
+      page({write_run("a", results("seq")), write_run("b", low), write_run("c", high)});
+  EXPECT_TRUE(has(html,
+                  "ilora ends with the highest average accuracy, 0.750; that is 0.125 above "
+                  "seq (0.625)"));
+  EXPECT_TRUE(has(html, "is −0.125 for ilora and −0.375 for seq"));
+  EXPECT_TRUE(has(html, "means over a method's runs") ||
+              has(html, "means over a method&#39;s runs"));
+}
+
 TEST_F(Report, NegativeFiguresHaveAMinusSign) {
   Json better = results("ilora");
   better["metrics"]["forgetting"] = -0.031;
