@@ -232,7 +232,7 @@ std::vector<bool> best_of(const std::vector<RunData>& runs, const Column& column
 }
 
 std::string signed_number(double value) {
-  const std::string digits = fmt::format("{:.3f}", std::abs(value));
+  std::string digits = fmt::format("{:.3f}", std::abs(value));
   if (digits == "0.000") return digits;
   return (value < 0 ? "−" : "+") + digits;
 }

@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 
 std::vector<Example> examples(const std::vector<Sample>& samples) {
   std::vector<Example> rows;
+  rows.reserve(samples.size());
   for (const Sample& sample : samples) rows.push_back({sample.prompt, sample.answer});
   return rows;
 }

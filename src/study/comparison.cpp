@@ -103,8 +103,7 @@ void mark_best(Comparison& c, size_t column) {
 // Row by row, over the seeds that both have; says in `missing` why that is not possible.
 PairedDifferences pair_rows(const std::vector<const Finished*>& ours,
                             const std::vector<const Finished*>& theirs,
-                            const std::vector<std::string>& tasks,
-                            ComparedMethod::Difference& difference) {
+                            const std::vector<std::string>& tasks, MethodDifference& difference) {
   PairedDifferences paired(tasks.size());
   for (const Finished* a : ours) {
     const auto b = std::find_if(theirs.begin(), theirs.end(), [&](const Finished* other) {
@@ -199,7 +198,7 @@ Comparison compare_cells(std::span<const Cell> cells, const std::string& against
     const auto runs = of_method(finished, method.method);
     method.values = values_of(runs, tasks);
     if (method.method == against) continue;
-    ComparedMethod::Difference& difference = method.difference.emplace();
+    MethodDifference& difference = method.difference.emplace();
     const PairedDifferences paired = pair_rows(runs, reference, tasks, difference);
     if (!paired.empty())
       difference.interval = paired_bootstrap(paired, bootstrap.resamples, bootstrap.seed);

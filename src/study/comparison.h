@@ -20,24 +20,25 @@ struct ComparedColumn {
   bool task = false;  // a task's final score
 };
 
+// Against the method of Comparison::against, over the seeds that both finished.
+struct MethodDifference {
+  std::optional<Interval> interval;
+  int64_t seeds = 0;
+  std::string missing;  // why there is no interval
+};
+
 struct ComparedMethod {
   struct Failure {
     int64_t seed;
     std::string error;
   };
-  // Against the method of Comparison::against, over the seeds that both finished.
-  struct Difference {
-    std::optional<Interval> interval;
-    int64_t seeds = 0;
-    std::string missing;  // why there is no interval
-  };
 
   std::string method;
   std::vector<int64_t> seeds;  // finished
   std::vector<Failure> failures;
-  std::vector<std::optional<Spread>> values;  // of each column; none where a run lacks it
-  std::vector<bool> best;                     // of each column: the best as shown
-  std::optional<Difference> difference;       // none for the chosen method itself
+  std::vector<std::optional<Spread>> values;   // of each column; none where a run lacks it
+  std::vector<bool> best;                      // of each column: the best as shown
+  std::optional<MethodDifference> difference;  // none for the chosen method itself
 };
 
 struct BootstrapOptions {
