@@ -9,7 +9,7 @@
 namespace ilora::report {
 namespace {
 
-// With a real minus sign, like signed_number.
+// Three digits, with a real minus sign.
 std::string fixed(double value) {
   const std::string digits = fmt::format("{:.3f}", std::abs(value));
   return value < 0 && digits != "0.000" ? "−" + digits : digits;
@@ -232,9 +232,8 @@ std::vector<bool> best_of(const std::vector<RunData>& runs, const Column& column
 }
 
 std::string signed_number(double value) {
-  std::string digits = fmt::format("{:.3f}", std::abs(value));
-  if (digits == "0.000") return digits;
-  return (value < 0 ? "−" : "+") + digits;
+  const std::string digits = fixed(value);
+  return value > 0 && digits != "0.000" ? "+" + digits : digits;
 }
 
 std::string duration(double seconds) {
