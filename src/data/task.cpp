@@ -31,6 +31,7 @@ std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split spl
   first_ones.resize(static_cast<size_t>(limit));
   std::ranges::sort(first_ones);
   std::vector<Example> chosen;
+  chosen.reserve(first_ones.size());
   for (const int64_t i : first_ones) chosen.push_back(std::move(rows[static_cast<size_t>(i)]));
   return chosen;
 }

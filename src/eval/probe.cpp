@@ -84,6 +84,7 @@ std::vector<ProbeQuestion> read_questions(const std::filesystem::path& file, int
   if (rows > 0 && rows < count) order.resize(static_cast<size_t>(rows));
   std::ranges::sort(order);
   std::vector<ProbeQuestion> questions;
+  questions.reserve(order.size());
   for (const int64_t i : order) questions.push_back(question_of(records[static_cast<size_t>(i)]));
   if (questions.empty())
     throw Error(ErrorKind::kData, fmt::format("[probe] {} holds no questions", file.string()));

@@ -171,12 +171,12 @@ std::optional<int64_t> integer_at(const GgufValue& value, int64_t i) {
 std::optional<double> number_at(const GgufValue& value, int64_t i) {
   const std::byte* at = value.bytes.data() + static_cast<uint64_t>(i) * type_bytes(value.element);
   if (value.element == GgufType::kF32) {
-    float x;
+    float x = 0;
     std::memcpy(&x, at, sizeof x);
     return x;
   }
   if (value.element == GgufType::kF64) {
-    double x;
+    double x = 0;
     std::memcpy(&x, at, sizeof x);
     return x;
   }

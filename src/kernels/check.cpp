@@ -171,6 +171,7 @@ template <class Run>
 void checked(const Call& call, std::initializer_list<Tensor> outputs, Run run) {
   std::vector<Copy> copies;
   std::vector<Tensor> expected;
+  expected.reserve(outputs.size());
   for (const Tensor& t : outputs) copies.emplace_back(t);
   for (const Copy& copy : copies) expected.push_back(copy.view());
   const std::vector<Tensor> actual(outputs);

@@ -129,8 +129,9 @@ Tensor Weights::load(const StoredTensor& stored, DType type, std::span<const int
                   : Tensor(nullptr, type, {stored.shape[0], stored.shape[1]});
   }
   Buffer& buffer =
-      vector ? buffers_.emplace_back(type, std::initializer_list{stored.shape[0]})
-             : buffers_.emplace_back(type, std::initializer_list{stored.shape[0], stored.shape[1]});
+      vector ? buffers_.emplace_back(type, std::initializer_list<int64_t>{stored.shape[0]})
+             : buffers_.emplace_back(
+                   type, std::initializer_list<int64_t>{stored.shape[0], stored.shape[1]});
   expand(buffer.view(), stored, rows);
   release_pages(stored.bytes);
   return buffer.view();

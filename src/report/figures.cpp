@@ -100,7 +100,9 @@ std::string map_program(const Json& figure, const Json& view) {
 }
 
 bool has_gnuplot() {
-  std::istringstream path(std::getenv("PATH") != nullptr ? std::getenv("PATH") : "");
+  const char* folders = std::getenv("PATH");
+  if (folders == nullptr) return false;
+  std::istringstream path(folders);
   for (std::string folder; std::getline(path, folder, ':');) {
     if (fs::exists(fs::path(folder) / "gnuplot")) return true;
   }

@@ -269,6 +269,7 @@ std::vector<RunData> read_runs(const std::vector<std::filesystem::path>& folders
     throw Error(ErrorKind::kUsage, "[report] expected at least one run folder, got none",
                 "Name the folders that `ilora train` wrote.");
   std::vector<RunData> runs;
+  runs.reserve(folders.size());
   for (const auto& folder : folders) runs.push_back(read_run(folder));
   // Lengthen the labels of runs that share one, first by the seed, then by the folder.
   const auto lengthen_shared = [&runs](auto&& longer) {

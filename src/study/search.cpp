@@ -87,6 +87,7 @@ std::vector<SearchPoint> product(const std::vector<SearchDimension>& dimensions,
   if (trials > 0 && trials < size) chosen.resize(static_cast<size_t>(trials));
   std::sort(chosen.begin(), chosen.end());
   std::vector<SearchPoint> points;
+  points.reserve(chosen.size());
   for (const int64_t index : chosen) points.push_back(product_point(dimensions, index));
   return points;
 }

@@ -40,7 +40,7 @@ std::optional<double> Trial::score() const {
 
 std::string Trial::failure() const {
   for (const Cell& cell : cells)
-    if (const std::string why = cell.failure(); !why.empty()) return why;
+    if (std::string why = cell.failure(); !why.empty()) return why;
   return {};
 }
 

@@ -6,7 +6,7 @@ namespace ilora {
 namespace {
 
 uint16_t read_u16(const std::byte* in) {
-  uint16_t bits;
+  uint16_t bits = 0;
   std::memcpy(&bits, in, sizeof bits);
   return bits;
 }

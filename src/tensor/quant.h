@@ -32,7 +32,7 @@ inline float half_to_float(uint16_t bits) {
   return std::bit_cast<float>(std::bit_cast<uint32_t>(scaled) | full | sign);
 }
 inline float read_half(const void* in) {
-  uint16_t bits;
+  uint16_t bits = 0;
   std::memcpy(&bits, in, sizeof bits);
   return half_to_float(bits);
 }

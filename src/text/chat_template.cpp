@@ -17,17 +17,17 @@ class JinjaSpelling {
   explicit JinjaSpelling(std::string_view source) : source_(source) {}
 
   std::optional<std::string> run() {
-    if (source_.find('\x01') != source_.npos) return std::nullopt;  // see read_literal
+    if (source_.find('\x01') != std::string_view::npos) return std::nullopt;  // see read_literal
     bool after_trim = false;  // white space before the next tag has no effect
     bool after_block = false;
     while (position_ < source_.size()) {
       const size_t tag = source_.find('{', position_);
       const std::string_view outside =
-          source_.substr(position_, tag == source_.npos ? tag : tag - position_);
+          source_.substr(position_, tag == std::string_view::npos ? tag : tag - position_);
       const std::string_view opening =
-          tag == source_.npos ? std::string_view() : source_.substr(tag, 3);
+          tag == std::string_view::npos ? std::string_view() : source_.substr(tag, 3);
       if (!is_trimmed(outside, opening, after_trim, after_block)) return std::nullopt;
-      if (tag == source_.npos) break;
+      if (tag == std::string_view::npos) break;
       if (!opening.starts_with("{%") && !opening.starts_with("{{")) return std::nullopt;
       position_ = tag + 2;
       after_block = opening[1] == '%';
@@ -48,12 +48,12 @@ class JinjaSpelling {
   static bool is_trimmed(std::string_view outside, std::string_view opening, bool after_trim,
                          bool after_block) {
     if (outside.empty()) return true;
-    if (outside.find_first_not_of(kSpaces) != outside.npos) return false;
+    if (outside.find_first_not_of(kSpaces) != std::string_view::npos) return false;
     if (after_trim || opening.ends_with('-')) return true;
     if (!after_block || outside.front() != '\n') return false;
     const std::string_view rest = outside.substr(1);
     return rest.empty() ||
-           (opening.starts_with("{%") && rest.find_first_not_of(" \t") == rest.npos);
+           (opening.starts_with("{%") && rest.find_first_not_of(" \t") == std::string_view::npos);
   }
 
   bool read_tag(std::string_view closing, bool& trims) {
@@ -75,7 +75,7 @@ class JinjaSpelling {
         continue;
       }
       ++position_;
-      if (kSpaces.find(c) == kSpaces.npos) {
+      if (kSpaces.find(c) == std::string_view::npos) {
         result_.push_back(c);
       } else if (result_.back() != ' ' && is_name(result_.back()) && position_ < source_.size() &&
                  is_name(source_[position_])) {
@@ -114,7 +114,7 @@ class JinjaSpelling {
   }
 
   void join_literals() {
-    for (size_t at; (at = result_.find("'+'")) != result_.npos;) result_.erase(at, 3);
+    for (size_t at = 0; (at = result_.find("'+'")) != std::string_view::npos;) result_.erase(at, 3);
   }
 };
 
@@ -138,9 +138,9 @@ std::optional<std::string> recognise_chatml(std::string_view source) {
   if (take(rest, "{%if loop.first and messages[0]['role']!='system'%}{{'<|im_start|>system\n")) {
     constexpr std::string_view kEnd = "<|im_end|>\n'}}{%endif%}";
     const size_t end = rest.find(kEnd);
-    if (end == rest.npos) return std::nullopt;
+    if (end == std::string_view::npos) return std::nullopt;
     system = rest.substr(0, end);
-    if (system.find('\'') != system.npos) return std::nullopt;  // more than one literal
+    if (system.find('\'') != std::string_view::npos) return std::nullopt;  // more than one literal
     for (char& c : system) c = c == '\x01' ? '\'' : c;
     rest.remove_prefix(end + kEnd.size());
     if (system.empty())

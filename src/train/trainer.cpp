@@ -344,6 +344,7 @@ std::string Trainer::row_scores_line(int64_t after, int64_t column,
 std::vector<RowScore> Trainer::evaluate_column(int64_t row, size_t column) {
   const std::vector<std::string> learners = method_.scored(run_);
   std::vector<Deployed> deployed;
+  deployed.reserve(learners.size());
   for (const std::string& learner : learners)
     deployed.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
   std::vector<TaskScore> found = evaluate_entries(learners, deployed, row, column);

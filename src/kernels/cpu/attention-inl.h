@@ -89,17 +89,16 @@ void multiply(float* c, int64_t ldc, int64_t rows, int64_t columns, Broadcast a,
   const auto next = [&](int64_t count) HWY_ATTR {
     c += count * ldc;
     a.data += count * a.row;
-    i += count;
   };
-  while (i + kRows <= rows) {
+  for (; i + kRows <= rows; i += kRows) {
     micro_rows<kAdd, kRows>(c, ldc, columns, a, b, ldb, depth);
     next(kRows);
   }
-  while (i + 4 <= rows) {
+  for (; i + 4 <= rows; i += 4) {
     micro_rows<kAdd, 4>(c, ldc, columns, a, b, ldb, depth);
     next(4);
   }
-  while (i < rows) {
+  for (; i < rows; ++i) {
     micro_rows<kAdd, 1>(c, ldc, columns, a, b, ldb, depth);
     next(1);
   }
@@ -199,8 +198,8 @@ struct Cutter {
 
 // Rows of floats in one head of a tensor, or packed.
 struct HeadRows {
-  const float* data;
-  int64_t stride;
+  const float* data = nullptr;
+  int64_t stride = 0;
 };
 
 // Rows [first, first+count) of one head of t (N,heads,Dh): as they lie where that will do, else

@@ -19,21 +19,22 @@ namespace ilora::cpu::HWY_NAMESPACE {
 // (rows of `padded` floats). Where products round, operands but k are words.
 struct Keys {
   HeadRows k, k_across, v;
-  float *dk, *dv;
+  float *dk = nullptr, *dv = nullptr;
 };
 
 // One block of queries of one head, as the products want it.
 struct Queries {
-  float *q_transposed, *do_transposed;  // (padded,kTile)
+  float *q_transposed = nullptr, *do_transposed = nullptr;  // (padded,kTile)
   HeadRows q_across, do_across;
-  float *dq, *lse, *delta;    // rows; (kTile)
-  float *p, *ds, *ds_across;  // (kTile,kTile) tiles
+  float *dq = nullptr, *lse = nullptr, *delta = nullptr;    // rows; (kTile)
+  float *p = nullptr, *ds = nullptr, *ds_across = nullptr;  // (kTile,kTile) tiles
 };
 
 // The memory of a task, for sequences of `keys` keys.
 struct Memory {
-  float *k, *k_across, *v, *dk, *dv;  // (keys,padded)
-  float *q, *do_, *o;                 // (kTile,padded)
+  // (keys,padded)
+  float *k = nullptr, *k_across = nullptr, *v = nullptr, *dk = nullptr, *dv = nullptr;
+  float *q = nullptr, *do_ = nullptr, *o = nullptr;  // (kTile,padded)
   Queries queries;
 
   static int64_t floats(const Shape& s, int64_t keys) {

@@ -155,7 +155,7 @@ class Cache {
       }
     }
     entry->used = ++clock_;
-    const PrimitivePtr found = entry;
+    PrimitivePtr found = entry;
     if (map_.size() > kMaxPrimitives) drop_oldest();
     return found;
   }

@@ -32,10 +32,15 @@ HWY_INLINE int64_t lanes() {
   return static_cast<int64_t>(hn::Lanes(DF()));
 }
 
+// Whether n >= 1 elements fill a vector. Of one lane, any do; the compiler does not see n >= 1.
+HWY_INLINE bool is_whole(int64_t n) {
+  return hn::MaxLanes(DF()) == 1 || n >= lanes();
+}
+
 // n floats (the rest 0), where n may be less than a vector.
 HWY_INLINE VF load(const float* p, int64_t n) {
   const DF d;
-  if (n >= lanes()) return hn::LoadU(d, p);
+  if (is_whole(n)) return hn::LoadU(d, p);
   HWY_ALIGN float part[hn::MaxLanes(DF())] = {};
   memcpy(part, p, static_cast<size_t>(n) * sizeof(float));
   return hn::Load(d, part);
@@ -43,7 +48,7 @@ HWY_INLINE VF load(const float* p, int64_t n) {
 
 HWY_INLINE void store(VF v, float* p, int64_t n) {
   const DF d;
-  if (n >= lanes()) {
+  if (is_whole(n)) {
     hn::StoreU(v, d, p);
     return;
   }
@@ -107,14 +112,14 @@ HWY_INLINE hn::Vec<DH> round_off(VF v) {
 }
 
 HWY_INLINE VF load(const BFloat16* p, int64_t n) {
-  if (n >= lanes()) return widen(hn::LoadU(DH(), reinterpret_cast<const uint16_t*>(p)));
+  if (is_whole(n)) return widen(hn::LoadU(DH(), reinterpret_cast<const uint16_t*>(p)));
   HWY_ALIGN uint16_t part[hn::MaxLanes(DF())] = {};
   memcpy(part, p, static_cast<size_t>(n) * sizeof(uint16_t));
   return widen(hn::Load(DH(), part));
 }
 
 HWY_INLINE void store(VF v, BFloat16* p, int64_t n) {
-  if (n >= lanes()) {
+  if (is_whole(n)) {
     hn::StoreU(round_off(v), DH(), reinterpret_cast<uint16_t*>(p));
     return;
   }
