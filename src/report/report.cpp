@@ -15,10 +15,8 @@
 #include "report/run_data.h"
 #include "report/words.h"
 
-namespace ilora {
+namespace ilora::report {
 namespace {
-
-using namespace report;
 
 // Numbers in all curves of a page together: about 1.6 MB as text, so the page stays below 8 MiB
 // with Plotly.js.
@@ -74,10 +72,8 @@ std::string runs_table(const std::vector<RunData>& runs) {
 // Mean and standard deviation over the runs of a method, where several runs (seeds) of one are
 // given.
 std::string seeds_table(const std::vector<RunData>& runs) {
-  std::map<std::string, std::vector<const RunData*>> by_method;
-  for (const RunData& run : runs) by_method[run.method].push_back(&run);
   std::string body;
-  for (const auto& [method, members] : by_method) {
+  for (const auto& [method, members] : by_method(runs)) {
     if (members.size() < 2) continue;
     body += fmt::format("<tr><th scope=\"row\">{}</th><td data-label=\"Runs\">{}</td>",
                         escape(method), members.size());
@@ -347,9 +343,7 @@ std::string fill(std::string_view page, const std::map<std::string, std::string>
   return out.append(page);
 }
 
-}  // namespace
-
-std::string render_report(std::span<const std::filesystem::path> folders, std::string_view plotly) {
+std::string render(std::span<const std::filesystem::path> folders, std::string_view plotly) {
   std::vector<RunData> runs = read_runs({folders.begin(), folders.end()});
   const Json analyses = read_analyses(runs);
   std::string sentences;
@@ -372,8 +366,17 @@ std::string render_report(std::span<const std::filesystem::path> folders, std::s
   return fill(page_html(), parts);
 }
 
+}  // namespace
+}  // namespace ilora::report
+
+namespace ilora {
+
+std::string render_report(std::span<const std::filesystem::path> runs, std::string_view plotly) {
+  return report::render(runs, plotly);
+}
+
 std::string render_report(std::span<const std::filesystem::path> runs) {
-  return render_report(runs, plotly_js());
+  return render_report(runs, report::plotly_js());
 }
 
 void write_report(std::span<const std::filesystem::path> runs,

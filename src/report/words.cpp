@@ -60,16 +60,6 @@ void describe_one(std::vector<std::string>& out, const RunData& run) {
   }
 }
 
-// In the order of the runs.
-std::vector<std::string> methods_of(const std::vector<RunData>& runs) {
-  std::vector<std::string> methods;
-  for (const RunData& run : runs) {
-    if (std::find(methods.begin(), methods.end(), run.method) == methods.end())
-      methods.push_back(run.method);
-  }
-  return methods;
-}
-
 struct Compared {
   std::string label;
   double average = 0;
@@ -91,15 +81,12 @@ void add_means(std::vector<Compared>& out, const std::string& label,
 }
 
 // Each run or, where methods have several, each method's means.
-std::vector<Compared> compared(const std::vector<RunData>& runs, bool by_method) {
+std::vector<Compared> compared(const std::vector<RunData>& runs, bool as_methods) {
   std::vector<Compared> list;
-  if (!by_method)
+  if (as_methods) {
+    for (const MethodRuns& method : by_method(runs)) add_means(list, method.method, method.runs);
+  } else {
     for (const RunData& run : runs) add_means(list, run.label, {&run});
-  for (const std::string& method : by_method ? methods_of(runs) : std::vector<std::string>()) {
-    std::vector<const RunData*> members;
-    for (const RunData& run : runs)
-      if (run.method == method) members.push_back(&run);
-    add_means(list, method, members);
   }
   return list;
 }
@@ -112,9 +99,9 @@ void describe_several(std::vector<std::string>& out, const std::vector<RunData>&
   out.push_back(fmt::format("{}{} on {}: {}.", count(runs.size(), "run"), on,
                             count(all_tasks(runs).size(), "task"), join(all_tasks(runs))));
   if (!same_tasks(runs)) return;
-  const size_t methods = methods_of(runs).size();
-  const bool by_method = methods > 1 && methods < runs.size();
-  const std::vector<Compared> known = compared(runs, by_method);
+  const size_t methods = by_method(runs).size();
+  const bool as_methods = methods > 1 && methods < runs.size();
+  const std::vector<Compared> known = compared(runs, as_methods);
   if (known.size() < 2) return;
   const auto [low, high] = std::minmax_element(
       known.begin(), known.end(),
@@ -132,7 +119,7 @@ void describe_several(std::vector<std::string>& out, const std::vector<RunData>&
         "Backward transfer, the change of earlier tasks until the end, is {} for {} and {} "
         "for {}.",
         signed_number(*high->backward), high->label, signed_number(*low->backward), low->label));
-  if (by_method) out.emplace_back("These are means over a method's runs.");
+  if (as_methods) out.emplace_back("These are means over a method's runs.");
 }
 
 void add_warnings(std::vector<std::string>& out, const std::vector<RunData>& runs) {
@@ -164,6 +151,17 @@ std::vector<std::string> all_tasks(const std::vector<RunData>& runs) {
     for (const std::string& task : run.tasks)
       if (std::find(tasks.begin(), tasks.end(), task) == tasks.end()) tasks.push_back(task);
   return tasks;
+}
+
+std::vector<MethodRuns> by_method(const std::vector<RunData>& runs) {
+  std::vector<MethodRuns> methods;
+  for (const RunData& run : runs) {
+    auto it = std::find_if(methods.begin(), methods.end(),
+                           [&](const MethodRuns& m) { return m.method == run.method; });
+    if (it == methods.end()) it = methods.insert(it, {run.method, {}});
+    it->runs.push_back(&run);
+  }
+  return methods;
 }
 
 const std::vector<Score>* last_row(const ScoreMatrix& scores) {

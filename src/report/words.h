@@ -14,6 +14,13 @@ namespace ilora::report {
 // Every task of the runs, in the order of their first appearance.
 std::vector<std::string> all_tasks(const std::vector<RunData>& runs);
 
+// The runs of each method, in the order of their first appearance.
+struct MethodRuns {
+  std::string method;
+  std::vector<const RunData*> runs;
+};
+std::vector<MethodRuns> by_method(const std::vector<RunData>& runs);
+
 // The last row of `scores` that holds a score at all; nullptr where none does.
 const std::vector<Score>* last_row(const ScoreMatrix& scores);
 Score final_score(const RunData& run, const std::string& task);
