@@ -27,6 +27,9 @@ void install_interrupt_handler() {
       SA_RESTART;  // reads and writes under way go on; the flag is looked at between steps
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+void ignore_file_size_signal() {
   signal(SIGXFSZ, SIG_IGN);
 }
 

@@ -4,9 +4,10 @@
 
 namespace ilora {
 
-// Called once by main. Also ignores SIGXFSZ, so that a file-size limit is an error of write() like
-// a full disk.
+// Called by the commands that look at the flag; the signals end all others at once.
 void install_interrupt_handler();
+// Called once by main: a file-size limit becomes an error of write(), like a full disk.
+void ignore_file_size_signal();
 
 bool interrupted();        // SIGINT or SIGTERM has come
 void request_interrupt();  // as if it had: for tests and embedding

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "cli/cells.h"
@@ -163,7 +164,10 @@ void add_compare(CLI::App& app) {
       "--into", a->into,
       "FILE#NAME: the table also between <!-- begin: NAME --> and <!-- end: NAME -->");
   command->add_option("--keep", a->keep, "a folder for copies of each cell's results");
-  command->callback([a] { compare(*a); });
+  command->callback([a] {
+    install_interrupt_handler();
+    compare(*a);
+  });
 }
 
 }  // namespace ilora

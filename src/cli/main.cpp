@@ -24,7 +24,7 @@ int exit_code(ilora::ErrorKind kind) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  ilora::install_interrupt_handler();
+  ilora::ignore_file_size_signal();
   CLI::App app{
       "Teaches a large language model one task after another without forgetting the earlier ones.",
       "ilora"};

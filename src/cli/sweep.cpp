@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/interrupt.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "cli/cells.h"
@@ -170,7 +171,10 @@ void add_sweep(CLI::App& app) {
                    "most points of each method; of a larger grid, so many at random")
       ->check(CLI::PositiveNumber);
   command->add_option("--search-seed", a->search_seed, "decides the random points");
-  command->callback([a] { sweep(*a); });
+  command->callback([a] {
+    install_interrupt_handler();
+    sweep(*a);
+  });
 }
 
 }  // namespace ilora

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parallel.h"
@@ -116,6 +117,7 @@ void add_train(CLI::App& app) {
                     "time per operation: a table at the end, and profile.json in the run's folder");
   command->add_flag("--json", a->json, "print results.json instead of a table");
   command->callback([a] {
+    install_interrupt_handler();
     if (a->show_options) {
       std::cout << Configuration().options.help_text();
     } else {

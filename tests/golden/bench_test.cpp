@@ -1,9 +1,12 @@
 // ilora bench on rows and texts from files: what a comparison with another program reads from it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
+#include <chrono>
 #include <cmath>
 #include <map>
+#include <thread>
 
 #include "cli/bench_rows.h"
 #include "model/peft.h"
@@ -166,6 +169,14 @@ TEST(Pacing, CountsRepetitionsBehindTheWarmUp) {
   const auto seconds = repeat_timed({.warm_up = 2, .repeat = 3, .paced = false}, [&] { ++calls; });
   EXPECT_EQ(calls, 5);
   EXPECT_EQ(seconds.size(), 3U);
+}
+
+TEST_F(Bench, EndsAtTheFirstSignal) {
+  Child child(folder_, {"bench", "gemm", "--dtype", "f32", "--repeat", "1000000"});
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  ASSERT_TRUE(child.running());
+  child.send(SIGTERM);
+  EXPECT_EQ(child.wait().signal, SIGTERM);
 }
 
 }  // namespace

@@ -39,7 +39,7 @@ TEST(InterruptDeathTest, TheSecondEndsTheProgramAtOnce) {
 TEST(InterruptDeathTest, AFileSizeLimitDoesNotKill) {
   EXPECT_EXIT(
       {
-        install_interrupt_handler();
+        ignore_file_size_signal();
         raise(SIGXFSZ);
         ::_exit(0);
       },
