@@ -92,7 +92,6 @@ Json bench_step(const BenchArguments& a) {
   const ModelConfig model = ModelFiles(a.model).config();
   const BenchRows rows =
       a.rows.empty() ? made_up_rows(model, a.tokens) : read_bench_rows(a.rows, model);
-  recipe.max_tokens = 2 * rows.tokens();  // the slow learner's rows come on top
   configuration.set(a.settings);
   Workbench bench(recipe);
   const ModelConfig& config = bench.files.config();

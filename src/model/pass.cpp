@@ -28,6 +28,53 @@ std::vector<std::vector<size_t>> linked_groups(const Pass& pass) {
   return groups;
 }
 
+// What cannot be parted: a row, or the rows of linked segments with one index.
+struct Unit {
+  const std::vector<size_t>* group;
+  int64_t row, tokens;
+};
+
+std::vector<Unit> units_of(const Pass& pass, const std::vector<std::vector<size_t>>& groups) {
+  std::vector<Unit> units;
+  for (const std::vector<size_t>& group : groups) {
+    const auto rows = static_cast<int64_t>(pass.segments[group.front()].rows.size());
+    for (int64_t r = 0; r < rows; ++r) {
+      Unit& unit = units.emplace_back(Unit{&group, r, 0});
+      for (const size_t s : group) unit.tokens += pass.segments[s].fed_length(r);
+    }
+  }
+  return units;
+}
+
+// The smallest limit that cuts `units` into as few micro-passes as max_tokens does: the largest
+// one decides the memory, and few rows left over for the last would run far below the peak.
+int64_t even_limit(const std::vector<Unit>& units, int64_t max_tokens) {
+  const auto passes_under = [&](int64_t limit) {
+    int64_t passes = 0, tokens = limit;
+    for (const Unit& unit : units) {
+      if (tokens + unit.tokens > limit) {
+        ++passes;
+        tokens = 0;
+      }
+      tokens += unit.tokens;
+    }
+    return passes;
+  };
+  int64_t low = 1;
+  for (const Unit& unit : units) low = std::max(low, unit.tokens);
+  int64_t high = std::max(low, max_tokens);
+  const int64_t fewest = passes_under(high);
+  while (low < high) {
+    const int64_t middle = (low + high) / 2;
+    if (passes_under(middle) > fewest) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return high;
+}
+
 }  // namespace
 
 bool Segment::has_gradient() const {
@@ -64,32 +111,21 @@ Denominators count_denominators(const Pass& pass, const LossOptions& options) {
 }
 
 std::vector<MicroPass> cut_pass(const Pass& pass, int64_t max_tokens) {
+  const std::vector<std::vector<size_t>> groups = linked_groups(pass);
+  const std::vector<Unit> units = units_of(pass, groups);
+  const int64_t limit = even_limit(units, max_tokens);
   std::vector<MicroPass> cuts;
   int64_t tokens = 0;
-  const auto open = [&] {
-    cuts.emplace_back().ranges.resize(pass.segments.size());
-    tokens = 0;
-  };
-  open();
-  for (const std::vector<size_t>& group : linked_groups(pass)) {
-    const auto rows = static_cast<int64_t>(pass.segments[group.front()].rows.size());
-    for (int64_t r = 0; r < rows; ++r) {
-      int64_t cost = 0;
-      for (const size_t s : group) cost += pass.segments[s].fed_length(r);
-      if (cost > max_tokens) {
-        throw Error(
-            ErrorKind::kData,
-            fmt::format("[pass] a row of {} tokens under {} adapter(s) does not fit into {} tokens",
-                        cost / static_cast<int64_t>(group.size()), group.size(), max_tokens),
-            "Raise engine.max_tokens or lower data.max_length.");
-      }
-      if (tokens > 0 && tokens + cost > max_tokens) open();
-      tokens += cost;
-      for (const size_t s : group) {
-        MicroPass::Range& range = cuts.back().ranges[s];
-        if (range.begin == range.end) range.begin = r;
-        range.end = r + 1;
-      }
+  for (const Unit& unit : units) {
+    if (cuts.empty() || tokens + unit.tokens > limit) {
+      cuts.emplace_back().ranges.resize(pass.segments.size());
+      tokens = 0;
+    }
+    tokens += unit.tokens;
+    for (const size_t s : *unit.group) {
+      MicroPass::Range& range = cuts.back().ranges[s];
+      if (range.begin == range.end) range.begin = unit.row;
+      range.end = unit.row + 1;
     }
   }
   return cuts;

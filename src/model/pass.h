@@ -92,9 +92,9 @@ struct MicroPass {
   };
   std::vector<Range> ranges;
 };
-// Cuts a pass into micro-passes of at most `max_tokens` fed tokens (a single longer row makes one
-// of its own). Linked rows (a row and its teacher's copy) stay together. Throws Error(kData) when a
-// row alone exceeds max_tokens.
+// Cuts a pass into as few micro-passes of at most `max_tokens` fed tokens as its rows in their
+// order allow, as even as those allow. Linked rows (a row and its teacher's copy) stay together;
+// those that are longer make one of their own.
 std::vector<MicroPass> cut_pass(const Pass& pass, int64_t max_tokens);
 
 }  // namespace ilora

@@ -187,8 +187,7 @@ StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
                        const DataExtent& data) {
   const int64_t limit = parse_bytes(recipe.memory);
   // A replayed row and its copy under the slow learner stay together.
-  const int64_t smallest_tokens =
-      std::min(recipe.max_tokens, std::max<int64_t>(2 * data.longest_row, 64));
+  const int64_t smallest_tokens = std::max<int64_t>(2 * data.longest_row, 64);
   std::vector<StepChoice> list = candidates(recipe, smallest_tokens);
   std::stable_sort(list.begin(), list.end(),
                    [](const StepChoice& a, const StepChoice& b) { return a.cost() < b.cost(); });

@@ -59,9 +59,9 @@ StepMemory step_memory(const ModelFiles& files, const Recipe& recipe, DType gemm
                        const DataExtent& data, const StepChoice& choice);
 
 // Sets model.weights, engine.max_tokens, engine.label_chunk and engine.recompute to the fastest
-// choice that fits into recipe.memory; recipe.max_tokens and recipe.label_chunk are its upper
-// limits. Where the recipe names model.weights or engine.recompute it is left at that. Throws
-// Error(kUsage) where nothing fits, with what the smallest choice needs.
+// choice that fits into recipe.memory; recipe.max_tokens (where a row does not need more) and
+// recipe.label_chunk are its upper limits. Where the recipe names model.weights or engine.recompute
+// it is left at that. Throws Error(kUsage) where nothing fits, with what the smallest choice needs.
 StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm, const DataExtent& data);
 
 }  // namespace ilora

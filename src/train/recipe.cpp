@@ -73,8 +73,8 @@ void Recipe::add_options(OptionList& o) {
   o.add("engine.kernels", &kernels, "cpu: fast; reference: plain; check: both, compared",
         {.choices = {"cpu", "reference", "check"}});
   o.add("engine.threads", &threads, "0: all cores", {.min = 0});
-  o.add("engine.max_tokens", &max_tokens, "tokens that run at once; more memory, same results",
-        {.min = 16});
+  o.add("engine.max_tokens", &max_tokens,
+        "tokens that run at once (a longer row alone); more need more memory", {.min = 16});
   o.add("engine.recompute", &recompute,
         "layer: keep only each layer's input for the backward and compute the rest again; the same "
         "bits in less memory, slower; auto: none, or what engine.memory asks for",

@@ -197,13 +197,6 @@ TEST_F(BadInput, AnswerLongerThanRowsMayBe) {
               AllOf(HasSubstr("answer"), HasSubstr("row 0"), HasSubstr("max_length")));
 }
 
-TEST_F(BadInput, RowThatDoesNotFitIntoAPass) {
-  write_file_atomic(task() / "train.json",
-                    R"([{"prompt":"1 2 3 4 5 6 7 8 9 10 11 12 13 14","answer":" A"}])");
-  EXPECT_THAT(failure({tasks(), "engine.max_tokens=16", "data.max_length=64"}),
-              HasSubstr("engine.max_tokens"));
-}
-
 TEST_F(BadInput, LossNotFinite) {
   // A rate at which the first update overflows: the second step's loss is no number.
   const std::string error =
