@@ -18,7 +18,8 @@ namespace ilora {
 namespace {
 
 constexpr int64_t kRows = 2048, kWidth = 576, kKeyWidth = 192, kInner = 1536, kVocabulary = 49152,
-                  kRank = 8;
+                  kRank = 8,
+                  kParameters = 460800;  // of an adapter: rank 8 on q and v of every layer
 
 Buffer normal(DType dtype, std::initializer_list<int64_t> dims) {
   Buffer buffer(dtype, dims), values(DType::kF32, dims);
@@ -159,12 +160,68 @@ void dropout(benchmark::State& state) {
 }
 
 void adamw(benchmark::State& state) {
-  constexpr int64_t kParameters = 460800;  // rank 8 on q and v of every layer
   const Buffer theta = normal(DType::kF32, {kParameters}), m = normal(DType::kF32, {kParameters});
   const Buffer v(DType::kF32, {kParameters}), g = normal(DType::kF32, {kParameters});
   const AdamWStep step{.learning_rate = 1e-4};
   for (auto _ : state) cpu_kernels().adamw(theta.view(), m.view(), v.view(), g.view(), step);
   count(state, 7 * static_cast<double>(theta.view().bytes()), "GB/s");
+}
+
+// Decoding: one query row for each of 16 answers, behind `cached` keys of its own.
+void decode_attention(benchmark::State& state, int64_t cached, DType out) {
+  constexpr int64_t kAnswers = 16;
+  const Buffer q = normal(DType::kF32, {kAnswers, 9, 64}),
+               k = normal(DType::kF32, {kAnswers * cached, 3, 64}),
+               v = normal(DType::kF32, {kAnswers * cached, 3, 64});
+  const Buffer o(out, {kAnswers, 9, 64}), lse(DType::kF32, {kAnswers, 9});
+  std::vector<AttentionSpan> spans;
+  for (int64_t i = 0; i < kAnswers; ++i) spans.push_back({i, 1, i * cached, cached});
+  for (auto _ : state)
+    cpu_kernels().attention(o.view(), lse.view(), q.view(), k.view(), v.view(), spans);
+  count(state, static_cast<double>(k.view().bytes() + v.view().bytes()), "GB/s");
+}
+
+void convert(benchmark::State& state, DType to, DType from) {
+  const Buffer x = normal(from, {kRows, kInner}), y(to, {kRows, kInner});
+  for (auto _ : state) cpu_kernels().convert(y.view(), x.view());
+  count(state, static_cast<double>(x.view().bytes() + y.view().bytes()), "GB/s");
+}
+
+void add_rows(benchmark::State& state, DType in) {
+  const Buffer x = normal(in, {kRows, kWidth}), y(DType::kF32, {kRows, kWidth});
+  cpu_kernels().fill(y.view(), 0);
+  for (auto _ : state) cpu_kernels().add(y.view(), x.view());
+  count(state, 2 * static_cast<double>(y.view().bytes()) + static_cast<double>(x.view().bytes()),
+        "GB/s");
+}
+
+// What the slow learner does after each step.
+void interpolate(benchmark::State& state) {
+  const Buffer slow = normal(DType::kF32, {kParameters}), fast = normal(DType::kF32, {kParameters});
+  for (auto _ : state) cpu_kernels().interpolate(slow.view(), fast.view(), 0.999);
+  count(state, 3 * static_cast<double>(slow.view().bytes()), "GB/s");
+}
+
+void dot(benchmark::State& state) {
+  const Buffer x = normal(DType::kF32, {kParameters}), y = normal(DType::kF32, {kParameters});
+  for (auto _ : state) benchmark::DoNotOptimize(cpu_kernels().dot(x.view(), y.view()));
+  count(state, 2 * static_cast<double>(x.view().bytes()), "GB/s");
+}
+
+// The consistency's distance between the learners' hidden states, and its gradient.
+void row_distance(benchmark::State& state, bool backward) {
+  const Buffer a = normal(DType::kF32, {kRows, kWidth}), b = normal(DType::kF32, {kRows, kWidth});
+  const Buffer out(DType::kF32, {kRows}), scale = normal(DType::kF32, {kRows}),
+                                          da(DType::kF32, {kRows, kWidth});
+  cpu_kernels().fill(da.view(), 0);
+  for (auto _ : state) {
+    if (backward) {
+      cpu_kernels().row_distance_backward(da.view(), a.view(), b.view(), scale.view(), false);
+    } else {
+      cpu_kernels().row_squared_distance(out.view(), a.view(), b.view(), false);
+    }
+  }
+  count(state, (backward ? 4 : 2) * static_cast<double>(a.view().bytes()), "GB/s");
 }
 
 template <class Body>
@@ -185,11 +242,23 @@ void register_all() {
             [=](benchmark::State& s) { attention(s, length, type, backward); });
       }
       add("swiglu" + direction + suffix, [=](benchmark::State& s) { swiglu(s, type, backward); });
-      if (!backward || type == DType::kF32)
+      if (!backward || type == DType::kF32)  // gradients of the residual stream are F32
         add("rmsnorm" + direction + suffix,
             [=](benchmark::State& s) { rmsnorm(s, type, backward); });
     }
   }
+  for (const int64_t cached : {128, 512})
+    for (const DType type : {DType::kF32, DType::kBF16})
+      add("decode_attention/" + std::to_string(cached) + "/" + dtype_name(type),
+          [=](benchmark::State& s) { decode_attention(s, cached, type); });
+  add("convert/f32_to_bf16", [](benchmark::State& s) { convert(s, DType::kBF16, DType::kF32); });
+  add("convert/bf16_to_f32", [](benchmark::State& s) { convert(s, DType::kF32, DType::kBF16); });
+  for (const DType type : {DType::kF32, DType::kBF16})
+    add(std::string("add/") + dtype_name(type), [=](benchmark::State& s) { add_rows(s, type); });
+  add("row_distance", [](benchmark::State& s) { row_distance(s, false); });
+  add("row_distance_backward", [](benchmark::State& s) { row_distance(s, true); });
+  add("interpolate", interpolate);
+  add("dot", dot);
   add("cross_entropy_backward", cross_entropy_backward);
   add("rope", rope);
   add("dropout", dropout);

@@ -78,8 +78,9 @@ class Comparison:
         return [*self.python, HERE / script, "--model", self.args.model, "--adapter", self.adapter["fast"], *options]
 
     def ours(self, what, *options):
+        settings = [f"--set={setting}" for setting in self.args.set] if what == "step" else []
         return [self.args.ilora, "bench", what, "--model", self.args.model, "--adapter", self.adapter["fast"],
-                "--json", *options]
+                "--json", *options, *settings]
 
     # --- What each pair runs: our command, the peer's without its precision, and what the peer must reproduce.
 
@@ -256,6 +257,8 @@ def main():
     parser.add_argument("--work", type=Path, required=True, help="folder of what is made and measured")
     parser.add_argument("--only", default="*", help="pairs to run, as a pattern: 'step/seq/*'")
     parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--set", action="append", default=[], help="key=value of our steps, such as engine.max_tokens=512; "
+                        "the results stay in the work folder")
     parser.add_argument("--quick", action="store_true", help="a rehearsal: little work, two turns")
     parser.add_argument("--list", action="store_true", help="name the pairs and stop")
     parser.add_argument("--calibrate", action="store_true", help="choose the peer's precision and batches, and stop")
@@ -269,21 +272,24 @@ def main():
         return
     if args.quick:
         args.turns, args.work = 2, args.work / "quick"
+    results_name = "results.json"
+    if args.set:
+        args.docs, results_name = None, "results-set.json"
     comparison = Comparison(args)
     if args.calibrate:
         comparison.dtype()
         for length in workloads.LENGTHS:
             comparison.micro_batch(length)
         return
-    path = args.work / "results.json"
-    results = json.loads(path.read_text()) if path.exists() else {"pairs": {}}
+    path = args.work / results_name
+    results = json.loads(path.read_text()) if path.exists() and not args.set else {"pairs": {}}
     results["environment"] = environment(args)
     for name in names:
         results["pairs"][name] = comparison.measure(name)
         order = pair_names(args.quick)
         results["pairs"] = {n: results["pairs"][n] for n in order if n in results["pairs"]}
         path.write_text(json.dumps(results, indent=1) + "\n")
-        (args.work / "table.md").write_text(table(results))
+        path.with_suffix(".md").write_text(table(results))
         r = results["pairs"][name]
         print(f"{name}: ours {r['ours']['median']:.3f} s, peer {r['peer']['median']:.3f} s, speed "
               f"{r['speed_ratio']:.2f}, memory {r['memory_ratio']:.2f}", flush=True)
