@@ -10,9 +10,10 @@
 namespace ilora {
 namespace {
 
-Json reference() {
-  return read_json(std::filesystem::path(ILORA_SOURCE_DIR) /
-                   "tests/golden/bootstrap/reference.json");
+const Json& reference() {
+  static const Json json =
+      read_json(std::filesystem::path(ILORA_SOURCE_DIR) / "tests/golden/bootstrap/reference.json");
+  return json;
 }
 
 PairedDifferences differences_of(const Json& a, const Json& b) {
