@@ -174,7 +174,7 @@ std::string csv_number(double x) {
   return std::isnan(x) ? std::string() : fmt::format("{}", x);
 }
 
-std::string CsvTable::text() const {
+std::string NumberTable::text() const {
   std::string out;
   const auto line = [&](const std::vector<std::string>& cells) {
     for (size_t i = 0; i < cells.size(); ++i) {
@@ -194,7 +194,7 @@ std::string CsvTable::text() const {
 }
 
 void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, const Json& result,
-                     const CsvTable& csv, const std::string& terminal) {
+                     const NumberTable& csv, const std::string& terminal) {
   const fs::path folder = run.folder().path() / "analysis";
   make_folder(folder);
   write_json(folder / (options.name + ".json"), result);

@@ -83,7 +83,7 @@ Split parse_split(const std::string& name);
 std::pair<int64_t, int64_t> parse_pair(const std::string& text);
 
 // A table of numbers for other programs: a header and rows, written as CSV.
-struct CsvTable {
+struct NumberTable {
   std::vector<std::string> header;
   std::vector<std::vector<std::string>> rows;
 
@@ -95,6 +95,6 @@ std::string csv_number(double x);  // all digits; empty for NaN
 // "analysis", "title", "text" (sentences) and "figures" (report/figures.h) beside its own keys.
 // Prints `result` without its figures where JSON is asked for, else `terminal`.
 void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, const Json& result,
-                     const CsvTable& csv, const std::string& terminal);
+                     const NumberTable& csv, const std::string& terminal);
 
 }  // namespace ilora

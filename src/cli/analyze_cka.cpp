@@ -94,7 +94,7 @@ void analyze_cka(const CkaArguments& a) {
   if (!a.to_run.empty()) other.emplace(a.to_run);
   const std::vector<TaskEval> tasks = run.evals(parse_split(a.split));
   Json drift = Json::array(), matrices = Json::array(), detail = Json::object();
-  CsvTable csv{{"task", "against", "checkpoint", "layer", "cka"}, {}};
+  NumberTable csv{{"task", "against", "checkpoint", "layer", "cka"}, {}};
   std::string terminal =
       "CKA of hidden states at the last layer, against the checkpoint after "
       "which the task was learned:\n";

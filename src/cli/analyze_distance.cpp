@@ -111,9 +111,9 @@ void analyze_distance(const DistanceArguments& a) {
   const std::vector<NamedAdapter> list = checkpoints(run, a);
   const Json names = names_of(list);
   Pairs pairs(list.size());
-  CsvTable csv{{"from", "to", "block", "factor_distance", "factor_cosine", "product_distance",
-                "product_cosine"},
-               {}};
+  NumberTable csv{{"from", "to", "block", "factor_distance", "factor_cosine", "product_distance",
+                   "product_cosine"},
+                  {}};
   const auto add_row = [&](size_t i, size_t j, const std::string& block, const Closeness& f,
                            const Closeness& p) {
     csv.rows.push_back({list[i].name, list[j].name, block, csv_number(f.distance),
@@ -170,7 +170,7 @@ void analyze_distance(const DistanceArguments& a) {
 void analyze_subspace(const DistanceArguments& a) {
   AnalyzedRun run(a);
   const std::vector<NamedAdapter> list = checkpoints(run, a);
-  CsvTable csv{{"from", "to", "block", "side", "index", "degrees"}, {}};
+  NumberTable csv{{"from", "to", "block", "side", "index", "degrees"}, {}};
   Json inputs = Json::array(), outputs = Json::array(), detail = Json::array();
   std::string terminal =
       fmt::format("{:<12} {:<12} {:>14} {:>14}\n", "from", "to", "input overlap", "output overlap");

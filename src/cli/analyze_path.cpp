@@ -112,11 +112,7 @@ std::vector<size_t> indices(const Landscape& landscape, const Names& names) {
 class PathMaker {
  public:
   PathMaker(const PathArguments& a, AnalyzedRun& run, const PathPlan& plan)
-      : a_(a),
-        run_(run),
-        plan_(plan),
-        first_(run.adapter(plan.a.adapter)),
-        last_(run.adapter(plan.b.adapter)) {
+      : a_(a), run_(run), first_(run.adapter(plan.a.adapter)), last_(run.adapter(plan.b.adapter)) {
     require_same_layout(first_, plan.a.name, last_, plan.b.name);
   }
 
@@ -151,7 +147,6 @@ class PathMaker {
  private:
   const PathArguments& a_;
   AnalyzedRun& run_;
-  const PathPlan& plan_;
   Adapter first_, last_;
   Buffer bend_;
   PathSpace space_ = PathSpace::kFactors;

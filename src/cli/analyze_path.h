@@ -50,7 +50,7 @@ std::string path_title(const MeasuredPath& path);  // "task 1 to task 2, product
 Json path_result(const PathArguments& a, const std::vector<MeasuredPath>& paths,
                  const std::vector<TaskEval>& tasks);
 // A row for each path, point and task.
-CsvTable path_csv(const std::vector<MeasuredPath>& paths, const std::vector<TaskEval>& tasks);
+NumberTable path_csv(const std::vector<MeasuredPath>& paths, const std::vector<TaskEval>& tasks);
 std::string path_terminal(const PathArguments& a, const std::vector<MeasuredPath>& paths,
                           const std::vector<TaskEval>& tasks);
 

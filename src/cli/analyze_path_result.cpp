@@ -194,8 +194,8 @@ Json path_result(const PathArguments& a, const std::vector<MeasuredPath>& paths,
   return result;
 }
 
-CsvTable path_csv(const std::vector<MeasuredPath>& paths, const std::vector<TaskEval>& tasks) {
-  CsvTable csv{{"path", "space", "curve", "alpha", "task", "loss", "score"}, {}};
+NumberTable path_csv(const std::vector<MeasuredPath>& paths, const std::vector<TaskEval>& tasks) {
+  NumberTable csv{{"path", "space", "curve", "alpha", "task", "loss", "score"}, {}};
   for (const MeasuredPath& m : paths) {
     for (const PathPoint& point : m.path) {
       for (size_t t = 0; t < tasks.size(); ++t)

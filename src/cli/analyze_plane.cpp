@@ -169,8 +169,8 @@ Json map_views(const Grid& grid, const std::vector<TaskEval>& tasks, const Json&
   return views;
 }
 
-CsvTable csv_of(const Grid& grid, const std::vector<TaskEval>& tasks) {
-  CsvTable csv{{"x", "y", "task", "loss", "score"}, {}};
+NumberTable csv_of(const Grid& grid, const std::vector<TaskEval>& tasks) {
+  NumberTable csv{{"x", "y", "task", "loss", "score"}, {}};
   for (size_t i = 0; i < grid.values.size(); ++i) {
     for (size_t t = 0; t < tasks.size(); ++t)
       csv.rows.push_back({csv_number(grid.x[i % grid.x.size()]),

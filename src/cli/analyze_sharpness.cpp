@@ -89,7 +89,7 @@ void analyze_sharpness(SharpnessArguments a) {
   const std::vector<const Row*> pointers = row_pointers(rows);
   Adapter scratch(run.bench().files.config(), list.front().adapter.options());
 
-  CsvTable csv{{"place", "trace", "trace_error", "largest", "largest_residual", "smallest"}, {}};
+  NumberTable csv{{"place", "trace", "trace_error", "largest", "largest_residual", "smallest"}, {}};
   std::string terminal = fmt::format("{:<12} {:>12} {:>10} {:>12} {:>10} {:>12}\n", "", "trace",
                                      "±", "largest", "residual", "smallest");
   Json points = Json::array(), traces = Json::array(), largest = Json::array();

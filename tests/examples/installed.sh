@@ -5,8 +5,9 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 cmake --install "$1" --prefix "$folder/prefix" >/dev/null
+compiler=$(sed -n 's/^CMAKE_CXX_COMPILER:[^=]*=//p' "$1/CMakeCache.txt")
 cmake -S "$root/examples/embedding" -B "$folder/build" -G Ninja -DCMAKE_PREFIX_PATH="$folder/prefix" \
-  -DCMAKE_BUILD_TYPE=Release >/dev/null
+  -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$compiler" >/dev/null
 cmake --build "$folder/build" >/dev/null
 "$root/tests/examples/embedding.sh" "$folder/build/embedding"
 "$folder/prefix/bin/ilora" --version

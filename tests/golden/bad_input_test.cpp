@@ -218,6 +218,8 @@ TEST_F(BadInput, WeightsThatAreNotFinite) {
 TEST_F(BadInput, Bf16WhereTheCpuHasNone) {
   const std::string error =
       failure({tasks(), "engine.mode=bf16"}, 1, {.environment = {{"ILORA_TARGET", "AVX2"}}});
+  if (error.find("this build has no code for AVX2") != std::string::npos)
+    GTEST_SKIP() << "built for one CPU";
   EXPECT_THAT(error, AllOf(HasSubstr("bf16"), HasSubstr("f32")));
 }
 

@@ -213,7 +213,7 @@ class AttentionGradients : public ::testing::TestWithParam<AttentionShape> {};
 // Four sequences of odd lengths (one of length 1) with rows between them that belong to none; the
 // key rows are not in the same place as the query rows.
 TEST_P(AttentionGradients, AllInputs) {
-  const auto [heads, kv_heads, width] = GetParam();
+  const int64_t heads = GetParam().heads, kv_heads = GetParam().kv_heads, width = GetParam().width;
   const std::vector<AttentionSpan> spans = {
       {1, 3, 0, 3}, {4, 1, 4, 1}, {6, 7, 5, 7}, {13, 5, 12, 5}};
   const int64_t n = 19, keys = 18;
