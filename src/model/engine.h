@@ -18,7 +18,7 @@
 namespace ilora {
 
 struct EngineOptions {
-  int64_t max_tokens = 1024;  // fed tokens of one micro-pass
+  int64_t max_tokens = 768;  // fed tokens of one micro-pass
   int64_t label_chunk = 256;  // labelled positions whose logits exist at a time
   LossOptions loss;
   // Keep of each block only its input, and run the block's forward once more before its backward:

@@ -27,7 +27,7 @@ struct Recipe {
   std::string kernels = "cpu";   // cpu, reference or check
   int64_t threads = 0;           // 0: all cores
   bool profile = false;          // times every operation; not an option: how a run is watched
-  int64_t max_tokens = 1024;
+  int64_t max_tokens = 768;
   int64_t label_chunk = 256;
   std::string recompute = "auto";  // none, layer or auto
   std::string memory;              // such as "4GiB": chooses the four settings of memory_plan.h
