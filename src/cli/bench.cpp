@@ -29,25 +29,37 @@ struct BenchArguments {
   bool json = false, profile = false;
 };
 
-// FLOPs of the base GEMMs of a pass: forward, dX down to the lowest trained layer, head at labelled
-// positions.
+// Whether the last block is computed above its attention at labelled positions alone (top_rows.h).
+bool narrow_top(const Pass& pass, const ModelConfig& c) {
+  for (const Segment& s : pass.segments) {
+    if (s.consistency.weight != 0 && s.consistency.positions == Positions::kAll) return false;
+    for (const AdapterUse& use : s.uses) {
+      for (const Module m : {Module::kOutput, Module::kGate, Module::kUp, Module::kDown}) {
+        if (use.adapter->layout().find(c.layers - 1, m) != nullptr) return false;
+      }
+    }
+  }
+  return true;
+}
+
+// FLOPs of the base GEMMs of a pass, as far as they are computed: forward, dX down to the lowest
+// trained layer, head at labelled positions.
 double gemm_flops(const Pass& pass, const ModelConfig& c) {
   const auto layer = static_cast<double>(c.layer_gemm_parameters());
   const auto attention_inputs = static_cast<double>(c.width * (c.query_width() + 2 * c.kv_width()));
   const auto layers = static_cast<double>(c.layers);
+  const bool narrow = narrow_top(pass, c);
   double flops = 0;
   for (const Segment& s : pass.segments) {
+    const double directions = s.has_gradient() ? 4.0 : 2.0;
     for (size_t r = 0; r < s.rows.size(); ++r) {
-      const Row* row = s.rows[r];
       const auto tokens = static_cast<double>(s.fed_length(static_cast<int64_t>(r)));
-      flops += 2 * tokens * layer * layers;
-      if (s.has_gradient())
-        flops +=
-            2 * tokens * (layer * layers - attention_inputs);  // layer 0 needs no dX of its input
-      if (s.cross_entropy != 0) {
-        flops += (s.has_gradient() ? 4.0 : 2.0) *
-                 static_cast<double>(row->labels(false) * c.vocabulary * c.width);
-      }
+      const auto labels = static_cast<double>(s.rows[r]->labels(false));
+      flops += directions * tokens * layer * layers;
+      if (s.has_gradient()) flops -= 2 * tokens * attention_inputs;  // layer 0: no dX of its input
+      if (narrow) flops -= directions * (tokens - labels) * (layer - attention_inputs);
+      if (s.cross_entropy != 0)
+        flops += directions * labels * static_cast<double>(c.vocabulary * c.width);
     }
   }
   return flops;

@@ -82,6 +82,10 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
   x_last = all_shared ? layers.front().x : arena.take("x_last", s.state, {s.rows, c.width});
   rstd_last = arena.take("rstd_last", s.state, {s.rows});
   last = arena.take("last", s.state, {s.rows, c.width});
+  top_o = arena.take("top_o", s.state, {s.top_rows, c.query_width()});
+  top_o_g = mixed ? arena.take("top_o_g", s.gemm, {s.top_rows, c.query_width()}) : top_o;
+  top_hidden = arena.take("top_hidden", s.state, {s.top_rows, c.width});
+  top_dx = arena.take("top_dx", s.state, {s.top_gradient_rows, c.width});
 
   const int64_t widest_out = std::max(c.query_width(), c.feed_forward);
   const int64_t widest_in = std::max({c.width, c.query_width(), c.feed_forward});

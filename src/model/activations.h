@@ -37,6 +37,8 @@ struct ActivationShape {
   int64_t label_chunk = 0;         // of which so many have logits at a time
   int64_t lowest_saved = 0;        // layers from here on keep their own activations; L: none
   bool recompute = false;          // keep only the layers' inputs
+  int64_t top_rows = 0;            // rows gathered above the last attention; 0: all are computed
+  int64_t top_gradient_rows = 0;   // of which have gradient
   int64_t consistency_rows = 0;    // rows of hidden states compared, per layer
   int64_t consistency_layers = 0;  // compared layers below the top
   int64_t weight_scratch = 0;      // elements of the largest weight that is expanded for use
@@ -49,6 +51,13 @@ struct Activations {
   Tensor x_last;     // (N,D) T   leaving the last layer
   Tensor rstd_last;  // (N) T
   Tensor last;       // (N,D) T   hidden[L], after the final norm
+
+  // The M rows above the last attention, the first M' with gradient (top_rows.h). Of the last
+  // layer's x_mid, gate, up, x_last and rstd_last the first M rows are in use then.
+  Tensor top_o;       // (M,H*Dh) T   also the gradient of o
+  Tensor top_o_g;     // (M,H*Dh) G
+  Tensor top_hidden;  // (M,D) T      hidden[L], then its gradient
+  Tensor top_dx;      // (M',D) T
 
   // Scratch that every layer uses again.
   Tensor expanded;  // (elements) G   a base weight that is stored otherwise

@@ -33,11 +33,50 @@ void project_rotated(PassContext& ctx, int64_t l, Module module, Tensor y, Tenso
   ctx.kernels.rope(by_head, by_head, ctx.rope_cos, ctx.rope_sin, ctx.packed.positions, false);
 }
 
+// Whether block l computes only chosen rows above its attention.
+bool narrow_above_attention(const PassContext& ctx, int64_t l) {
+  return ctx.top.narrow() && l + 1 == ctx.config.layers;
+}
+
 bool any_trained(const PassContext& ctx, int64_t l, std::initializer_list<Module> modules) {
   for (const Module m : modules) {
     if (is_trained(ctx, l, m)) return true;
   }
   return false;
+}
+
+// The gradient through output projection and feed-forward, which meets no other row: dx (n,D), that
+// of the block's output, becomes that of its input but for what goes through attention; with
+// `inside` do_ (n,H*Dh) becomes the gradient of attention's result.
+void above_attention_backward(PassContext& ctx, int64_t l, Tensor do_, Tensor dx, bool inside) {
+  const Kernels& k = ctx.kernels;
+  const ModelConfig& c = ctx.config;
+  const LayerWeights& w = ctx.weights.layer(l);
+  const Activations& s = ctx.act;
+  const LayerActivations& a = s.layers[static_cast<size_t>(l)];
+  const int64_t n = dx.shape[0];
+  const bool below_ffn = inside || is_trained(ctx, l, Module::kOutput);
+  const bool inside_ffn = below_ffn || any_trained(ctx, l, {Module::kGate, Module::kUp});
+  const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n), act = s.act.rows(0, n);
+  const Tensor x_mid = a.x_mid.rows(0, n), rstd = a.rstd_ffn.rows(0, n);
+  const Tensor normed = s.normed.rows(0, n);
+
+  // Feed-forward. dgate and dup take the place of gate and up.
+  const Tensor dact = s.dwide.rows(0, n * c.feed_forward).reshaped({n, c.feed_forward});
+  if (is_trained(ctx, l, Module::kDown)) k.swiglu(act, gate, up);
+  linear_backward(ctx, l, Module::kDown, inside_ffn ? dact : Tensor(), dx, act, false);
+  if (!inside_ffn) return;
+  k.swiglu_backward(gate, up, dact, gate, up);
+  if (any_trained(ctx, l, {Module::kGate, Module::kUp})) {
+    k.rmsnorm(normed, rstd, x_mid, w.feed_forward_norm, c.norm_epsilon);
+  }
+  const Tensor dnormed = below_ffn ? s.dnormed.rows(0, n) : Tensor();
+  linear_backward(ctx, l, Module::kUp, dnormed, up, normed, false);
+  linear_backward(ctx, l, Module::kGate, dnormed, gate, normed, true);
+  if (!below_ffn) return;
+  k.rmsnorm_backward(dx, dnormed, x_mid, w.feed_forward_norm, rstd);
+
+  linear_backward(ctx, l, Module::kOutput, inside ? do_ : Tensor(), dx, a.o.rows(0, n), false);
 }
 
 }  // namespace
@@ -64,17 +103,30 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   k.attention(heads(a.o, c.heads, dh), a.lse, heads(a.q, c.heads, dh), heads(keys, c.kv_heads, dh),
               heads(values, c.kv_heads, dh), ctx.packed.spans);
   zero_filler(ctx, a.o);
-  k.convert(a.x_mid, a.x);
-  linear_forward(ctx, l, Module::kOutput, a.x_mid, a.o, true);
+  const bool narrow = narrow_above_attention(ctx, l);
+  const int64_t n = narrow ? ctx.top.count() : ctx.packed.rows;
+  const Tensor x_mid = a.x_mid.rows(0, n);
+  Tensor o = a.o;
+  if (narrow) {
+    ctx.top.gather(k, s.top_o, a.o);
+    ctx.top.gather(k, x_mid, a.x);
+    o = s.top_o_g;
+    if (o.dtype != s.top_o.dtype) k.convert(o, s.top_o);
+  } else {
+    k.convert(x_mid, a.x);
+  }
+  linear_forward(ctx, l, Module::kOutput, x_mid, o, true);
 
   // Feed-forward: out = x_mid + Wd (silu(Wg n) * Wu n), n = norm(x_mid)
-  k.rmsnorm(s.normed, a.rstd_ffn, a.x_mid, w.feed_forward_norm, c.norm_epsilon);
-  linear_forward(ctx, l, Module::kGate, a.gate, s.normed);
-  linear_forward(ctx, l, Module::kUp, a.up, s.normed);
+  const Tensor normed = s.normed.rows(0, n), act = s.act.rows(0, n);
+  const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n);
+  k.rmsnorm(normed, a.rstd_ffn.rows(0, n), x_mid, w.feed_forward_norm, c.norm_epsilon);
+  linear_forward(ctx, l, Module::kGate, gate, normed);
+  linear_forward(ctx, l, Module::kUp, up, normed);
   if (!out) return;
-  k.swiglu(s.act, a.gate, a.up);
-  k.convert(out, a.x_mid);
-  linear_forward(ctx, l, Module::kDown, out, s.act, true);
+  k.swiglu(act, gate, up);
+  k.convert(out.rows(0, n), x_mid);
+  linear_forward(ctx, l, Module::kDown, out.rows(0, n), act, true);
 }
 
 void block_recompute(PassContext& ctx, int64_t l) {
@@ -95,37 +147,20 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const int64_t n = ctx.packed.gradient_rows;  // N'
   const int64_t dh = c.head_dim;
-  const bool below_ffn =
-      need_dx ||
-      any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue, Module::kOutput});
-  const bool inside_ffn = below_ffn || any_trained(ctx, l, {Module::kGate, Module::kUp});
-  const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n);
-  const Tensor normed = s.normed.rows(0, n);
-
-  // Feed-forward. dgate and dup take the place of gate and up.
-  const Tensor dact = s.dwide.rows(0, n * c.feed_forward).reshaped({n, c.feed_forward});
-  if (is_trained(ctx, l, Module::kDown)) k.swiglu(s.act.rows(0, n), gate, up);
-  linear_backward(ctx, l, Module::kDown, inside_ffn ? dact : Tensor(), s.dx, s.act.rows(0, n),
-                  false);
-  if (!inside_ffn) return;
-  k.swiglu_backward(gate, up, dact, gate, up);
-  if (any_trained(ctx, l, {Module::kGate, Module::kUp})) {
-    k.rmsnorm(normed, a.rstd_ffn.rows(0, n), a.x_mid.rows(0, n), w.feed_forward_norm,
-              c.norm_epsilon);
-  }
-  const Tensor dnormed_ffn = below_ffn ? s.dnormed : Tensor();
-  linear_backward(ctx, l, Module::kUp, dnormed_ffn, up, normed, false);
-  linear_backward(ctx, l, Module::kGate, dnormed_ffn, gate, normed, true);
-  if (!below_ffn) return;
-  k.rmsnorm_backward(s.dx, s.dnormed, a.x_mid.rows(0, n), w.feed_forward_norm,
-                     a.rstd_ffn.rows(0, n));
-
-  // Attention.
   const bool inside =
       need_dx || any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue});
   const Tensor do_ = s.dwide.rows(0, n * c.query_width()).reshaped({n, c.query_width()});
-  linear_backward(ctx, l, Module::kOutput, inside ? do_ : Tensor(), s.dx, a.o.rows(0, n), false);
+  if (narrow_above_attention(ctx, l)) {
+    const Tensor top_do = s.top_o.rows(0, ctx.top.gradient_count());
+    above_attention_backward(ctx, l, top_do, s.top_dx, inside);
+    ctx.top.scatter(k, do_, top_do);
+    ctx.top.scatter(k, s.dx, s.top_dx);
+  } else {
+    above_attention_backward(ctx, l, do_, s.dx, inside);
+  }
   if (!inside) return;
+
+  // Attention.
   const auto spans =
       std::span(ctx.packed.spans).first(static_cast<size_t>(ctx.packed.gradient_spans));
   const auto positions = std::span(ctx.packed.positions).first(static_cast<size_t>(n));
@@ -139,11 +174,11 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   zero_filler(ctx, s.dv);
   k.rope(dq, dq, ctx.rope_cos, ctx.rope_sin, positions, true);
   k.rope(dk, dk, ctx.rope_cos, ctx.rope_sin, positions, true);
+  const Tensor normed = s.normed.rows(0, n), dnormed = need_dx ? s.dnormed : Tensor();
   if (any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue})) {
     k.rmsnorm(normed, a.rstd_attention.rows(0, n), a.x.rows(0, n), w.attention_norm,
               c.norm_epsilon);
   }
-  const Tensor dnormed = need_dx ? s.dnormed : Tensor();
   linear_backward(ctx, l, Module::kValue, dnormed, s.dv, normed, false);
   linear_backward(ctx, l, Module::kKey, dnormed, s.dk, normed, true);
   linear_backward(ctx, l, Module::kQuery, dnormed, s.dq, normed, true);

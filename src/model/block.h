@@ -8,6 +8,7 @@
 #include "kernels/kernels.h"
 #include "model/activations.h"
 #include "model/packed.h"
+#include "model/top_rows.h"
 #include "model/weights.h"
 
 namespace ilora {
@@ -20,6 +21,7 @@ struct PassContext {
   const ModelConfig& config;
   const Weights& weights;
   const Packed& packed;
+  const TopRows& top;  // rows that the last block computes above its attention
   Activations& act;
   Tensor rope_cos, rope_sin;          // (context, Dh/2) T
   KeyValueCache* cache = nullptr;     // null: keys and values of this pass alone
@@ -27,15 +29,16 @@ struct PassContext {
 };
 
 // x (N,D) of layers[l] becomes `out` (N,D), the input of layer l+1; keeps in layers[l] what
-// backward needs. Without `out` it stops where backward needs no more.
+// backward needs. Without `out` it stops where backward needs no more. The last block writes only
+// as many rows as ctx.top has, where that is narrow.
 void block_forward(PassContext& ctx, int64_t l, Tensor out);
 
 // Fills layers[l] once more from its x, for a backward whose layers share one set of activations.
 void block_recompute(PassContext& ctx, int64_t l);
 
-// act.dx (N',D), the gradient of the block's output, becomes that of its input; adapters' gradients
-// are added to their flat vectors. With `need_dx` false (the lowest trained layer) nothing is
-// computed beyond the adapters.
+// act.dx (N',D), the gradient of the block's output (of the last one, where ctx.top is narrow:
+// act.top_dx), becomes that of its input; adapters' gradients are added to their flat vectors.
+// With `need_dx` false (the lowest trained layer) nothing is computed beyond the adapters.
 void block_backward(PassContext& ctx, int64_t l, bool need_dx);
 
 }  // namespace ilora

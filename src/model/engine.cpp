@@ -64,7 +64,9 @@ void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominator
     resolve(pass.segments[s].uses, packed_.segments[s]);
   drop_unused_copies();
   consistency_.plan(pass, packed_, denominators, config_.layers);
-  place(static_cast<int64_t>(packed_.label_rows.size()));
+  read_ = packed_.label_rows;
+  if (consistency_.compares(config_.layers)) consistency_.add_compared(read_);
+  place(static_cast<int64_t>(packed_.label_rows.size()), read_);
 
   PassContext ctx = context(nullptr);
   const bool backward_too = packed_.gradient_rows > 0;
@@ -93,9 +95,15 @@ void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominator
 }
 
 void Engine::backward(PassContext& ctx) {
-  const int64_t n = packed_.gradient_rows;
-  kernels_.fill(act_.dx, 0.0);
-  kernels_.rmsnorm_backward(act_.dx, act_.dnormed, act_.x_last.rows(0, n), weights_.final_norm(),
+  const int64_t n = top_.narrow() ? top_.gradient_count() : packed_.gradient_rows;
+  Tensor dx = act_.dx, dlast = act_.dnormed;
+  if (top_.narrow()) {
+    dx = act_.top_dx;
+    dlast = act_.top_hidden.rows(0, n);
+    top_.gather(kernels_, dlast, act_.dnormed);
+  }
+  kernels_.fill(dx, 0.0);
+  kernels_.rmsnorm_backward(dx, dlast, act_.x_last.rows(0, n), weights_.final_norm(),
                             act_.rstd_last.rows(0, n));
   for (int64_t l = config_.layers - 1; l >= std::max(lowest_trained_, int64_t{0}); --l) {
     consistency_.add_seed(ctx, l + 1, act_.dx);
@@ -147,7 +155,7 @@ KeyValueCache& Engine::cache(int64_t slots, int64_t capacity) {
   return *cache_;
 }
 
-void Engine::place(int64_t labels) {
+void Engine::place(int64_t labels, std::span<const int32_t> read) {
   lowest_trained_ = config_.layers;
   for (auto& layer : shape_.lora_rank) layer.fill(0);
   for (const PackedSegment& segment : packed_.segments) {
@@ -161,12 +169,15 @@ void Engine::place(int64_t labels) {
         lowest_trained_ = std::min(lowest_trained_, use.adapter->layout().lowest_layer());
     }
   }
+  choose_top_rows(read);
   shape_.rows = packed_.rows;
   shape_.gradient_rows = packed_.gradient_rows;
   shape_.labels = labels;
   shape_.label_chunk = options_.label_chunk;
   shape_.recompute = options_.recompute;
   shape_.lowest_saved = std::max(lowest_trained_, int64_t{0});
+  shape_.top_rows = top_.count();
+  shape_.top_gradient_rows = top_.gradient_count();
   shape_.consistency_rows = consistency_.active() ? consistency_.rows() : 0;
   shape_.weight_scratch = weights_.scratch_elements();
   shape_.consistency_layers = consistency_.layers_below_top();
@@ -176,9 +187,19 @@ void Engine::place(int64_t labels) {
   act_.place(arena_, config_, shape_);
 }
 
+// LoRA above the last attention needs its segments' rows where they are: then all are computed.
+void Engine::choose_top_rows(std::span<const int32_t> read) {
+  top_.take_all();
+  if (config_.layers == 0 || read.empty()) return;
+  for (const Module m : {Module::kOutput, Module::kGate, Module::kUp, Module::kDown}) {
+    if (shape_.lora_rank.back()[static_cast<size_t>(m)] > 0) return;
+  }
+  top_.choose(read, packed_);
+}
+
 PassContext Engine::context(KeyValueCache* cache) {
-  return {kernels_,         config_,          weights_, packed_,    act_,
-          rope_cos_.view(), rope_sin_.view(), cache,    input_keys_};
+  return {kernels_, config_,          weights_,         packed_, top_,
+          act_,     rope_cos_.view(), rope_sin_.view(), cache,   input_keys_};
 }
 
 // Rows of data are cut to the context when they are encoded; soft prompts come on top.
@@ -205,12 +226,19 @@ void Engine::token_embeddings(Tensor out, std::span<const int32_t> tokens) {
 }
 
 void Engine::final_norm() {
-  kernels_.rmsnorm(act_.last, act_.rstd_last, act_.x_last, weights_.final_norm(),
-                   config_.norm_epsilon);
+  if (!top_.narrow()) {
+    kernels_.rmsnorm(act_.last, act_.rstd_last, act_.x_last, weights_.final_norm(),
+                     config_.norm_epsilon);
+    return;
+  }
+  const int64_t m = top_.count();
+  kernels_.rmsnorm(act_.top_hidden, act_.rstd_last.rows(0, m), act_.x_last.rows(0, m),
+                   weights_.final_norm(), config_.norm_epsilon);
+  top_.scatter(kernels_, act_.last, act_.top_hidden);
 }
 
 void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
-                  int64_t labels, const LayerVisitor& visit) {
+                  Read read, int64_t labels, const LayerVisitor& visit) {
   packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : 0);
   for (PackedSegment& segment : packed_.segments) {
     const auto list = static_cast<size_t>(segment.under);
@@ -220,7 +248,10 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
   drop_unused_copies();
   consistency_.plan({}, {}, {}, config_.layers);
   require_context();
-  place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())));
+  read_.clear();
+  if (read == Read::kLabels) read_ = packed_.label_rows;
+  if (read == Read::kLastTokens) read_ = last_tokens();
+  place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())), read_);
   PassContext ctx = context(cache);
   embed(ctx);
   for (int64_t l = 0; l < config_.layers; ++l) {
@@ -232,9 +263,16 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
   if (visit) visit(config_.layers, act_.last);
 }
 
+std::vector<int32_t> Engine::last_tokens() const {
+  std::vector<int32_t> rows;
+  for (const PackedSequence& s : packed_.sequences)
+    rows.push_back(static_cast<int32_t>(s.begin + s.length - 1));
+  return rows;
+}
+
 void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
                    std::span<double> sums) {
-  feed(feeds, lists, cache, 0);
+  feed(feeds, lists, cache, Read::kLabels, 0);
   PassContext ctx = context(cache);
   cross_entropy_.run(ctx, {}, options_.label_chunk);
   std::fill(sums.begin(), sums.end(), 0.0);
@@ -246,17 +284,14 @@ void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, Key
 
 void Engine::next_logits(std::span<const Feed> feeds, std::span<const Uses> lists,
                          KeyValueCache& cache, const LogitsVisitor& visit) {
-  feed(feeds, lists, &cache, static_cast<int64_t>(feeds.size()));
-  std::vector<int32_t> rows;
-  for (const PackedSequence& s : packed_.sequences)
-    rows.push_back(static_cast<int32_t>(s.begin + s.length - 1));
-  visit_logits(rows, visit);
+  feed(feeds, lists, &cache, Read::kLastTokens, static_cast<int64_t>(feeds.size()));
+  visit_logits(last_tokens(), visit);
 }
 
 void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
                         const LogitsVisitor& visit) {
   const Feed whole{tokens, {}, 0, 0};
-  feed({&whole, 1}, {&uses, 1}, nullptr, static_cast<int64_t>(tokens.size()));
+  feed({&whole, 1}, {&uses, 1}, nullptr, Read::kAll, static_cast<int64_t>(tokens.size()));
   std::vector<int32_t> rows(tokens.size());
   for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
   visit_logits(rows, visit);
@@ -264,7 +299,7 @@ void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
 
 void Engine::mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses& uses) {
   const Feed whole{tokens, {}, 0, 0};
-  feed({&whole, 1}, {&uses, 1}, nullptr, 0);
+  feed({&whole, 1}, {&uses, 1}, nullptr, Read::kAll, 0);
   const Tensor sum = out.reshaped({1, out.size()});
   kernels_.fill(sum, 0.0);
   const auto count = static_cast<int64_t>(tokens.size());
@@ -274,7 +309,7 @@ void Engine::mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses
 
 void Engine::last_hidden(std::span<const Feed> feeds, const Uses& uses,
                          const HiddenVisitor& visit) {
-  feed(feeds, {&uses, 1}, nullptr, 0, [&](int64_t layer, Tensor hidden) {
+  feed(feeds, {&uses, 1}, nullptr, Read::kLastTokens, 0, [&](int64_t layer, Tensor hidden) {
     const auto width = static_cast<size_t>(config_.width);
     for (size_t i = 0; i < feeds.size(); ++i) {
       const PackedSequence& s = packed_.sequences[i];

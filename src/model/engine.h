@@ -18,7 +18,7 @@
 namespace ilora {
 
 struct EngineOptions {
-  int64_t max_tokens = 768;  // fed tokens of one micro-pass
+  int64_t max_tokens = 768;   // fed tokens of one micro-pass
   int64_t label_chunk = 256;  // labelled positions whose logits exist at a time
   LossOptions loss;
   // Keep of each block only its input, and run the block's forward once more before its backward:
@@ -99,15 +99,19 @@ class Engine {
   void run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators,
                 uint64_t dropout_key, PassReport& report);
   using LayerVisitor = std::function<void(int64_t layer, Tensor hidden)>;  // hidden (N,D) T
+  enum class Read : uint8_t { kLabels, kLastTokens, kAll };                // of hidden[L]
   void feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
-            int64_t labels, const LayerVisitor& visit = {});
+            Read read, int64_t labels, const LayerVisitor& visit = {});
   void resolve(const Uses& uses, PackedSegment& segment);
   Tensor product_values(const Adapter& adapter);
   void drop_copies() { copies_.clear(); }
   void drop_unused_copies();
-  void place(int64_t labels);
+  // `read`: rows of the pack whose hidden[L] is read; empty: any may be.
+  void place(int64_t labels, std::span<const int32_t> read);
+  void choose_top_rows(std::span<const int32_t> read);
   void require_context() const;
   void embed(const PassContext& ctx);
+  std::vector<int32_t> last_tokens() const;
   void final_norm();
   void visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit);
   void backward(PassContext& ctx);
@@ -120,6 +124,8 @@ class Engine {
   Buffer rope_cos_, rope_sin_;
   Arena arena_;
   Packed packed_;
+  TopRows top_;
+  std::vector<int32_t> read_;  // scratch: rows of the pack
   ActivationShape shape_;
   Activations act_;
   CrossEntropy cross_entropy_;

@@ -70,6 +70,7 @@ void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tens
   if (dx) k.gemm(dx, dy_g, base_weight(ctx, l, module), 1.0f, accumulate ? 1.0f : 0.0f);
 
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
+  if (!h_all) return;
   for (const PackedSegment& segment : ctx.packed.segments) {
     if (!segment.gradient || segment.begin == segment.end) continue;
     const Tensor dy_s = dy_g.rows(segment.begin, segment.end);

@@ -6,17 +6,6 @@
 #include "model/base_weight.h"
 
 namespace ilora {
-namespace {
-
-// target rows[i] += source row i.
-void scatter_add(const Kernels& k, Tensor target, std::span<const int32_t> rows, Tensor source) {
-  for (size_t i = 0; i < rows.size(); ++i) {
-    const auto to = static_cast<int64_t>(rows[i]), from = static_cast<int64_t>(i);
-    k.add(target.rows(to, to + 1), source.rows(from, from + 1));
-  }
-}
-
-}  // namespace
 
 Scalar read_scalar(Tensor x, int64_t i) {
   switch (x.dtype) {
@@ -127,6 +116,11 @@ void ConsistencyTerm::plan(const Pass& pass, const Packed& packed, const Denomin
     }
     pairs_.push_back({student.segment, student.row, begin, static_cast<int64_t>(student_.size())});
   }
+}
+
+void ConsistencyTerm::add_compared(std::vector<int32_t>& rows) const {
+  rows.insert(rows.end(), student_.begin(), student_.end());
+  rows.insert(rows.end(), teacher_.begin(), teacher_.end());
 }
 
 bool ConsistencyTerm::compares(int64_t layer) const {

@@ -35,6 +35,8 @@ class ConsistencyTerm {
   int64_t rows() const { return static_cast<int64_t>(student_.size()); }
   int64_t layers_below_top() const;
   bool compares(int64_t layer) const;
+  // Appends the rows of the pack whose hidden states are compared, both sides.
+  void add_compared(std::vector<int32_t>& rows) const;
 
   // hidden (N,D) is hidden[layer]. Adds to the report; with `backward` forms the seed: in
   // act.pair_seeds for layers below the top, added to `dlast` at the top.

@@ -18,7 +18,8 @@ double mib(int64_t bytes) {
   return static_cast<double>(bytes) / kMiB;
 }
 
-// The pass of a step at its largest: every row has a gradient, and half of them are compared.
+// The pass of a step at its largest: every row has a gradient, half of them are compared, and as
+// many are gathered at the top as may be.
 ActivationShape largest_step(const Recipe& recipe, const ModelConfig& config, DType gemm,
                              const StepChoice& choice, int64_t weight_scratch) {
   constexpr int64_t kPadding = 128;  // of two or three segments, packed.h
@@ -30,6 +31,8 @@ ActivationShape largest_step(const Recipe& recipe, const ModelConfig& config, DT
   s.labels = s.rows;
   s.label_chunk = choice.label_chunk;
   s.recompute = choice.recompute;
+  s.top_rows = s.rows / 2;
+  s.top_gradient_rows = s.rows / 2;
   s.consistency_rows = s.rows / 2;
   s.consistency_layers = 0;
   s.weight_scratch = weight_scratch;

@@ -1,0 +1,46 @@
+// Above the last block's attention no row meets another one, so the last block's output projection
+// and feed-forward are computed only for rows whose hidden[L] is read: those with a label, those
+// that a consistency term compares, those whose next token is asked for.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "kernels/kernels.h"
+#include "model/packed.h"
+
+namespace ilora {
+
+class TopRows {
+ public:
+  // Every row: nothing is gathered.
+  void take_all() {
+    rows_.clear();
+    gradient_count_ = 0;
+  }
+  // Rows `read` of the pack, in any order, more than once or not; every row where they are more
+  // than half, which saves little and would need memory.
+  void choose(std::span<const int32_t> read, const Packed& packed);
+
+  bool narrow() const { return !rows_.empty(); }
+  // The number of gathered rows, and how many of them, the first ones, carry gradient: both
+  // multiples of 16, filler included.
+  int64_t count() const { return static_cast<int64_t>(rows_.size()); }
+  int64_t gradient_count() const { return gradient_count_; }
+
+  // y (M,...) = the first M chosen rows of x, y of T; filler is zero.
+  void gather(const Kernels& kernels, Tensor y, Tensor x) const;
+  // The chosen rows of y = the first rows x (M,...) of T; y's other rows are zero.
+  void scatter(const Kernels& kernels, Tensor y, Tensor x) const;
+
+ private:
+  std::vector<int32_t> rows_;  // of the pack, ascending but for filler, which is negative
+  int64_t gradient_count_ = 0;
+};
+
+// target rows[i] += source row i; negative ones are left out.
+void scatter_add(const Kernels& kernels, Tensor target, std::span<const int32_t> rows,
+                 Tensor source);
+
+}  // namespace ilora
