@@ -168,10 +168,11 @@ std::vector<Evaluator::Likelihoods> Evaluator::option_likelihoods_each(
     std::span<const Deployed> deployed, bool whole) {
   const Engine::FrozenAdapters frozen(engine_);
   std::vector<std::vector<int32_t>> option_ids;
-  size_t longest_option = 0;
+  size_t longest_option = 0, fed_options = 0;  // tokens fed for the options of one prompt
   for (const std::string& option : options) {
     option_ids.push_back(answer_tokens(option, "the option"));
     longest_option = std::max(longest_option, option_ids.back().size());
+    fed_options += option_ids.back().size() + (whole ? 1 : 0);
   }
   const Prompts prompts(encoder_, rows, deployed,
                         std::vector(rows.size(), static_cast<int64_t>(longest_option)));
@@ -180,14 +181,10 @@ std::vector<Evaluator::Likelihoods> Evaluator::option_likelihoods_each(
 
   std::vector<Likelihoods> likelihoods(deployed.size(), Likelihoods(rows.size()));
   for (size_t first = 0; first < jobs.size();) {
-    size_t count = 0, longest = 0;
-    while (first + count < jobs.size()) {
-      const size_t with =
-          std::max(longest, prompts.of(jobs[first + count]).size() + longest_option);
-      if (count > 0 && static_cast<int64_t>(with * (count + 1)) > engine_.options().max_tokens)
-        break;
-      longest = with;
-      ++count;
+    size_t count = 0, fed = 0;
+    for (; first + count < jobs.size(); ++count) {
+      fed += prompts.of(jobs[first + count]).size() - 1 + fed_options;
+      if (count > 0 && static_cast<int64_t>(fed) > engine_.options().max_tokens) break;
     }
     score_batch(std::span(jobs).subspan(first, count), prompts, option_ids, whole, lists,
                 likelihoods);
@@ -199,39 +196,31 @@ std::vector<Evaluator::Likelihoods> Evaluator::option_likelihoods_each(
 void Evaluator::score_batch(std::span<const Job> jobs, const Prompts& prompts,
                             const std::vector<std::vector<int32_t>>& options, bool whole,
                             std::span<const Uses> lists, std::vector<Likelihoods>& likelihoods) {
-  size_t capacity = 0;
-  for (const Job& job : jobs) {
-    for (const auto& option : options)
-      capacity = std::max(capacity, prompts.of(job).size() + option.size());
+  std::vector<std::vector<int32_t>> targets = options;
+  if (whole) {
+    for (auto& option : targets) option.push_back(encoder_.end_token());
   }
-  KeyValueCache& cache =
-      engine_.cache(static_cast<int64_t>(jobs.size()), static_cast<int64_t>(capacity));
-  // All of the prompts but their last tokens: those predict the options' first.
+  std::vector<std::vector<int32_t>> tokens;
   std::vector<Feed> feeds;
-  for (size_t j = 0; j < jobs.size(); ++j) {
-    const std::vector<int32_t>& prompt = prompts.of(jobs[j]);
+  for (const Job& job : jobs) {
+    // The prompt but for its last token, which predicts the options' first.
+    const std::vector<int32_t>& prompt = prompts.of(job);
     const auto shared = std::span(prompt).first(prompt.size() - 1);
-    if (!shared.empty()) feeds.push_back({shared, {}, static_cast<int64_t>(j), 0, jobs[j].under});
+    const int32_t behind = shared.empty() ? -1 : static_cast<int32_t>(feeds.size());
+    if (!shared.empty()) feeds.push_back({shared, {}, 0, 0, job.under});
+    for (const std::vector<int32_t>& target : targets) {
+      tokens.push_back({prompt.back()});
+      tokens.back().insert(tokens.back().end(), target.begin(), target.end() - 1);
+      feeds.push_back({tokens.back(), target, 0, 0, job.under, behind});
+    }
   }
   std::vector<double> sums(feeds.size());
-  if (!feeds.empty()) engine_.score(feeds, lists, &cache, sums);
-
-  for (const std::vector<int32_t>& option : options) {
-    std::vector<std::vector<int32_t>> tokens(jobs.size());
-    std::vector<int32_t> targets = option;
-    if (whole) targets.push_back(encoder_.end_token());
-    feeds.clear();
-    for (size_t j = 0; j < jobs.size(); ++j) {
-      const std::vector<int32_t>& prompt = prompts.of(jobs[j]);
-      tokens[j].push_back(prompt.back());
-      tokens[j].insert(tokens[j].end(), option.begin(), whole ? option.end() : option.end() - 1);
-      feeds.push_back({tokens[j], targets, static_cast<int64_t>(j),
-                       static_cast<int64_t>(prompt.size()) - 1, jobs[j].under});
-    }
-    sums.assign(feeds.size(), 0.0);
-    engine_.score(feeds, lists, &cache, sums);
-    for (size_t j = 0; j < jobs.size(); ++j)
-      likelihoods[static_cast<size_t>(jobs[j].under)][jobs[j].row].push_back(-sums[j]);
+  engine_.score(feeds, lists, nullptr, sums);
+  size_t feed = 0;
+  for (const Job& job : jobs) {
+    if (prompts.of(job).size() > 1) ++feed;
+    for (size_t option = 0; option < options.size(); ++option)
+      likelihoods[static_cast<size_t>(job.under)][job.row].push_back(-sums[feed++]);
   }
 }
 

@@ -78,7 +78,7 @@ class Evaluator {
                      std::vector<TaskScore>& results);
   // Throws Error(kData) for a text without tokens, which `what` names.
   std::vector<int32_t> answer_tokens(const std::string& text, const std::string& what) const;
-  // Likelihoods of the options behind the prompts of some jobs, which share a cache.
+  // Likelihoods of the options behind the prompts of some jobs, in one pass.
   void score_batch(std::span<const Job> jobs, const Prompts& prompts,
                    const std::vector<std::vector<int32_t>>& options, bool whole,
                    std::span<const Uses> lists, std::vector<Likelihoods>& likelihoods);

@@ -27,12 +27,15 @@ namespace ilora {
 // One sequence of an attention call: queries [query_begin, +query_len) of q attend keys [key_begin,
 // +key_len) of k and v. The queries are the last query_len positions of the key range: query i sees
 // keys 0 .. key_len-query_len+i. Training and prefill have query_len == key_len; decoding has
-// query_len 1 and keys in a cache.
+// query_len 1 and keys in a cache. Before all of these every query sees keys [shared_begin,
+// +shared_len): a beginning that several sequences share (forward alone).
 struct AttentionSpan {
   int64_t query_begin = 0;
   int64_t query_len = 0;
   int64_t key_begin = 0;
   int64_t key_len = 0;
+  int64_t shared_begin = 0;
+  int64_t shared_len = 0;
 };
 
 // AdamW with decoupled weight decay (Loshchilov and Hutter, 2019), step counted from 1; the

@@ -76,7 +76,8 @@ double attention_flops(const Tensor& q, std::span<const AttentionSpan> spans, do
   double pairs = 0;
   for (const AttentionSpan& s : spans) {
     const auto queries = static_cast<double>(s.query_len);
-    pairs += queries * static_cast<double>(s.key_len - s.query_len) + queries * (queries + 1) / 2;
+    pairs += queries * static_cast<double>(s.shared_len + s.key_len - s.query_len) +
+             queries * (queries + 1) / 2;
   }
   return 2 * products * pairs * static_cast<double>(q.shape[1] * q.shape[2]);
 }

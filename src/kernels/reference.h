@@ -274,11 +274,13 @@ inline int64_t check_attention(const Tensor& q, const Tensor& k, const Tensor& v
   ILORA_CHECK(kv_heads > 0 && heads % kv_heads == 0, "attention: {} query heads, {} key heads",
               heads, kv_heads);
   for (const AttentionSpan& s : spans) {
-    ILORA_CHECK(s.query_begin >= 0 && s.query_len >= 0 &&
-                    s.query_begin + s.query_len <= q.shape[0] && s.key_begin >= 0 &&
-                    s.key_len >= s.query_len && s.key_begin + s.key_len <= k.shape[0],
-                "attention: span of queries {}+{} and keys {}+{} in {} and {} rows", s.query_begin,
-                s.query_len, s.key_begin, s.key_len, q.shape[0], k.shape[0]);
+    ILORA_CHECK(
+        s.query_begin >= 0 && s.query_len >= 0 && s.query_begin + s.query_len <= q.shape[0] &&
+            s.key_begin >= 0 && s.key_len >= s.query_len && s.key_begin + s.key_len <= k.shape[0] &&
+            s.shared_begin >= 0 && s.shared_len >= 0 && s.shared_begin + s.shared_len <= k.shape[0],
+        "attention: span of queries {}+{} and keys {}+{} and {}+{} in {} and {} rows",
+        s.query_begin, s.query_len, s.shared_begin, s.shared_len, s.key_begin, s.key_len,
+        q.shape[0], k.shape[0]);
   }
   return heads / kv_heads;
 }
@@ -306,12 +308,16 @@ void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
   for (const AttentionSpan& span : spans) {
     for (int64_t h = 0; h < heads; ++h) {
       for (int64_t i = 0; i < span.query_len; ++i) {
-        const int64_t row = span.query_begin + i, seen = span.key_len - span.query_len + i + 1;
+        const int64_t row = span.query_begin + i;
+        const int64_t seen = span.shared_len + span.key_len - span.query_len + i + 1;
+        const auto key_row = [&](int64_t j) {
+          return j < span.shared_len ? span.shared_begin + j : span.key_begin + j - span.shared_len;
+        };
         p.assign(static_cast<size_t>(seen), W(0));
         double top = -std::numeric_limits<double>::infinity();
         for (int64_t j = 0; j < seen; ++j) {
           W& score = p[static_cast<size_t>(j)];
-          score = scale * inner_product<W>(cq, row, h, ck, span.key_begin + j, h / group, width);
+          score = scale * inner_product<W>(cq, row, h, ck, key_row(j), h / group, width);
           top = std::max(top, real_part(score));
         }
         W sum = 0;
@@ -320,7 +326,7 @@ void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
         for (int64_t d = 0; d < width; ++d) {
           W value = 0;
           for (int64_t j = 0; j < seen; ++j) {
-            value += p[static_cast<size_t>(j)] * cv.get(span.key_begin + j, h / group, d);
+            value += p[static_cast<size_t>(j)] * cv.get(key_row(j), h / group, d);
           }
           co.set(value / sum, row, h, d);
         }
@@ -347,8 +353,9 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
   const double scale = 1.0 / std::sqrt(static_cast<double>(width));
   const auto at = [width](int64_t j, int64_t d) { return static_cast<size_t>(j * width + d); };
   for (const AttentionSpan& span : spans) {
-    ILORA_CHECK(span.query_len == span.key_len, "attention_backward: {} queries, {} keys",
-                span.query_len, span.key_len);
+    ILORA_CHECK(span.query_len == span.key_len && span.shared_len == 0,
+                "attention_backward: {} queries, {} keys, {} shared", span.query_len, span.key_len,
+                span.shared_len);
     for (int64_t kv = 0; kv < kv_heads; ++kv) {
       std::vector<W> key_sum(static_cast<size_t>(span.key_len * width)), value_sum(key_sum.size());
       for (int64_t h = kv * group; h < (kv + 1) * group; ++h) {

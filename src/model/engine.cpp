@@ -205,11 +205,12 @@ PassContext Engine::context(KeyValueCache* cache) {
 // Rows of data are cut to the context when they are encoded; soft prompts come on top.
 void Engine::require_context() const {
   for (const AttentionSpan& span : packed_.spans) {
-    if (span.key_len <= config_.context) continue;
+    const int64_t positions = span.shared_len + span.key_len;
+    if (positions <= config_.context) continue;
     throw Error(ErrorKind::kData,
                 fmt::format("[engine] a row of {} positions, soft prompts included, does not fit "
                             "into the model's context of {}",
-                            span.key_len, config_.context),
+                            positions, config_.context),
                 "Lower data.max_length.");
   }
 }

@@ -7,10 +7,9 @@ namespace {
 
 constexpr int64_t kFewRows = 16;  // a segment of fewer feeds is not filled up
 
-// Row counts that GEMMs see: multiples of 16, and of 64 beyond 128.
+// Row counts that GEMMs see: multiples of 16.
 int64_t padded(int64_t rows) {
-  const int64_t step = rows <= 128 ? 16 : 64;
-  return (rows + step - 1) / step * step;
+  return (rows + 15) / 16 * 16;
 }
 
 }  // namespace
@@ -120,13 +119,17 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
     const auto begin = static_cast<int64_t>(tokens.size());
     const auto length = static_cast<int64_t>(feed.tokens.size());
     const bool cached = slot_capacity > 0;
-    ILORA_CHECK(cached ? feed.past + length <= slot_capacity : feed.past == 0,
+    ILORA_CHECK(cached ? feed.past + length <= slot_capacity && feed.behind < 0 : feed.past == 0,
                 "{} tokens in a cache slot of {}", feed.past + length, slot_capacity);
+    ILORA_CHECK(feed.behind < static_cast<int32_t>(sequences.size()), "a feed behind a later one");
+    const AttentionSpan before =
+        feed.behind >= 0 ? spans[static_cast<size_t>(feed.behind)] : AttentionSpan();
+    ILORA_CHECK(before.shared_len == 0, "a feed behind one that is behind another");
     const auto sequence = static_cast<int32_t>(sequences.size());
     sequences.push_back({static_cast<int32_t>(count) - 1, sequence, begin, length, 0, 0});
-    spans.push_back(
-        {begin, length, cached ? feed.slot * slot_capacity : begin, feed.past + length});
-    append(feed.tokens, feed.past, 0);
+    spans.push_back({begin, length, cached ? feed.slot * slot_capacity : begin, feed.past + length,
+                     before.key_begin, before.key_len});
+    append(feed.tokens, feed.past + before.key_len, 0);
     for (size_t i = 0; i < feed.targets.size(); ++i) {
       if (feed.targets[i] < 0) continue;
       label_rows.push_back(static_cast<int32_t>(begin + static_cast<int64_t>(i)));

@@ -38,14 +38,16 @@ struct PackedSequence {
   int64_t prefix = 0;       // positions [0, prefix) are soft prompts
 };
 
-// Tokens fed behind what a key/value cache already holds for a slot (see generate.h and the
-// evaluator). Soft prompts are fed among them by their ids (row.h).
+// Tokens fed behind what a key/value cache already holds for a slot (see generate.h), or behind
+// another feed of the same call, which several may share (see the evaluator). Soft prompts are fed
+// among them by their ids (row.h).
 struct Feed {
   std::span<const int32_t> tokens;
   std::span<const int32_t> targets;  // per token the label, -1 for none; empty: none
   int64_t slot = 0;
-  int64_t past = 0;   // tokens of the slot already in the cache
-  int32_t under = 0;  // which of the call's lists of adapters; feeds come in its order
+  int64_t past = 0;     // tokens of the slot already in the cache
+  int32_t under = 0;    // which of the call's lists of adapters; feeds come in its order
+  int32_t behind = -1;  // without a cache: an earlier feed of the call whose tokens stand before
 };
 
 struct Packed {

@@ -125,13 +125,30 @@ void finish_block(const Shape& s, const Tensor& o, const Tensor& lse, float* row
   }
 }
 
+// The block's queries attend `count` keys from row `begin` on: key j where j + shift <= query.
+void forward_keys(const Shape& s, const ForwardBlock& b, const Tensor& k, const Tensor& v,
+                  int64_t kv, int64_t queries, int64_t begin, int64_t count, int64_t shift,
+                  bool first) {
+  for (int64_t key = 0; key < count; key += kTile) {
+    const Tile tile{queries, HWY_MIN(kTile, count - key), key + shift};
+    const HeadRows key_rows = head_rows(b.k, s.padded, k, begin + key, tile.keys, kv);
+    HeadRows value_rows = head_rows(b.v, s.padded, v, begin + key, tile.keys, kv);
+    if (s.words) {
+      round_across(b.v, s.padded, value_rows.data, value_rows.stride, tile.keys, s.padded);
+      value_rows = {b.v, s.padded};
+    }
+    for (int64_t g = 0; g < s.group; ++g)
+      forward_tile(s, b, key_rows, value_rows, tile, g, first && key == 0);
+  }
+}
+
 // One block of queries of all heads that read key head `kv`.
 void forward_block(const Shape& s, const Tensor& o, const Tensor& lse, const Tensor& q,
                    const Tensor& k, const Tensor& v, const AttentionSpan& span, int64_t kv,
                    int64_t block) {
   const int64_t first = block * kTile, queries = HWY_MIN(kTile, span.query_len - first);
-  const int64_t offset = span.key_len - span.query_len;  // query i sees keys 0 .. offset + i
-  const int64_t keys = offset + first + queries;
+  const int64_t before =
+      span.key_len - span.query_len + first;  // the first query sees so many more
   const ForwardBlock b(s, scratch_floats(Slot::kAttention, static_cast<size_t>(forward_floats(s))));
   zero(b.out, s.group * kTile * s.padded);
   for (int64_t i = 0; i < s.group * kTile; ++i)
@@ -141,17 +158,9 @@ void forward_block(const Shape& s, const Tensor& o, const Tensor& lse, const Ten
         head_rows(b.k, s.padded, q, span.query_begin + first, queries, kv * s.group + g);
     transpose(b.q_transposed + g * kTile * s.padded, rows, queries, s.padded);
   }
-  for (int64_t key = 0; key < keys; key += kTile) {
-    const Tile tile{queries, HWY_MIN(kTile, keys - key), key - offset - first};
-    const HeadRows key_rows = head_rows(b.k, s.padded, k, span.key_begin + key, tile.keys, kv);
-    HeadRows value_rows = head_rows(b.v, s.padded, v, span.key_begin + key, tile.keys, kv);
-    if (s.words) {
-      round_across(b.v, s.padded, value_rows.data, value_rows.stride, tile.keys, s.padded);
-      value_rows = {b.v, s.padded};
-    }
-    for (int64_t g = 0; g < s.group; ++g)
-      forward_tile(s, b, key_rows, value_rows, tile, g, key == 0);
-  }
+  forward_keys(s, b, k, v, kv, queries, span.shared_begin, span.shared_len, -span.shared_len, true);
+  forward_keys(s, b, k, v, kv, queries, span.key_begin, before + queries, -before,
+               span.shared_len == 0);
   for (int64_t g = 0; g < s.group; ++g) {
     finish_block(s, o, lse, b.out + g * kTile * s.padded, b.top + g * kTile, b.total + g * kTile,
                  span.query_begin + first, queries, kv * s.group + g);
@@ -202,11 +211,12 @@ void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
   ILORA_CHECK(k.shape[1] > 0 && q.shape[1] % k.shape[1] == 0, "attention: {} heads, {} key heads",
               q.shape[1], k.shape[1]);
   for (const AttentionSpan& s : spans) {
-    ILORA_CHECK(s.query_begin >= 0 && s.query_len >= 0 &&
-                    s.query_begin + s.query_len <= q.shape[0] && s.key_begin >= 0 &&
-                    s.key_len >= s.query_len && s.key_begin + s.key_len <= k.shape[0],
-                "attention: queries {}+{} and keys {}+{} of {} and {} rows", s.query_begin,
-                s.query_len, s.key_begin, s.key_len, q.shape[0], k.shape[0]);
+    ILORA_CHECK(
+        s.query_begin >= 0 && s.query_len >= 0 && s.query_begin + s.query_len <= q.shape[0] &&
+            s.key_begin >= 0 && s.key_len >= s.query_len && s.key_begin + s.key_len <= k.shape[0] &&
+            s.shared_begin >= 0 && s.shared_len >= 0 && s.shared_begin + s.shared_len <= k.shape[0],
+        "attention: queries {}+{} and keys {}+{} and {}+{} of {} and {} rows", s.query_begin,
+        s.query_len, s.shared_begin, s.shared_len, s.key_begin, s.key_len, q.shape[0], k.shape[0]);
   }
 }
 

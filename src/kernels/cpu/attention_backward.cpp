@@ -216,8 +216,9 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
   for (const Tensor& t : {dq, do_, o}) require_heads(t, q.shape[0], q.shape[1], q.shape[2]);
   for (const Tensor& t : {dk, dv}) require_heads(t, k.shape[0], k.shape[1], k.shape[2]);
   for (const AttentionSpan& s : spans)
-    ILORA_CHECK(s.query_len == s.key_len, "attention_backward: {} queries, {} keys", s.query_len,
-                s.key_len);
+    ILORA_CHECK(s.query_len == s.key_len && s.shared_len == 0,
+                "attention_backward: {} queries, {} keys, {} shared", s.query_len, s.key_len,
+                s.shared_len);
   HWY_DYNAMIC_DISPATCH(attention_backward)
   (dq, dk, dv, do_, q, k, v, o, lse, spans.data(), static_cast<int64_t>(spans.size()));
 }

@@ -351,6 +351,11 @@ class OpCases {
               rows += queries;
             }
             attention_case(tails, rows, n, h, in, pad, false);
+            for (AttentionSpan& tail : tails) {  // behind the first sequence
+              tail.shared_begin = spans.front().key_begin;
+              tail.shared_len = spans.front().key_len;
+            }
+            attention_case(tails, rows, n, h, in, pad, false);
           }
         }
       }

@@ -185,5 +185,21 @@ TEST_F(PackedTest, FeedsWithoutACacheAreSequencesOfTheirOwn) {
   EXPECT_EQ(packed_.spans[1].key_len, 2);
 }
 
+TEST_F(PackedTest, FeedsBehindAnotherShareItsKeys) {
+  const std::vector<int32_t> prompt = {7, 8, 9}, a = {4, 5}, b = {6};
+  const std::vector<Feed> feeds = {
+      {a, {}, 0, 0}, {prompt, {}, 0, 0}, {a, {}, 0, 0, 0, 1}, {b, {}, 0, 0, 0, 1}};
+  packed_.pack_feeds(feeds, 0);
+  ASSERT_EQ(packed_.spans.size(), 4U);
+  EXPECT_EQ(packed_.spans[1].shared_len, 0);
+  for (const size_t option : {2U, 3U}) {
+    EXPECT_EQ(packed_.spans[option].shared_begin, 2);
+    EXPECT_EQ(packed_.spans[option].shared_len, 3);
+  }
+  EXPECT_EQ(packed_.spans[3].key_begin, 7);
+  EXPECT_EQ(packed_.positions[5], 3);  // a's first token behind the prompt
+  EXPECT_EQ(packed_.positions[7], 3);
+}
+
 }  // namespace
 }  // namespace ilora
