@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "eval/continuations.h"
 #include "text/tokenizer.h"
 
 namespace ilora {
@@ -200,27 +201,16 @@ void Evaluator::score_batch(std::span<const Job> jobs, const Prompts& prompts,
   if (whole) {
     for (auto& option : targets) option.push_back(encoder_.end_token());
   }
-  std::vector<std::vector<int32_t>> tokens;
-  std::vector<Feed> feeds;
+  Continuations batch;
   for (const Job& job : jobs) {
-    // The prompt but for its last token, which predicts the options' first.
-    const std::vector<int32_t>& prompt = prompts.of(job);
-    const auto shared = std::span(prompt).first(prompt.size() - 1);
-    const int32_t behind = shared.empty() ? -1 : static_cast<int32_t>(feeds.size());
-    if (!shared.empty()) feeds.push_back({shared, {}, 0, 0, job.under});
-    for (const std::vector<int32_t>& target : targets) {
-      tokens.push_back({prompt.back()});
-      tokens.back().insert(tokens.back().end(), target.begin(), target.end() - 1);
-      feeds.push_back({tokens.back(), target, 0, 0, job.under, behind});
-    }
+    batch.prompt(prompts.of(job), job.under);
+    for (const std::vector<int32_t>& option : targets) batch.add(option);
   }
-  std::vector<double> sums(feeds.size());
-  engine_.score(feeds, lists, nullptr, sums);
-  size_t feed = 0;
+  const std::vector<double> values = batch.log_likelihoods(engine_, lists);
+  auto value = values.begin();
   for (const Job& job : jobs) {
-    if (prompts.of(job).size() > 1) ++feed;
-    for (size_t option = 0; option < options.size(); ++option)
-      likelihoods[static_cast<size_t>(job.under)][job.row].push_back(-sums[feed++]);
+    auto& row = likelihoods[static_cast<size_t>(job.under)][job.row];
+    for (size_t option = 0; option < options.size(); ++option) row.push_back(*value++);
   }
 }
 

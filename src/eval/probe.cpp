@@ -8,7 +8,7 @@
 #include "data/import/records.h"
 #include "data/task.h"
 #include "data/text_file.h"
-#include "model/cache.h"
+#include "eval/continuations.h"
 #include "text/tokenizer.h"
 
 namespace ilora {
@@ -37,17 +37,15 @@ ProbeQuestion question_of(const Record& record) {
   return question;
 }
 
-// Splits things into batches whose longest length times number stays within `most`.
+// Splits things into batches whose lengths add up to at most `most`.
 template <class Length, class Run>
 void in_batches(size_t count, int64_t most, const Length& length, const Run& run) {
   for (size_t first = 0; first < count;) {
     size_t n = 0;
-    int64_t longest = 0;
-    while (first + n < count) {
-      const int64_t with = std::max(longest, length(first + n));
-      if (n > 0 && with * static_cast<int64_t>(n + 1) > most) break;
-      longest = with;
-      ++n;
+    int64_t sum = 0;
+    for (; first + n < count; ++n) {
+      sum += length(first + n);
+      if (n > 0 && sum > most) break;
     }
     run(first, n);
     first += n;
@@ -58,17 +56,6 @@ int64_t longest_of(const std::vector<std::vector<int32_t>>& texts) {
   size_t longest = 0;
   for (const auto& text : texts) longest = std::max(longest, text.size());
   return static_cast<int64_t>(longest);
-}
-
-void feed_all_but_last(Engine& engine, const Uses& uses,
-                       const std::vector<std::vector<int32_t>>& prompts, KeyValueCache& cache) {
-  std::vector<Feed> feeds;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    const auto shared = std::span(prompts[i]).first(prompts[i].size() - 1);
-    if (!shared.empty()) feeds.push_back({shared, {}, static_cast<int64_t>(i), 0});
-  }
-  std::vector<double> sums(feeds.size());
-  if (!feeds.empty()) engine.score(feeds, uses, cache, sums);
 }
 
 std::vector<int32_t> prefix_of(const Deployed& deployed, std::span<const int32_t> prompt) {
@@ -151,13 +138,11 @@ double Probes::perplexity(Engine& engine, const Deployed& deployed, const Text& 
           std::clamp<int64_t>(room, 2, static_cast<int64_t>(window.size())));
       tokens[i].insert(tokens[i].end(), window.begin(), window.begin() + kept - 1);
       targets[i].insert(targets[i].end(), window.begin() + 1, window.begin() + kept);
-      feeds.push_back({tokens[i], targets[i], static_cast<int64_t>(i), 0});
+      feeds.push_back({tokens[i], targets[i], 0, 0});
       count += static_cast<double>(kept - 1);
     }
-    KeyValueCache cache(engine.config(), engine.kernels().state, static_cast<int64_t>(n),
-                        longest_of(tokens));
     std::vector<double> sums(n);
-    engine.score(feeds, deployed.uses, cache, sums);
+    engine.score(feeds, {&deployed.uses, 1}, nullptr, sums);
     for (const double sum : sums) loss += sum;
   };
   in_batches(text.windows.size(), engine.options().max_tokens, length, run);
@@ -168,7 +153,9 @@ double Probes::accuracy(Engine& engine, const Deployed& deployed, const Set& set
   int64_t right = 0;
   const auto length = [&](size_t i) {
     const Question& question = set.questions[i];
-    return static_cast<int64_t>(question.prompt.size()) + longest_of(question.choices);
+    size_t fed = question.prompt.size();
+    for (const std::vector<int32_t>& choice : question.choices) fed += choice.size();
+    return static_cast<int64_t>(fed);
   };
   in_batches(set.questions.size(), engine.options().max_tokens, length,
              [&](size_t first, size_t n) {
@@ -180,58 +167,30 @@ double Probes::accuracy(Engine& engine, const Deployed& deployed, const Set& set
 int64_t Probes::right_answers(Engine& engine, const Deployed& deployed,
                               std::span<const Question> questions) const {
   std::vector<std::vector<int32_t>> prompts;
-  int64_t capacity = 0;
-  size_t most = 0;
   for (const Question& question : questions) {
     std::vector<int32_t> asked = question.prompt;
-    prompts.push_back(prefix_of(deployed, asked));
-    const int64_t answer = longest_of(question.choices);
-    encoder_.cut(asked, answer + static_cast<int64_t>(prompts.back().size()));
-    prompts.back().insert(prompts.back().end(), asked.begin(), asked.end());
-    most = std::max(most, question.choices.size());
-    capacity = std::max(capacity, static_cast<int64_t>(prompts.back().size()) + answer);
+    std::vector<int32_t>& prompt = prompts.emplace_back(prefix_of(deployed, asked));
+    encoder_.cut(asked, longest_of(question.choices) + static_cast<int64_t>(prompt.size()));
+    prompt.insert(prompt.end(), asked.begin(), asked.end());
   }
-  KeyValueCache cache(engine.config(), engine.kernels().state,
-                      static_cast<int64_t>(questions.size()), capacity);
-  feed_all_but_last(engine, deployed.uses, prompts, cache);
-  std::vector<double> best(questions.size(), -INFINITY);
-  std::vector<size_t> chosen(questions.size(), 0);
-  for (size_t choice = 0; choice < most; ++choice) {
-    const std::vector<double> per_byte =
-        choice_scores(engine, deployed.uses, questions, choice, prompts, cache);
-    for (size_t i = 0; i < questions.size(); ++i) {
-      if (per_byte[i] > best[i]) best[i] = per_byte[i], chosen[i] = choice;
-    }
-  }
-  int64_t right = 0;
-  for (size_t i = 0; i < questions.size(); ++i) right += chosen[i] == questions[i].answer ? 1 : 0;
-  return right;
-}
-
-// The log-likelihood per byte of each question's choice behind its prompt, whose tokens but the
-// last are in the cache; minus infinity where a question has fewer choices.
-std::vector<double> Probes::choice_scores(Engine& engine, const Uses& uses,
-                                          std::span<const Question> questions, size_t choice,
-                                          const std::vector<std::vector<int32_t>>& prompts,
-                                          KeyValueCache& cache) {
-  std::vector<Feed> feeds;
-  std::vector<std::vector<int32_t>> tokens(questions.size());
+  Continuations batch;
   for (size_t i = 0; i < questions.size(); ++i) {
-    if (choice >= questions[i].choices.size()) continue;
-    const std::vector<int32_t>& targets = questions[i].choices[choice];
-    tokens[i].push_back(prompts[i].back());
-    tokens[i].insert(tokens[i].end(), targets.begin(), targets.end() - 1);
-    feeds.push_back(
-        {tokens[i], targets, static_cast<int64_t>(i), static_cast<int64_t>(prompts[i].size()) - 1});
+    batch.prompt(prompts[i], 0);
+    for (const std::vector<int32_t>& choice : questions[i].choices) batch.add(choice);
   }
-  std::vector<double> sums(feeds.size());
-  engine.score(feeds, uses, cache, sums);
-  std::vector<double> scores(questions.size(), -INFINITY);
-  for (size_t f = 0; f < feeds.size(); ++f) {
-    const auto i = static_cast<size_t>(feeds[f].slot);
-    scores[i] = -sums[f] / questions[i].bytes[choice];
+  const std::vector<double> values = batch.log_likelihoods(engine, {&deployed.uses, 1});
+  auto value = values.begin();
+  int64_t right = 0;
+  for (const Question& question : questions) {
+    double best = -INFINITY;
+    size_t chosen = 0;
+    for (size_t choice = 0; choice < question.choices.size(); ++choice) {
+      const double per_byte = *value++ / question.bytes[choice];
+      if (per_byte > best) best = per_byte, chosen = choice;
+    }
+    right += chosen == question.answer ? 1 : 0;
   }
-  return scores;
+  return right;
 }
 
 }  // namespace ilora

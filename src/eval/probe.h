@@ -72,10 +72,6 @@ class Probes {
   // How many of a batch's questions are answered rightly.
   int64_t right_answers(Engine& engine, const Deployed& deployed,
                         std::span<const Question> questions) const;
-  static std::vector<double> choice_scores(Engine& engine, const Uses& uses,
-                                           std::span<const Question> questions, size_t choice,
-                                           const std::vector<std::vector<int32_t>>& prompts,
-                                           KeyValueCache& cache);
 
   const Encoder& encoder_;
   std::vector<Text> texts_;

@@ -1,7 +1,5 @@
 #include "model/cache.h"
 
-#include <cstring>
-
 namespace ilora {
 
 KeyValueCache::KeyValueCache(const ModelConfig& config, DType state, int64_t slots,
@@ -30,17 +28,6 @@ void KeyValueCache::store(const Kernels& kernels, int64_t l, Tensor k, Tensor v,
     const int64_t to = span.key_begin + span.key_len - span.query_len;
     kernels.convert(keys(l).rows(to, to + span.query_len), k.rows(from, from + span.query_len));
     kernels.convert(values(l).rows(to, to + span.query_len), v.rows(from, from + span.query_len));
-  }
-}
-
-void KeyValueCache::copy(int64_t from, int64_t to, int64_t length) {
-  ILORA_CHECK(length <= capacity_ && from < slots_ && to < slots_);
-  for (auto* side : {&keys_, &values_}) {
-    for (const Buffer& buffer : *side) {
-      const Tensor target = buffer.view().rows(to * capacity_, to * capacity_ + length);
-      const Tensor source = buffer.view().rows(from * capacity_, from * capacity_ + length);
-      std::memcpy(target.data, source.data, static_cast<size_t>(target.bytes()));
-    }
   }
 }
 

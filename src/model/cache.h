@@ -35,8 +35,6 @@ class KeyValueCache {
 
   // Puts the new tokens' keys and values behind those that their slots hold.
   void store(const Kernels& kernels, int64_t l, Tensor k, Tensor v, const Packed& packed);
-  // Copies the first `length` tokens of a slot to another one, in every layer.
-  void copy(int64_t from, int64_t to, int64_t length);
 
  private:
   DType state_;

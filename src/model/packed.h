@@ -1,7 +1,6 @@
 // A micro-pass laid out for the kernels: token rows of all segments one after another, without
-// padding between sequences. Each segment starts at a multiple of 16 rows, and long ones end at a
-// multiple of 64, so that GEMMs see few distinct row counts; filler rows belong to no sequence, are
-// zero and stay zero.
+// padding between sequences. Segments are filled up to multiples of 16 rows, so that GEMMs see few
+// distinct row counts; filler rows belong to no sequence, are zero and stay zero.
 #pragma once
 
 #include <cstdint>

@@ -32,17 +32,33 @@ std::vector<std::vector<size_t>> linked_groups(const Pass& pass) {
 struct Unit {
   const std::vector<size_t>* group;
   int64_t row, tokens;
+  double at;  // how far in its segments
 };
 
+// The tokens of a unit that decide the memory: those with gradient, which every layer keeps. A
+// teacher's copy is kept for one layer and not counted.
+int64_t counted_tokens(const Pass& pass, const std::vector<size_t>& group, int64_t row) {
+  int64_t all = 0, with_gradient = 0;
+  for (const size_t s : group) {
+    const int64_t length = pass.segments[s].fed_length(row);
+    all += length;
+    if (pass.segments[s].has_gradient()) with_gradient += length;
+  }
+  return with_gradient > 0 ? with_gradient : all;
+}
+
+// Units of all groups mixed evenly, so that no micro-pass has all the teacher's copies.
 std::vector<Unit> units_of(const Pass& pass, const std::vector<std::vector<size_t>>& groups) {
   std::vector<Unit> units;
   for (const std::vector<size_t>& group : groups) {
     const auto rows = static_cast<int64_t>(pass.segments[group.front()].rows.size());
     for (int64_t r = 0; r < rows; ++r) {
-      Unit& unit = units.emplace_back(Unit{&group, r, 0});
-      for (const size_t s : group) unit.tokens += pass.segments[s].fed_length(r);
+      units.push_back({&group, r, counted_tokens(pass, group, r),
+                       (static_cast<double>(r) + 0.5) / static_cast<double>(rows)});
     }
   }
+  std::stable_sort(units.begin(), units.end(),
+                   [](const Unit& a, const Unit& b) { return a.at < b.at; });
   return units;
 }
 

@@ -93,8 +93,9 @@ struct MicroPass {
   std::vector<Range> ranges;
 };
 // Cuts a pass into as few micro-passes of at most `max_tokens` fed tokens as its rows in their
-// order allow, as even as those allow. Linked rows (a row and its teacher's copy) stay together;
-// those that are longer make one of their own.
+// order allow, as even as those allow; longer rows make one of their own. Linked rows (a row and
+// its teacher's copy) stay together, and a copy without gradient, which costs one layer's memory,
+// is not counted. Rows of several segments are mixed in proportion.
 std::vector<MicroPass> cut_pass(const Pass& pass, int64_t max_tokens);
 
 }  // namespace ilora

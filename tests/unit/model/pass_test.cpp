@@ -98,6 +98,19 @@ TEST_F(PassTest, ALongerRowMakesAPassOfItsOwn) {
   expect_whole(pass, cuts);
 }
 
+TEST_F(PassTest, ACopyWithoutGradientTakesNoRoomAndIsMixedEvenly) {
+  const Buffer gradient(DType::kF32, {1});
+  Pass pass{{segment(4, 1.0), segment(4, 1.0), segment(4, 0.0)}};
+  link(pass, 1, 2);
+  for (const size_t s : {0U, 1U}) pass.segments[s].uses = {{nullptr, 1.0, gradient.view()}};
+  EXPECT_EQ(cut_pass(pass, 80).size(), 1U);
+  const auto cuts = cut_pass(pass, 40);
+  ASSERT_EQ(cuts.size(), 2U);
+  for (const MicroPass& cut : cuts) {
+    for (const auto& range : cut.ranges) EXPECT_EQ(range.end - range.begin, 2);
+  }
+}
+
 TEST_F(PassTest, SoftPromptsTakeRoom) {
   Pass pass{{segment(3, 1.0)}};
   pass.segments[0].prefixes = {{0, 1}};  // 12 positions each
