@@ -19,11 +19,10 @@ double mib(int64_t bytes) {
 }
 
 // The pass of a step at its largest: max_tokens with a gradient, each with a copy under the slow
-// learner, which cut_pass does not count; half of them compared, and as many gathered at the top as
-// may be.
+// learner, which cut_pass does not count; all compared, and as many gathered at the top as may be.
 ActivationShape largest_step(const Recipe& recipe, const ModelConfig& config, DType gemm,
                              const StepChoice& choice, int64_t weight_scratch) {
-  constexpr int64_t kPadding = 128;  // of two or three segments, packed.h
+  constexpr int64_t kPadding = 64;  // of two or three segments, packed.h
   ActivationShape s;
   s.state = DType::kF32;
   s.gemm = gemm;
@@ -34,7 +33,7 @@ ActivationShape largest_step(const Recipe& recipe, const ModelConfig& config, DT
   s.recompute = choice.recompute;
   s.top_rows = s.rows / 2;
   s.top_gradient_rows = s.gradient_rows / 2;
-  s.consistency_rows = s.gradient_rows / 2;
+  s.consistency_rows = s.gradient_rows;
   s.consistency_layers = 0;
   s.weight_scratch = weight_scratch;
   s.lora_rank.resize(static_cast<size_t>(config.layers));
