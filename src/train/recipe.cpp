@@ -144,8 +144,9 @@ void Recipe::add_options(OptionList& o) {
         "one that reads its generated text), or what `ilora measures` lists");
   o.add("eval.split", &split, "the split that is scored", {.choices = {"test", "eval"}});
   o.add("eval.matrix", &matrix,
-        "full: every task after every task; diagonal: row 0, the task just learned, the last row",
-        {.choices = {"full", "diagonal"}});
+        "full: every task after every task; diagonal: row 0, the task just learned, the last row; "
+        "trained: the same without row 0, the base model's; last: the last row alone",
+        {.choices = {"full", "diagonal", "trained", "last"}});
   o.add("eval.references", &references, "runs of single tasks, for intransigence");
   o.add("eval.max_new_tokens", &max_new_tokens,
         "for measures that generate; 0: each task's own (`ilora tasks`), else 32", {.min = 0});

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/file.h"
 
 namespace ilora {
 
@@ -44,6 +45,10 @@ std::vector<std::string> RunFolder::learners(int64_t task_number) const {
 
 bool RunFolder::exists() const {
   return fs::exists(config());
+}
+
+void RunFolder::log_event(const Json& event) const {
+  append_line(metrics(), event.dump());
 }
 
 int64_t RunFolder::metrics_bytes() const {

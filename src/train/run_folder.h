@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
+
 namespace ilora {
 
 class RunFolder {
@@ -35,6 +37,8 @@ class RunFolder {
   std::vector<std::string> learners(int64_t task_number) const;
 
   bool exists() const;
+  // A line of metrics.jsonl.
+  void log_event(const Json& event) const;
   int64_t metrics_bytes() const;
   // Drops what was logged after `bytes`: events of steps that a resumed run takes again.
   void truncate_metrics(int64_t bytes) const;

@@ -1,7 +1,5 @@
 #include "train/trainer.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -9,7 +7,6 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
-#include "base/log.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "model/peft.h"
@@ -59,9 +56,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       run_(*bench.engine, first_adapter(recipe, method, bench.files.config()),
            static_cast<uint64_t>(recipe.seed)),
       optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
-      evaluator_(*bench.engine, *bench.encoder, {recipe.max_new_tokens}),
-      probes_(*bench.encoder, recipe.probe) {
-  std::vector<std::string> names, measures;
+      scoring_(recipe, method, run_, bench, folder_, tasks) {
   for (size_t t = 0; t < tasks.size(); ++t) {
     std::vector<Row>& rows = train_rows_.emplace_back();
     for (size_t i = 0; i < tasks[t].train.size(); ++i) {
@@ -71,14 +66,6 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
           bench.encoder->encode(tasks[t].train[i], static_cast<int32_t>(t), id,
                                 fmt::format("row {} of {}/train.json", number, tasks[t].name)));
     }
-    evals_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
-    if (evals_.back().rows.empty()) {
-      throw Error(ErrorKind::kData,
-                  fmt::format("[data] task {} has no {} split", tasks[t].name, recipe.split),
-                  "Add the file, or choose the other split (eval.split).");
-    }
-    names.push_back(tasks[t].name);
-    measures.emplace_back(evals_.back().measure->name);
   }
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
@@ -88,14 +75,14 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
     task.learned = static_cast<int64_t>(t) + 1;
   }
   stream_ = method.stream(std::move(stream_));
-  scores_.set_tasks(names, measures);
   run_.position.tasks = static_cast<int64_t>(stream_.size());
 }
 
 void Trainer::run() {
   make_folder(folder_.path());
   write_file_atomic(folder_.config(), options_.to_yaml());
-  if (rows_scored_ == 0) evaluate(0);
+  const bool trains = stream_.front().steps > 0;
+  if (rows_scored_ == 0 && (scoring_.wants_base() || !trains)) evaluate(0);
   while (run_.position.task < run_.position.tasks) learn_task();
   write_results("finished");
 }
@@ -107,7 +94,7 @@ void Trainer::learn_task() {
   if (at.task_step == 0 && recipe_.reset_optimizer) optimizer_.reset();
   run_.task_rows = current().rows;
   method_.begin_task(run_);
-  for (const std::string& learner : method_.scored(run_)) scores_.begin_learner(learner, "fast");
+  scoring_.begin_learners();
 
   const bool trains = at.task_step < at.task_steps;
   Progress progress(fmt::format("task {}/{} {}", at.task + 1, at.tasks, name), at.task_steps,
@@ -127,7 +114,8 @@ void Trainer::learn_task() {
   end_task();
   evaluate(current().learned);
   save_adapters();
-  log_event({{"event", "task_end"}, {"task", name}, {"task_index", at.task}, {"step", at.step}});
+  folder_.log_event(
+      {{"event", "task_end"}, {"task", name}, {"task_index", at.task}, {"step", at.step}});
   ++at.task;
   at.task_step = 0;
   at.epoch = 0;
@@ -209,7 +197,8 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
       if (std::isfinite(loss) && !std::isfinite(report.total())) continue;
       const Row& row = *pass.segments[s].rows[i];
       rows += fmt::format("{}{}:{}", rows.empty() ? "" : ", ",
-                          scores_.tasks()[static_cast<size_t>(row.task)], row.id & 0xffffffffu);
+                          scoring_.scores().tasks()[static_cast<size_t>(row.task)],
+                          row.id & 0xffffffffu);
     }
   }
   throw Error(
@@ -271,106 +260,21 @@ void Trainer::record(int64_t pass_tokens, const PassReport& report, Json norms, 
                 {"tokens", tokens},
                 {"tokens_per_second", static_cast<double>(tokens) / seconds}};
   for (const auto& [name, value] : run_.reported()) event[name] = value;
-  log_event(event);
+  folder_.log_event(event);
   if (progress_ != nullptr) {
     progress_->advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", loss,
                                       static_cast<double>(tokens) / seconds));
   }
 }
 
-// Fills row `row` of the score matrix: after `row` tasks.
+// Row `row` of the score matrix: after `row` tasks.
 void Trainer::evaluate(int64_t row) {
-  const auto columns = static_cast<int64_t>(evals_.size());
-  const auto r = static_cast<size_t>(row);
   if (row > 0 && current().steps == 0) {
-    const int64_t before = run_.position.task == 0 ? 0 : (&current() - 1)->learned;
-    scores_.repeat_row(static_cast<size_t>(before), r);
-  } else {
-    const bool whole = recipe_.matrix == "full" || row == 0 || row == columns;
-    std::string lines;
-    for (int64_t column = 0; column < columns; ++column) {
-      if (!whole && column != row - 1) continue;
-      const std::vector<RowScore> rows = evaluate_column(row, static_cast<size_t>(column));
-      if (!rows.empty()) lines += row_scores_line(row, column, rows);
-      if (interrupted()) stop(fmt::format("in the evaluation after task {}", row));
-    }
-    if (whole && !lines.empty()) write_file_atomic(folder_.rows(), lines);
-    if (!probes_.empty()) probe(row);
+    scoring_.repeat(run_.position.task == 0 ? 0 : (&current() - 1)->learned, row);
+  } else if (!scoring_.evaluate(row)) {
+    stop(fmt::format("in the evaluation after task {}", row));
   }
   rows_scored_ = std::max(rows_scored_, row + 1);
-  std::string line;
-  for (size_t c = 0; c < evals_.size(); ++c) {
-    const auto score = scores_.get(method_.deployed(), r, c);
-    const auto shown = score ? score : scores_.get("fast", r, c);
-    line += fmt::format("  {} {}", evals_[c].name, shown ? fmt::format("{:.3f}", *shown) : "-");
-  }
-  log().info("{}:{}", row == 0 ? std::string("before training") : fmt::format("after task {}", row),
-             line);
-}
-
-// What the deployed learner still knows of everything else, after `row` tasks.
-void Trainer::probe(int64_t row) {
-  const std::string learner =
-      run_.find(method_.deployed()) != nullptr ? method_.deployed() : "fast";
-  const Deployed deployed = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
-  for (const Probes::Value& probed : probes_.measure(*bench_.engine, deployed)) {
-    scores_.set_probe(probed.name, probed.measure, static_cast<size_t>(row), probed.value);
-    log_event({{"event", "probe"},
-               {"after", row},
-               {"name", probed.name},
-               {"learner", learner},
-               {"measure", probed.measure},
-               {"value", probed.value}});
-    log().info("{} of {}: {:.4g}", probed.measure, probed.name, probed.value);
-  }
-}
-
-// A line of rows.jsonl: what each row of a task was worth to the deployed learner.
-std::string Trainer::row_scores_line(int64_t after, int64_t column,
-                                     const std::vector<RowScore>& rows) const {
-  Json scores = Json::array();
-  for (const RowScore& row : rows) scores.push_back(row.score);
-  return Json({{"task", evals_[static_cast<size_t>(column)].name},
-               {"learner", method_.deployed()},
-               {"after", after},
-               {"split", recipe_.split},
-               {"scores", scores}})
-             .dump() +
-         "\n";
-}
-
-// All learners that are scored on one task, together. The rows' scores of the deployed one; none
-// where it does not exist yet.
-std::vector<RowScore> Trainer::evaluate_column(int64_t row, size_t column) {
-  const std::vector<std::string> learners = method_.scored(run_);
-  std::vector<Deployed> deployed;
-  deployed.reserve(learners.size());
-  for (const std::string& learner : learners)
-    deployed.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
-  std::vector<TaskScore> found = evaluate_entries(learners, deployed, row, column);
-  for (size_t i = 0; i < learners.size(); ++i) {
-    if (learners[i] == method_.deployed()) return std::move(found[i].rows);
-  }
-  return {};
-}
-
-std::vector<TaskScore> Trainer::evaluate_entries(const std::vector<std::string>& learners,
-                                                 std::span<const Deployed> deployed, int64_t row,
-                                                 size_t column) {
-  const TaskEval& task = evals_[column];
-  log().status(fmt::format("evaluating {} on {}", fmt::join(learners, ", "), task.name));
-  std::vector<TaskScore> found = evaluator_.evaluate_each(task, deployed);
-  log().status("");
-  for (size_t i = 0; i < learners.size(); ++i) {
-    scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);
-    log_event({{"event", "eval"},
-               {"after", row},
-               {"task", task.name},
-               {"learner", learners[i]},
-               {"measure", task.measure->name},
-               {"score", found[i].score}});
-  }
-  return found;
 }
 
 void Trainer::stop(const std::string& where) const {
@@ -400,7 +304,7 @@ void Trainer::save() {
   for (const Learner& learner : run_.learners()) learners.push_back(learner.name);
   writer.json("method", recipe_.method);
   writer.json("learners", learners);
-  writer.json("scores", scores_.to_json());
+  writer.json("scores", scoring_.scores().to_json());
   writer.json("metrics_bytes", folder_.metrics_bytes());
   make_folder(folder_.state().parent_path());
   writer.write(folder_.state());
@@ -418,51 +322,21 @@ void Trainer::restore() {
     if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);
   }
   visit(reader);
-  const std::vector<std::string> names = scores_.tasks(), measures = scores_.measures();
-  scores_.from_json(reader.json("scores"));
-  const size_t known = scores_.tasks().size();
-  scores_.set_tasks(names, measures);
-  if (known < names.size() && run_.position.task >= run_.position.tasks) {
+  const size_t known = scoring_.restore(reader.json("scores"));
+  if (known < scoring_.tasks() && run_.position.task >= run_.position.tasks) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[train] {} learns all tasks together: it cannot be taught one more",
                             recipe_.method),
                 "Start a new run with all the tasks.");
   }
   folder_.truncate_metrics(reader.json("metrics_bytes").get<int64_t>());
-  // Tasks that are new to the run (--continue): what the base model and the learners make of them
-  // untaught.
-  for (size_t column = known; column < names.size(); ++column) {
-    const Deployed base_model;
-    evaluate_entries({"fast"}, {&base_model, 1}, 0, column);
-    const double base = *scores_.get("fast", 0, column);
-    for (const std::string& learner : method_.scored(run_)) scores_.set(learner, 0, column, base);
-    evaluate_column(run_.position.task, column);
-  }
+  scoring_.evaluate_untaught(known, run_.position.task);
 }
 
 void Trainer::save_adapters() {
   for (const Exported& saved : method_.exported(run_)) {
     save_peft(folder_.adapter(current().learned, saved.name), *saved.adapter, recipe_.model);
   }
-}
-
-std::vector<std::optional<double>> Trainer::references() const {
-  if (recipe_.references.empty()) return {};
-  std::vector<std::optional<double>> scores(evals_.size());
-  for (const std::string& run : recipe_.references) {
-    const Json results = read_json(open_run(run).results());
-    const std::vector<std::string> tasks = results.at("tasks");
-    const Json& rows = results.at("scores");
-    for (size_t column = 0; column < evals_.size(); ++column) {
-      const auto at = std::find(tasks.begin(), tasks.end(), evals_[column].name);
-      if (at == tasks.end()) continue;
-      const auto j = static_cast<size_t>(at - tasks.begin());
-      // Just after the task; in a run of all tasks together, at the end.
-      const Json& score = rows.at(j + 1).at(j).is_null() ? rows.back().at(j) : rows.at(j + 1).at(j);
-      if (!score.is_null()) scores[column] = score.get<double>();
-    }
-  }
-  return scores;
 }
 
 void Trainer::write_results(const std::string& status) const {
@@ -472,8 +346,8 @@ void Trainer::write_results(const std::string& status) const {
                {"seed", recipe_.seed},
                {"model", bench_.files.config().name},
                {"deployed", method_.deployed()}};
-  json.update(scores_.results(method_.deployed(), references()));
-  if (stream_.size() < evals_.size()) {
+  json.update(scoring_.scores().results(method_.deployed(), scoring_.references()));
+  if (stream_.size() < scoring_.tasks()) {
     json["note"] =
         "The tasks were learned together: there is a first and a last row of scores and none "
         "between, so transfer, forgetting and incremental accuracy are not defined.";
@@ -485,10 +359,6 @@ void Trainer::write_results(const std::string& status) const {
        train_seconds_ > 0 ? static_cast<double>(train_tokens_) / train_seconds_ : 0.0}};
   json["environment"] = environment_json(bench_.mode());
   write_json(folder_.results(), json);
-}
-
-void Trainer::log_event(const Json& event) const {
-  append_line(folder_.metrics(), event.dump());
 }
 
 }  // namespace ilora

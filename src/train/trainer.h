@@ -10,12 +10,11 @@
 #include "comm/comm.h"
 #include "continual/method.h"
 #include "data/task.h"
-#include "eval/evaluator.h"
 #include "train/checkpoint.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
-#include "train/scores.h"
+#include "train/scoring.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -36,7 +35,7 @@ class Trainer {
   // finite.
   void run();
 
-  const ScoreBook& scores() const { return scores_; }
+  const ScoreBook& scores() const { return scoring_.scores(); }
 
  private:
   void learn_task();
@@ -49,20 +48,11 @@ class Trainer {
   Json term_gradient_norms(const Pass& pass);
 
   void evaluate(int64_t row);
-  std::vector<RowScore> evaluate_column(int64_t row, size_t column);
-  std::vector<TaskScore> evaluate_entries(const std::vector<std::string>& learners,
-                                          std::span<const Deployed> deployed, int64_t row,
-                                          size_t column);
-  void probe(int64_t row);
-  std::string row_scores_line(int64_t after, int64_t column,
-                              const std::vector<RowScore>& rows) const;
   [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
   void save();
   void save_adapters();
   void visit(StateVisitor& visitor);
   void write_results(const std::string& status) const;
-  std::vector<std::optional<double>> references() const;
-  void log_event(const Json& event) const;
   const StreamTask& current() const { return stream_[static_cast<size_t>(run_.position.task)]; }
   int64_t steps_per_epoch(const StreamTask& task) const;
 
@@ -73,13 +63,10 @@ class Trainer {
   RunFolder folder_;
   Comm comm_;
   std::vector<std::vector<Row>> train_rows_;
-  std::vector<TaskEval> evals_;
   TaskStream stream_;
   Run run_;
   Optimizer optimizer_;
-  Evaluator evaluator_;
-  Probes probes_;
-  ScoreBook scores_;
+  Scoring scoring_;
   Progress* progress_ = nullptr;
   double train_seconds_ = 0;
   int64_t train_tokens_ = 0;

@@ -1,0 +1,177 @@
+#include "train/scoring.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/interrupt.h"
+#include "base/log.h"
+
+namespace ilora {
+
+Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& bench,
+                 const RunFolder& folder, const std::vector<TaskText>& tasks)
+    : recipe_(recipe),
+      method_(method),
+      run_(run),
+      bench_(bench),
+      folder_(folder),
+      evaluator_(*bench.engine, *bench.encoder, {recipe.max_new_tokens}),
+      probes_(*bench.encoder, recipe.probe) {
+  std::vector<std::string> names, measures;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    tasks_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
+    if (tasks_.back().rows.empty()) {
+      throw Error(ErrorKind::kData,
+                  fmt::format("[data] task {} has no {} split", tasks[t].name, recipe.split),
+                  "Add the file, or choose the other split (eval.split).");
+    }
+    names.push_back(tasks[t].name);
+    measures.emplace_back(tasks_.back().measure->name);
+  }
+  scores_.set_tasks(names, measures);
+}
+
+bool Scoring::evaluate(int64_t row) {
+  const bool whole =
+      recipe_.matrix == "full" || row == 0 || row == static_cast<int64_t>(tasks_.size());
+  std::string lines;
+  for (size_t column = 0; column < tasks_.size(); ++column) {
+    const bool just_learned = static_cast<int64_t>(column) == row - 1;
+    if (!whole && (recipe_.matrix == "last" || !just_learned)) continue;
+    const std::vector<RowScore> rows = evaluate_task(row, column);
+    if (!rows.empty()) lines += rows_line(row, column, rows);
+    if (interrupted()) return false;
+  }
+  if (whole && !lines.empty()) write_file_atomic(folder_.rows(), lines);
+  if (!probes_.empty()) probe(row);
+  tell(row);
+  return true;
+}
+
+void Scoring::repeat(int64_t from, int64_t to) {
+  scores_.repeat_row(static_cast<size_t>(from), static_cast<size_t>(to));
+  tell(to);
+}
+
+void Scoring::begin_learners() {
+  for (const std::string& learner : method_.scored(run_)) scores_.begin_learner(learner, "fast");
+}
+
+size_t Scoring::restore(const Json& scores) {
+  const std::vector<std::string> names = scores_.tasks(), measures = scores_.measures();
+  scores_.from_json(scores);
+  const size_t known = scores_.tasks().size();
+  scores_.set_tasks(names, measures);
+  return known;
+}
+
+void Scoring::evaluate_untaught(size_t first, int64_t row) {
+  for (size_t column = first; column < tasks_.size(); ++column) {
+    const Deployed base_model;
+    evaluate_learners({"fast"}, {&base_model, 1}, 0, column);
+    const double base = *scores_.get("fast", 0, column);
+    for (const std::string& learner : method_.scored(run_)) scores_.set(learner, 0, column, base);
+    evaluate_task(row, column);
+  }
+}
+
+// All learners that are scored on one task, together. The rows' scores of the deployed one; none
+// where it does not exist yet.
+std::vector<RowScore> Scoring::evaluate_task(int64_t row, size_t column) {
+  const std::vector<std::string> learners = method_.scored(run_);
+  std::vector<Deployed> deployed;
+  deployed.reserve(learners.size());
+  for (const std::string& learner : learners)
+    deployed.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
+  std::vector<TaskScore> found = evaluate_learners(learners, deployed, row, column);
+  for (size_t i = 0; i < learners.size(); ++i) {
+    if (learners[i] == method_.deployed()) return std::move(found[i].rows);
+  }
+  return {};
+}
+
+std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>& learners,
+                                                  std::span<const Deployed> deployed, int64_t row,
+                                                  size_t column) {
+  const TaskEval& task = tasks_[column];
+  log().status(fmt::format("evaluating {} on {}", fmt::join(learners, ", "), task.name));
+  std::vector<TaskScore> found = evaluator_.evaluate_each(task, deployed);
+  log().status("");
+  for (size_t i = 0; i < learners.size(); ++i) {
+    scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);
+    folder_.log_event({{"event", "eval"},
+                       {"after", row},
+                       {"task", task.name},
+                       {"learner", learners[i]},
+                       {"measure", task.measure->name},
+                       {"score", found[i].score}});
+  }
+  return found;
+}
+
+// What the deployed learner still knows of everything else, after `row` tasks.
+void Scoring::probe(int64_t row) {
+  const std::string learner =
+      run_.find(method_.deployed()) != nullptr ? method_.deployed() : "fast";
+  const Deployed deployed = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
+  for (const Probes::Value& probed : probes_.measure(*bench_.engine, deployed)) {
+    scores_.set_probe(probed.name, probed.measure, static_cast<size_t>(row), probed.value);
+    folder_.log_event({{"event", "probe"},
+                       {"after", row},
+                       {"name", probed.name},
+                       {"learner", learner},
+                       {"measure", probed.measure},
+                       {"value", probed.value}});
+    log().info("{} of {}: {:.4g}", probed.measure, probed.name, probed.value);
+  }
+}
+
+// A line of rows.jsonl: what each row of a task was worth to the deployed learner.
+std::string Scoring::rows_line(int64_t row, size_t column,
+                               const std::vector<RowScore>& rows) const {
+  Json scores = Json::array();
+  for (const RowScore& scored : rows) scores.push_back(scored.score);
+  return Json({{"task", tasks_[column].name},
+               {"learner", method_.deployed()},
+               {"after", row},
+               {"split", recipe_.split},
+               {"scores", scores}})
+             .dump() +
+         "\n";
+}
+
+void Scoring::tell(int64_t row) const {
+  std::string line;
+  for (size_t column = 0; column < tasks_.size(); ++column) {
+    const auto score = scores_.get(method_.deployed(), static_cast<size_t>(row), column);
+    const auto shown = score ? score : scores_.get("fast", static_cast<size_t>(row), column);
+    if (shown) line += fmt::format("  {} {:.3f}", tasks_[column].name, *shown);
+  }
+  if (line.empty()) return;
+  log().info("{}:{}", row == 0 ? std::string("before training") : fmt::format("after task {}", row),
+             line);
+}
+
+std::vector<std::optional<double>> Scoring::references() const {
+  if (recipe_.references.empty()) return {};
+  std::vector<std::optional<double>> scores(tasks_.size());
+  for (const std::string& run : recipe_.references) {
+    const Json results = read_json(open_run(run).results());
+    const std::vector<std::string> tasks = results.at("tasks");
+    const Json& rows = results.at("scores");
+    for (size_t column = 0; column < tasks_.size(); ++column) {
+      const auto at = std::find(tasks.begin(), tasks.end(), tasks_[column].name);
+      if (at == tasks.end()) continue;
+      const auto j = static_cast<size_t>(at - tasks.begin());
+      // Just after the task; in a run of all tasks together, at the end.
+      const Json& score = rows.at(j + 1).at(j).is_null() ? rows.back().at(j) : rows.at(j + 1).at(j);
+      if (!score.is_null()) scores[column] = score.get<double>();
+    }
+  }
+  return scores;
+}
+
+}  // namespace ilora

@@ -1,0 +1,67 @@
+// What a run's learners are worth: each task under each of them, before training and after every
+// task. Fills the score matrices, rows.jsonl and the probes of general ability.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "continual/method.h"
+#include "data/task.h"
+#include "eval/evaluator.h"
+#include "train/recipe.h"
+#include "train/run_folder.h"
+#include "train/scores.h"
+#include "train/workbench.h"
+
+namespace ilora {
+
+class Scoring {
+ public:
+  // Everything outlives the scoring. Throws Error(kData) for a task without the split that is
+  // scored.
+  Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& bench, const RunFolder& folder,
+          const std::vector<TaskText>& tasks);
+
+  // Row `row` of the score matrix, as far as eval.matrix asks for it: after `row` tasks; 0: before
+  // training. False after Ctrl-C.
+  [[nodiscard]] bool evaluate(int64_t row);
+  // Nothing was trained since row `from`: row `to` repeats it.
+  void repeat(int64_t from, int64_t to);
+  // Row 0, where eval.matrix leaves it out otherwise.
+  bool wants_base() const { return recipe_.matrix == "full" || recipe_.matrix == "diagonal"; }
+
+  // A learner that was added has the scores of "fast" so far.
+  void begin_learners();
+  // The scores of a checkpoint; returns the number of tasks that it knows.
+  size_t restore(const Json& scores);
+  // Tasks from `first` on, which are new to the run: under the base model, and under the learners
+  // as they are after `row` tasks.
+  void evaluate_untaught(size_t first, int64_t row);
+
+  const ScoreBook& scores() const { return scores_; }
+  size_t tasks() const { return tasks_.size(); }
+  // eval.references: each task's score in a run of its own, for intransigence; empty: none given.
+  std::vector<std::optional<double>> references() const;
+
+ private:
+  std::vector<RowScore> evaluate_task(int64_t row, size_t column);
+  std::vector<TaskScore> evaluate_learners(const std::vector<std::string>& learners,
+                                           std::span<const Deployed> deployed, int64_t row,
+                                           size_t column);
+  void probe(int64_t row);
+  std::string rows_line(int64_t row, size_t column, const std::vector<RowScore>& rows) const;
+  void tell(int64_t row) const;
+
+  const Recipe& recipe_;
+  Method& method_;
+  Run& run_;
+  Workbench& bench_;
+  const RunFolder& folder_;
+  std::vector<TaskEval> tasks_;
+  Evaluator evaluator_;
+  Probes probes_;
+  ScoreBook scores_;
+};
+
+}  // namespace ilora
