@@ -96,7 +96,7 @@ MethodTrials plan_trials(const SweepArguments& a, const std::string& method,
                     a.grid.settings,
                     folder / fmt::format("seed-{}", seed)};
       plan.settings.insert(plan.settings.end(), points[i].begin(), points[i].end());
-      plan.settings.insert(plan.settings.end(), {"eval.split=eval", "eval.matrix=diagonal"});
+      plan.settings.insert(plan.settings.end(), {"eval.split=eval", "eval.matrix=last"});
       trial.cells.push_back(make_cell(plan));
     }
   }

@@ -215,6 +215,33 @@ TEST(Runs, Bf16WhereTheCpuHasIt) {
   EXPECT_NE(a, b) << "bf16 was not used";
 }
 
+TEST(Runs, PartsOfTheScoreMatrix) {
+  const TemporaryFolder folder;
+  const auto scores = [&](const std::string& method, const std::string& matrix) {
+    const fs::path run = folder / (method + "-" + matrix);
+    const Outcome outcome = run_ilora(
+        folder,
+        train_arguments(tiny_settings(run, method, {"train.epochs=1", "eval.matrix=" + matrix})));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return results_of(run).at("scores");
+  };
+  const Json full = scores("seq", "full");
+  for (const std::string matrix : {"diagonal", "trained", "last"}) {
+    const Json part = scores("seq", matrix);
+    for (size_t row = 0; row < full.size(); ++row) {
+      for (size_t column = 0; column < full[row].size(); ++column) {
+        const bool kept = row + 1 == full.size() || (row == 0 && matrix == "diagonal") ||
+                          (row == column + 1 && matrix != "last");
+        EXPECT_EQ(part[row][column], kept ? full[row][column] : Json(nullptr))
+            << matrix << " " << row << " " << column;
+      }
+    }
+  }
+  // Nothing is trained: the base model's row is all rows.
+  const Json base = scores("zero-shot", "last");
+  EXPECT_EQ(base.back(), full.front());
+}
+
 TEST(Runs, MeasuresThatGenerate) {
   const TemporaryFolder folder;
   const Outcome outcome = run_ilora(
