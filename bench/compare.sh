@@ -1,7 +1,7 @@
 #!/bin/sh
 # Compares ilora with PyTorch + transformers + PEFT on the same work, in turns (bench/peers/compare.py).
 #
-#   bench/compare.sh                     everything; about half an hour on two quiet cores. docs/performance.md gets the table
+#   bench/compare.sh                     everything; forty minutes on two quiet cores. docs/performance.md gets the table
 #   bench/compare.sh --quick             a rehearsal of a few minutes, into build/peers/quick
 #   bench/compare.sh --only 'step/seq/*' some pairs; --list names them
 #
