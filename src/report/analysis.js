@@ -170,7 +170,8 @@ window.drawAnalyses = function (kit) {
         Plotly.react(plot, made.traces, made.layout, { displayModeBar: false, responsive: false });
         controls(bar, figure, state, self);
       },
-      panels: 2, // printed two to a row
+      // Printed two to a row, but for one that is alone.
+      get panels() { return Math.min(place.children.length, 2); },
     };
     pictures.push(self);
   }
