@@ -28,7 +28,7 @@ class Scoring {
   [[nodiscard]] bool evaluate(int64_t row);
   // Nothing was trained since row `from`: row `to` repeats it.
   void repeat(int64_t from, int64_t to);
-  // Row 0, where eval.matrix leaves it out otherwise.
+  // Whether eval.matrix asks for row 0.
   bool wants_base() const { return recipe_.matrix == "full" || recipe_.matrix == "diagonal"; }
 
   // A learner that was added has the scores of "fast" so far.

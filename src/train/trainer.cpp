@@ -81,7 +81,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
 void Trainer::run() {
   make_folder(folder_.path());
   write_file_atomic(folder_.config(), options_.to_yaml());
-  const bool trains = stream_.front().steps > 0;
+  const bool trains = stream_.front().steps > 0;  // where nothing is trained, all rows repeat row 0
   if (rows_scored_ == 0 && (scoring_.wants_base() || !trains)) evaluate(0);
   while (run_.position.task < run_.position.tasks) learn_task();
   write_results("finished");
