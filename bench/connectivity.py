@@ -19,6 +19,7 @@ import statistics
 import subprocess
 from pathlib import Path
 
+BASE = "examples/trace8.yaml"  # what is not set below
 TASKS = ("FOMC", "SST-2", "AGNews", "MedMCQA")
 SEEDS = (1, 2, 3)
 KINDS = {"successive": "#1f6fb4", "same start": "#d9822b", "other start": "#9a9a9a"}
@@ -44,7 +45,7 @@ unset multiplot
 def train(args, method, seed):
     run = args.work / f"{method}-{seed}"
     if not (run / "results.json").exists():
-        begin = ["--resume", run] if (run / "config.yaml").exists() else [args.base] + [
+        begin = ["--resume", run] if (run / "config.yaml").exists() else [BASE] + [
             f"--set={setting}" for setting in (
                 *TRAINING, *MEASURED, f"data.folder={args.data}", f"data.tasks={','.join(TASKS)}",
                 f"model.path={args.model}", f"method={method}", f"seed={seed}", f"output={run}")]
@@ -139,7 +140,6 @@ def main():
     parser.add_argument("--points", type=int, default=5)
     parser.add_argument("--train-only", action="store_true", help="train what is missing, and stop")
     args = parser.parse_args()
-    args.base = "examples/trace8.yaml"
 
     args.work.mkdir(parents=True, exist_ok=True)
     if args.train_only:

@@ -2,9 +2,9 @@
 // loss of the rows' answers.
 //
 // The options of a question share its prompt: it is fed once, and they stand behind it in the same
-// pass. Many adapters (points of a path, learners of a run) share each product
-// with a base weight: rows under all of them are fed one after another, and a pass takes as many as
-// fit, so memory does not grow with the number of adapters.
+// pass. Many adapters (points of a path, learners of a run) share each product with a base weight:
+// rows under all of them are fed one after another, and a pass takes as many as fit, so memory does
+// not grow with the number of adapters.
 #pragma once
 
 #include <cstdint>
