@@ -73,6 +73,11 @@ void add_grid_options(CLI::App& command, GridArguments& a) {
   command.add_option("--set", a.settings, "key=value, for every cell (repeatable)");
   command.add_option("--out", a.out, "the folder of the grid; the same one goes on")->required();
   command.add_flag("--retry", a.retry_failed, "run cells again that failed");
+  command
+      .add_option("--jobs", a.jobs,
+                  "cells at once, each with its share of the threads: more work an hour than one "
+                  "cell with all of them")
+      ->check(CLI::PositiveNumber);
 }
 
 Cell make_cell(const CellPlan& plan, bool must_be_valid) {

@@ -14,13 +14,14 @@ struct GridArguments {
   std::vector<std::string> methods, settings;
   std::vector<int64_t> seeds;
   bool retry_failed = false;
+  int64_t jobs = 1;
 
   // The methods asked for, else every registered one. Throws Error(kUsage) for one that is not.
   std::vector<std::string> chosen_methods() const;
   // "ilora COMMAND CONFIG --methods … --seeds … --set … --out …", to be repeated by a reader.
   std::string command_line(const std::string& command) const;
 };
-// CONFIG, --methods, --seeds, --set, --out, --retry.
+// CONFIG, --methods, --seeds, --set, --out, --retry, --jobs.
 void add_grid_options(CLI::App& command, GridArguments& arguments);
 
 struct CellPlan {

@@ -141,7 +141,8 @@ void sweep(const SweepArguments& a) {
   for (const MethodTrials& method : planned)
     for (const Trial& trial : method.trials)
       cells.insert(cells.end(), trial.cells.begin(), trial.cells.end());
-  run_cells(cells, {own_program(), a.grid.retry_failed, [&] { write_outcome(a, planned); }});
+  run_cells(cells,
+            {own_program(), a.grid.retry_failed, a.grid.jobs, [&] { write_outcome(a, planned); }});
   write_outcome(a, planned);
   std::cout << trials_markdown(planned, command_line(a));
   for (const MethodTrials& method : planned) {

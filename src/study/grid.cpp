@@ -1,12 +1,17 @@
 #include "study/grid.h"
 
+#include <algorithm>
 #include <chrono>
+#include <list>
+#include <thread>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "base/process.h"
 #include "base/progress.h"
 #include "report/run_data.h"
@@ -18,6 +23,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kInterruptedCode = 130;  // of `ilora`, after Ctrl-C
+constexpr auto kPause = std::chrono::milliseconds(50);
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -37,36 +43,76 @@ std::string error_in(const std::string& output, int code) {
                   : fmt::format("ended with exit code {}", code);
 }
 
-// Runs one cell to its end. What it prints is appended to its log.txt.
-void run_cell(const Cell& cell, const std::string& place, const GridOptions& options) {
-  make_folder(cell.folder);
-  fs::remove(failure_file(cell));
-  std::vector<std::string> words = {options.program.string()};
+// What `ilora` is called with: a cell that was begun is resumed.
+std::vector<std::string> command_of(const Cell& cell, const fs::path& program) {
+  std::vector<std::string> words = {program.string()};
   if (cell.state() == CellState::kBegun) {
     words.insert(words.end(), {"train", "--resume", cell.folder.string()});
   } else {
     words.insert(words.end(), cell.arguments.begin(), cell.arguments.end());
   }
-  const fs::path output = cell.folder / "log.txt";
-  const size_t before = fs::exists(output) ? fs::file_size(output) : 0;
-  const double began = now();
-  const int code = run_process(words, output, [&] {
-    log().status(fmt::format("{} {}  {}", place, cell.name, format_duration(now() - began)));
-  });
-  log().status("");
-  if (code == kInterruptedCode) {
-    throw Error(ErrorKind::kInterrupted, fmt::format("[grid] stopped in {}", cell.name),
-                "The same command goes on where it stopped.");
+  return words;
+}
+
+// A cell under way. What it prints is appended to its log.txt.
+class RunningCell {
+ public:
+  RunningCell(const Cell& cell, std::string place, const GridOptions& options)
+      : cell_(cell),
+        place_(std::move(place)),
+        output_(prepared(cell)),
+        before_(fs::exists(output_) ? fs::file_size(output_) : 0),
+        began_(now()),
+        process_(command_of(cell, options.program), output_, environment(options)) {}
+
+  std::string status() const {
+    return fmt::format("{} {}  {}", place_, cell_.name, format_duration(now() - began_));
   }
-  if (code == 0 && cell.state() == CellState::kFinished) {
-    const auto score = report::read_results(cell.folder).metrics.average_accuracy;
-    log().info("{} {}: average {}, {}", place, cell.name,
-               score ? fmt::format("{:.3f}", *score) : "-", format_duration(now() - began));
-    return;
+  void interrupt() { process_.interrupt(); }
+  bool running() { return !process_.exit_code(); }
+
+  // After it has ended: says how, and records a failure. False where it was interrupted.
+  bool conclude() {
+    const int code = process_.wait();
+    if (code == kInterruptedCode) return false;
+    if (code == 0 && cell_.state() == CellState::kFinished) {
+      const auto score = report::read_results(cell_.folder).metrics.average_accuracy;
+      log().info("{} {}: average {}, {}", place_, cell_.name,
+                 score ? fmt::format("{:.3f}", *score) : "-", format_duration(now() - began_));
+      return true;
+    }
+    const std::string error = error_in(read_file(output_).substr(before_), code);
+    write_json(failure_file(cell_), {{"exit", code}, {"error", error}});
+    log().warn("{} {} failed: {} ({})", place_, cell_.name, error, output_.string());
+    return true;
   }
-  const std::string error = error_in(read_file(output).substr(before), code);
-  write_json(failure_file(cell), {{"exit", code}, {"error", error}});
-  log().warn("{} {} failed: {} ({})", place, cell.name, error, output.string());
+
+ private:
+  static fs::path prepared(const Cell& cell) {
+    make_folder(cell.folder);
+    fs::remove(failure_file(cell));
+    return cell.folder / "log.txt";
+  }
+  // Through the environment, so that a cell's configuration does not depend on how many ran beside
+  // it.
+  static std::vector<std::string> environment(const GridOptions& options) {
+    if (options.jobs == 1) return {};
+    const int64_t threads = std::max<int64_t>(1, max_threads() / options.jobs);
+    return {fmt::format("OMP_NUM_THREADS={}", threads)};
+  }
+
+  const Cell& cell_;
+  std::string place_;
+  fs::path output_;
+  size_t before_;
+  double began_;
+  Process process_;
+};
+
+std::string status_of(const std::list<RunningCell>& running) {
+  std::string text;
+  for (const RunningCell& cell : running) text += (text.empty() ? "" : "   ") + cell.status();
+  return text;
 }
 
 }  // namespace
@@ -88,16 +134,39 @@ void run_cells(std::span<const Cell> cells, const GridOptions& options) {
   size_t done = 0;
   for (const Cell& cell : cells) done += cell.state() == CellState::kFinished ? 1 : 0;
   if (done > 0) log().info("{} of {} are finished already", done, cells.size());
-  for (size_t i = 0; i < cells.size(); ++i) {
-    const CellState state = cells[i].state();
-    if (state == CellState::kFinished) continue;
-    if (state == CellState::kFailed && !options.retry_failed) continue;
-    if (interrupted())
-      throw Error(ErrorKind::kInterrupted, "[grid] stopped",
-                  "The same command goes on where it stopped.");
-    run_cell(cells[i], fmt::format("[{}/{}]", i + 1, cells.size()), options);
-    if (options.after_cell) options.after_cell();
+  std::list<RunningCell> running;
+  size_t next = 0;
+  bool told = false, stopped = false;
+  while (true) {
+    for (; !interrupted() && !stopped && next < cells.size() && std::ssize(running) < options.jobs;
+         ++next) {
+      const CellState state = cells[next].state();
+      if (state == CellState::kFinished) continue;
+      if (state == CellState::kFailed && !options.retry_failed) continue;
+      running.emplace_back(cells[next], fmt::format("[{}/{}]", next + 1, cells.size()), options);
+    }
+    if (interrupted() && !told) {
+      for (RunningCell& cell : running) cell.interrupt();
+      told = true;
+    }
+    if (running.empty()) break;
+    std::this_thread::sleep_for(kPause);
+    log().status(status_of(running));
+    for (auto cell = running.begin(); cell != running.end();) {
+      if (cell->running()) {
+        ++cell;
+        continue;
+      }
+      log().status("");
+      const bool ended = cell->conclude();
+      stopped |= !ended;
+      cell = running.erase(cell);
+      if (ended && options.after_cell) options.after_cell();
+    }
   }
+  if (stopped || next < cells.size())
+    throw Error(ErrorKind::kInterrupted, "[grid] stopped",
+                "The same command goes on where it stopped.");
 }
 
 }  // namespace ilora

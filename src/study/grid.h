@@ -32,12 +32,13 @@ struct Cell {
 struct GridOptions {
   std::filesystem::path program;  // this one, or what a test puts in its place
   bool retry_failed = false;
+  int64_t jobs = 1;  // cells at once; they share the threads that this program would have
   std::function<void()> after_cell = {};  // to write what is known so far
 };
 
 // Runs what is not finished, in order; an interrupted cell is resumed. A cell that fails is
 // recorded (failed.json; its output is in log.txt) and the next one runs. Throws
-// Error(kInterrupted) after Ctrl-C, when the cell under way has written its checkpoint.
+// Error(kInterrupted) after Ctrl-C, when the cells under way have written their checkpoints.
 void run_cells(std::span<const Cell> cells, const GridOptions& options);
 
 }  // namespace ilora

@@ -5,18 +5,20 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <thread>
+
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "tests/unit/base/temporary_folder.h"
 
 namespace ilora {
 namespace {
 
+using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
 int shell(const std::string& script, const std::filesystem::path& output) {
-  return run_process({"/bin/sh", "-c", script}, output);
+  return Process({"/bin/sh", "-c", script}, output).wait();
 }
 
 TEST(Process, TellsTheExitCodeOrTheSignalAndAppendsWhatIsPrinted) {
@@ -30,21 +32,35 @@ TEST(Process, TellsTheExitCodeOrTheSignalAndAppendsWhatIsPrinted) {
 
 TEST(Process, WithoutAProgramIsAFailureAndWithoutAFolderAnError) {
   const TemporaryFolder folder;
-  EXPECT_EQ(run_process({"/nowhere/program"}, folder / "log"), 127);
+  EXPECT_EQ(Process({"/nowhere/program"}, folder / "log").wait(), 127);
   EXPECT_THROW(shell("true", folder / "absent/log"), Error);
 }
 
-TEST(Process, PassesAnInterruptionOnOnceAndWaits) {
+TEST(Process, RunsBesideThisOneUntilItIsInterrupted) {
   const TemporaryFolder folder;
-  request_interrupt();
-  const int code =
-      shell("trap 'echo told; exit 7' INT; while :; do sleep 0.01; done", folder / "log");
-  clear_interrupt();
-  // It may be told before it has set its trap; then the signal ends it.
-  if (code != -SIGINT) {
-    EXPECT_EQ(code, 7);
-    EXPECT_EQ(read_file(folder / "log"), "told\n");
-  }
+  const std::string script = "trap 'echo told; exit 7' INT; echo set; while :; do sleep 0.01; done";
+  Process process({"/bin/sh", "-c", script}, folder / "log");
+  EXPECT_EQ(process.exit_code(), std::nullopt);
+  while (read_file(folder / "log").empty()) std::this_thread::sleep_for(1ms);
+  process.interrupt();
+  EXPECT_EQ(process.wait(), 7);
+  EXPECT_EQ(process.exit_code(), 7);
+  EXPECT_EQ(read_file(folder / "log"), "set\ntold\n");
+}
+
+TEST(Process, ThatIsLetGoIsInterrupted) {
+  const TemporaryFolder folder;
+  { const Process process({"/bin/sleep", "1000"}, folder / "log"); }
+}
+
+TEST(Process, HasThisOnesEnvironmentWithChanges) {
+  const TemporaryFolder folder;
+  ::setenv("ILORA_TEST_A", "1", 1);
+  ::setenv("ILORA_TEST_AB", "2", 1);
+  Process({"/bin/sh", "-c", "echo $ILORA_TEST_A $ILORA_TEST_AB $ILORA_TEST_C"}, folder / "log",
+          {"ILORA_TEST_A=3", "ILORA_TEST_C=4"})
+      .wait();
+  EXPECT_EQ(read_file(folder / "log"), "3 2 4\n");
 }
 
 TEST(FolderLock, IsHeldByOneAndLetGo) {
