@@ -10,6 +10,7 @@
 #include "cli/cells.h"
 #include "report/report.h"
 #include "study/tables.h"
+#include "study/trials.h"
 
 namespace ilora {
 namespace {
@@ -18,7 +19,7 @@ namespace fs = std::filesystem;
 
 struct CompareArguments {
   GridArguments grid;
-  std::string configs, against, into, keep;
+  std::string tuned, against, into, keep;
   BootstrapOptions bootstrap;
   bool only_table = false;
 };
@@ -31,25 +32,28 @@ std::string cell_name(const std::string& method, int64_t seed) {
   return fmt::format("{}, seed {}", method, seed);
 }
 
-// The method's configuration of --configs where there is one.
-std::string config_of(const CompareArguments& a, const std::string& method) {
-  if (!a.configs.empty()) {
-    const fs::path own = fs::path(a.configs) / (method + ".yaml");
-    if (fs::exists(own)) return own.string();
-    log().info("{} has no {}: {} as it stands", method, own.string(), a.grid.config);
+// What --tuned chose for a method, and then --set.
+std::vector<std::string> settings_of(const CompareArguments& a, const std::string& method) {
+  if (a.tuned.empty()) return a.grid.settings;
+  std::vector<std::string> settings;
+  if (const auto chosen = chosen_point(a.tuned, method)) {
+    settings = *chosen;
+  } else {
+    log().info("{} was not tuned in {}: {} as it stands", method, a.tuned, a.grid.config);
   }
-  return a.grid.config;
+  settings.insert(settings.end(), a.grid.settings.begin(), a.grid.settings.end());
+  return settings;
 }
 
 std::vector<Cell> planned_cells(const CompareArguments& a) {
   std::vector<Cell> cells;
   for (const std::string& method : a.grid.chosen_methods()) {
-    CellPlan plan{method, 0, {}, config_of(a, method), a.grid.settings, {}};
+    CellPlan plan{method, 0, {}, a.grid.config, settings_of(a, method), {}};
     for (const int64_t seed : a.grid.seeds) {
       plan.seed = seed;
       plan.name = cell_name(method, seed);
       plan.folder = cell_folder(a, method, seed);
-      cells.push_back(make_cell(plan, plan.config == a.grid.config));
+      cells.push_back(make_cell(plan, a.tuned.empty()));
     }
   }
   return cells;
@@ -135,7 +139,7 @@ void compare(const CompareArguments& a) {
   if (!a.only_table && a.grid.seeds.empty()) b.grid.seeds = {1, 2, 3};
   const FolderLock lock(a.grid.out);
   const std::vector<Cell> cells = a.only_table ? cells_there(b) : planned_cells(b);
-  if (!a.only_table) run_cells(cells, {own_program(), a.grid.retry_failed});
+  if (!a.only_table) run_cells(cells, {own_program(), a.grid.retry_failed, a.grid.jobs});
   write_tables(b, cells);
   for (const Cell& cell : cells) {
     if (cell.state() != CellState::kFailed) continue;
@@ -152,8 +156,8 @@ void add_compare(CLI::App& app) {
       "compare", "train methods with several seeds; one table and one page of all");
   auto a = std::make_shared<CompareArguments>();
   add_grid_options(*command, a->grid);
-  command->add_option("--configs", a->configs,
-                      "a folder of `ilora sweep`: METHOD.yaml instead of CONFIG where it is there");
+  command->add_option("--tuned", a->tuned,
+                      "a folder of `ilora sweep`: CONFIG with what it chose for each method");
   command->add_option("--against", a->against,
                       "the method that the others are compared to (default: ilora)");
   command->add_option("--resamples", a->bootstrap.resamples, "of the paired bootstrap")

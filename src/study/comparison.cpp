@@ -15,27 +15,34 @@ namespace {
 
 using report::RunData;
 
+using RowScores = std::map<std::string, std::vector<double>>;  // by task; none where not written
+
 // What a finished cell left behind.
 struct Finished {
   const Cell* cell;
   RunData run;
-  std::map<std::string, std::vector<double>> row_scores;  // by task; empty: not written
+  RowScores last, learned;  // after the last task; right after the task itself
   std::string split;
 };
 
 Finished read_finished(const Cell& cell) {
-  Finished finished{&cell, report::read_results(cell.folder), {}, {}};
+  Finished finished{&cell, report::read_results(cell.folder), {}, {}, {}};
+  const std::vector<std::string>& tasks = finished.run.tasks;
   const std::filesystem::path file = cell.folder / "rows.jsonl";
   std::ifstream stream(file);
   for (std::string line; std::getline(stream, line);) {
     const Json json = parse_json(line, file.string());
     try {
-      finished.row_scores[json.at("task")] = json.at("scores").get<std::vector<double>>();
+      const std::string task = json.at("task");
+      const auto column = std::find(tasks.begin(), tasks.end(), task) - tasks.begin();
+      const auto scores = json.at("scores").get<std::vector<double>>();
+      finished.last[task] = scores;  // lines are in the order of evaluation
+      if (json.at("after").get<int64_t>() == column + 1) finished.learned[task] = scores;
       finished.split = json.at("split");
     } catch (const Json::exception& e) {
       throw Error(ErrorKind::kFormat,
-                  fmt::format("[compare] expected task, split and scores, got {} ({})", e.what(),
-                              file.string()));
+                  fmt::format("[compare] expected task, after, split and scores, got {} ({})",
+                              e.what(), file.string()));
     }
   }
   return finished;
@@ -100,33 +107,70 @@ void mark_best(Comparison& c, size_t column) {
     c.methods[m].best.push_back(what.better != 0 && differ && shown[m] && shown[m] == highest);
 }
 
-// Row by row, over the seeds that both have; says in `missing` why that is not possible.
-PairedDifferences pair_rows(const std::vector<const Finished*>& ours,
-                            const std::vector<const Finished*>& theirs,
-                            const std::vector<std::string>& tasks, MethodDifference& difference) {
+// Rows of one cell, by task.
+using RowsOf = std::optional<std::vector<double>> (*)(const Finished&, const std::string& task);
+
+std::optional<std::vector<double>> find_rows(const RowScores& scores, const std::string& task) {
+  const auto found = scores.find(task);
+  return found == scores.end() ? std::nullopt : std::optional(found->second);
+}
+
+// What a row is worth after the last task.
+std::optional<std::vector<double>> accuracy_rows(const Finished& cell, const std::string& task) {
+  return find_rows(cell.last, task);
+}
+
+// What a row gained since its task was learned.
+std::optional<std::vector<double>> transfer_rows(const Finished& cell, const std::string& task) {
+  auto rows = find_rows(cell.last, task);
+  const auto before = find_rows(cell.learned, task);
+  if (!rows || !before || rows->size() != before->size()) return std::nullopt;
+  for (size_t i = 0; i < rows->size(); ++i) (*rows)[i] -= (*before)[i];
+  return rows;
+}
+
+using Pair = std::pair<const Finished*, const Finished*>;  // of one seed
+
+std::vector<Pair> pair_seeds(const std::vector<const Finished*>& ours,
+                             const std::vector<const Finished*>& theirs) {
+  std::vector<Pair> pairs;
+  for (const Finished* a : ours)
+    for (const Finished* b : theirs)
+      if (a->cell->seed == b->cell->seed) pairs.emplace_back(a, b);
+  return pairs;
+}
+
+MethodDifference::Value difference_of(const std::vector<Pair>& pairs, RowsOf rows_of,
+                                      std::span<const std::string> tasks,
+                                      const BootstrapOptions& bootstrap) {
+  if (pairs.empty()) return {{}, "no seed that both finished"};
   PairedDifferences paired(tasks.size());
-  for (const Finished* a : ours) {
-    const auto b = std::find_if(theirs.begin(), theirs.end(), [&](const Finished* other) {
-      return other->cell->seed == a->cell->seed;
-    });
-    if (b == theirs.end()) continue;
-    ++difference.seeds;
-    for (size_t t = 0; t < tasks.size(); ++t) {
-      const auto x = a->row_scores.find(tasks[t]), y = (*b)->row_scores.find(tasks[t]);
-      if (x == a->row_scores.end() || y == (*b)->row_scores.end()) {
-        difference.missing = "no row scores (rows.jsonl) of " + tasks[t];
-        return {};
-      }
-      std::vector<double>& rows = paired[t].emplace_back(x->second);
-      if (rows.size() != y->second.size() || rows.size() != paired[t].front().size()) {
-        difference.missing = "not the same rows of " + tasks[t];
-        return {};
-      }
-      for (size_t i = 0; i < rows.size(); ++i) rows[i] -= y->second[i];
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    for (const auto& [ours, theirs] : pairs) {
+      auto rows = rows_of(*ours, tasks[t]);
+      const auto other = rows_of(*theirs, tasks[t]);
+      if (!rows || !other) return {{}, "no row scores (rows.jsonl) of " + tasks[t]};
+      if (rows->size() != other->size() ||
+          (!paired[t].empty() && rows->size() != paired[t].front().size()))
+        return {{}, "not the same rows of " + tasks[t]};
+      for (size_t i = 0; i < rows->size(); ++i) (*rows)[i] -= (*other)[i];
+      paired[t].push_back(std::move(*rows));
     }
   }
-  if (difference.seeds == 0) difference.missing = "no seed that both finished";
-  return difference.seeds == 0 ? PairedDifferences{} : paired;
+  return {paired_bootstrap(paired, bootstrap.resamples, bootstrap.seed), {}};
+}
+
+MethodDifference compare_methods(const std::vector<const Finished*>& ours,
+                                 const std::vector<const Finished*>& theirs,
+                                 const std::vector<std::string>& tasks,
+                                 const BootstrapOptions& bootstrap) {
+  const std::vector<Pair> pairs = pair_seeds(ours, theirs);
+  MethodDifference difference{std::ssize(pairs), {}, {{}, "one task"}};
+  difference.average_accuracy = difference_of(pairs, accuracy_rows, tasks, bootstrap);
+  if (tasks.size() > 1)  // the last task has nothing after it
+    difference.backward_transfer =
+        difference_of(pairs, transfer_rows, std::span(tasks).first(tasks.size() - 1), bootstrap);
+  return difference;
 }
 
 std::vector<const Finished*> of_method(const std::vector<Finished>& all,
@@ -198,10 +242,7 @@ Comparison compare_cells(std::span<const Cell> cells, const std::string& against
     const auto runs = of_method(finished, method.method);
     method.values = values_of(runs, tasks);
     if (method.method == against) continue;
-    MethodDifference& difference = method.difference.emplace();
-    const PairedDifferences paired = pair_rows(runs, reference, tasks, difference);
-    if (!paired.empty())
-      difference.interval = paired_bootstrap(paired, bootstrap.resamples, bootstrap.seed);
+    method.difference = compare_methods(runs, reference, tasks, bootstrap);
   }
   for (size_t column = 0; column < c.columns.size(); ++column) mark_best(c, column);
   return c;

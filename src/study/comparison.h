@@ -22,9 +22,12 @@ struct ComparedColumn {
 
 // Against the method of Comparison::against, over the seeds that both finished.
 struct MethodDifference {
-  std::optional<Interval> interval;
+  struct Value {
+    std::optional<Interval> interval;
+    std::string missing;  // why there is no interval
+  };
   int64_t seeds = 0;
-  std::string missing;  // why there is no interval
+  Value average_accuracy, backward_transfer;
 };
 
 struct ComparedMethod {

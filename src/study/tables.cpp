@@ -1,5 +1,6 @@
 #include "study/tables.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -114,22 +115,41 @@ std::string p_text(double p) {
   return p < 0.001 ? "< 0.001" : fmt::format("{:.3f}", p);
 }
 
+// Results of earlier versions, and runs of one task, have no rows to tell the transfer's interval.
+bool has_transfer(const Comparison& c) {
+  return std::any_of(c.methods.begin(), c.methods.end(), [](const ComparedMethod& m) {
+    return m.difference && m.difference->backward_transfer.interval;
+  });
+}
+
+void append_difference(TextRow& row, const MethodDifference::Value& value, const Style& style) {
+  if (!value.interval) {
+    row.insert(row.end(), {style.text(value.missing), style.missing, style.missing});
+    return;
+  }
+  const auto number = [&](double x) { return fixed(x, 3, style); };
+  const Interval& i = *value.interval;
+  for (const std::string& shown :
+       {number(i.difference), number(i.low) + ", " + number(i.high), p_text(i.p)})
+    row.push_back(style.number(shown, false));
+}
+
 std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
-  std::vector<TextRow> rows(
-      1, {"method", "seeds", style.text("minus " + c.against), style.text("95 % interval"), "p"});
+  const bool transfer = has_transfer(c);
+  std::vector<TextRow> rows(1, {"method", "seeds"});
+  const auto head = [&](const char* measure) {
+    for (const std::string& text : {fmt::format("{} minus {}'s", measure, c.against),
+                                    std::string("95 % interval"), std::string("p")})
+      rows[0].push_back(style.text(text));
+  };
+  head("average accuracy");
+  if (transfer) head("backward transfer");
   for (const ComparedMethod& m : c.methods) {
     if (!m.difference) continue;
     TextRow& row =
         rows.emplace_back(TextRow{style.text(m.method), std::to_string(m.difference->seeds)});
-    if (!m.difference->interval) {
-      row.insert(row.end(), {style.text(m.difference->missing), style.missing, style.missing});
-      continue;
-    }
-    const Interval& i = *m.difference->interval;
-    const auto number = [&](double x) { return fixed(x, 3, style); };
-    row.push_back(style.number(number(i.difference), false));
-    row.push_back(style.number(number(i.low) + ", " + number(i.high), false));
-    row.push_back(style.number(p_text(i.p), false));
+    append_difference(row, m.difference->average_accuracy, style);
+    if (transfer) append_difference(row, m.difference->backward_transfer, style);
   }
   return rows;
 }
@@ -152,8 +172,8 @@ std::string latex_table(const std::vector<TextRow>& rows) {
 
 std::string how_differences_are_made(const Comparison& c) {
   return fmt::format(
-      "Difference in average accuracy to {}, over the seeds that both finished. The interval and p "
-      "come from a paired bootstrap over {} rows and seeds ({} resamples).",
+      "Differences to {}, over the seeds that both finished. Intervals and p come from a paired "
+      "bootstrap over {} rows and seeds ({} resamples).",
       c.against, c.split.empty() ? "scored" : c.split, c.bootstrap.resamples);
 }
 
@@ -179,13 +199,18 @@ Json method_json(const Comparison& c, const ComparedMethod& m) {
                                 {"deviation", value ? or_null(value->deviation) : Json(nullptr)},
                                 {"best", static_cast<bool>(m.best[i])}};
   }
-  if (m.difference && m.difference->interval) {
-    const Interval& i = *m.difference->interval;
-    json["difference"] = {{"seeds", m.difference->seeds},
-                          {"mean", i.difference},
-                          {"low", i.low},
-                          {"high", i.high},
-                          {"p", i.p}};
+  if (m.difference) {
+    const auto add = [&](const char* key, const MethodDifference::Value& value) {
+      if (!value.interval) return;
+      const Interval& i = *value.interval;
+      json[key] = {{"seeds", m.difference->seeds},
+                   {"mean", i.difference},
+                   {"low", i.low},
+                   {"high", i.high},
+                   {"p", i.p}};
+    };
+    add("difference", m.difference->average_accuracy);
+    add("backward_transfer_difference", m.difference->backward_transfer);
   }
   return json;
 }
@@ -217,19 +242,20 @@ std::string comparison_csv(const Comparison& c) {
   std::string out = "method,seeds,failed";
   for (const ComparedColumn& column : c.columns)
     out += fmt::format(",{},{}", csv_text(column.name + " mean"), csv_text(column.name + " sd"));
-  out += ",difference,low,high,p\n";
+  out += ",difference,low,high,p,transfer difference,transfer low,transfer high,transfer p\n";
   for (const ComparedMethod& m : c.methods) {
     out += fmt::format("{},{},{}", csv_text(m.method), m.seeds.size(), m.failures.size());
     for (const auto& value : m.values) {
       out += value ? fmt::format(",{}", value->mean) : ",";
       out += value && value->deviation ? fmt::format(",{}", *value->deviation) : ",";
     }
-    if (m.difference && m.difference->interval) {
-      const Interval& i = *m.difference->interval;
-      out += fmt::format(",{},{},{},{}\n", i.difference, i.low, i.high, i.p);
-    } else {
-      out += ",,,,\n";
+    const MethodDifference none;
+    const MethodDifference& difference = m.difference ? *m.difference : none;
+    for (const auto& value : {difference.average_accuracy, difference.backward_transfer}) {
+      const auto& i = value.interval;
+      out += i ? fmt::format(",{},{},{},{}", i->difference, i->low, i->high, i->p) : ",,,,";
     }
+    out += "\n";
   }
   return out;
 }

@@ -106,4 +106,20 @@ void write_trials_json(const std::filesystem::path& file, const std::vector<Meth
   write_json(file, json);
 }
 
+std::optional<SearchPoint> chosen_point(const std::filesystem::path& folder,
+                                        const std::string& method) {
+  const std::filesystem::path file = folder / "trials.json";
+  const Json json = read_json(file);
+  try {
+    const Json& methods = json.at("methods");
+    if (!methods.contains(method) || methods.at(method).at("chosen").is_null()) return std::nullopt;
+    const Json& tried = methods.at(method);
+    return tried.at("trials").at(tried.at("chosen").get<size_t>() - 1).at("settings");
+  } catch (const Json::exception& e) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[sweep] expected methods with chosen and trials, got {} ({})",
+                            e.what(), file.string()));
+  }
+}
+
 }  // namespace ilora

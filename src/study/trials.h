@@ -1,4 +1,5 @@
-// What a sweep tried, and which trial is the best. Called by `ilora sweep`.
+// What a sweep tried, and which trial is the best. Called by `ilora sweep` and, for the latter,
+// by `ilora compare`.
 #pragma once
 
 #include <optional>
@@ -32,5 +33,9 @@ struct MethodTrials {
 std::string trials_markdown(const std::vector<MethodTrials>& methods, const std::string& command);
 void write_trials_json(const std::filesystem::path& file, const std::vector<MethodTrials>& methods,
                        const std::string& command);
+// The settings that the sweep in `folder` (its trials.json) chose for a method; none where it has
+// none. Throws Error(kFile) or Error(kFormat) where the file cannot be read.
+std::optional<SearchPoint> chosen_point(const std::filesystem::path& folder,
+                                        const std::string& method);
 
 }  // namespace ilora

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -45,7 +46,7 @@ bool Scoring::evaluate(int64_t row) {
     if (!rows.empty()) lines += rows_line(row, column, rows);
     if (interrupted()) return false;
   }
-  if (whole && !lines.empty()) write_file_atomic(folder_.rows(), lines);
+  if (!lines.empty()) keep_rows(row, whole, lines);
   if (!probes_.empty()) probe(row);
   tell(row);
   return true;
@@ -127,6 +128,21 @@ void Scoring::probe(int64_t row) {
                        {"value", probed.value}});
     log().info("{} of {}: {:.4g}", probed.measure, probed.name, probed.value);
   }
+}
+
+// rows.jsonl has each task right after it was learned, and the latest evaluation of all tasks.
+void Scoring::keep_rows(int64_t row, bool whole, const std::string& lines) const {
+  std::string kept;
+  std::ifstream stream(folder_.rows());
+  for (std::string line; std::getline(stream, line);) {
+    const Json json = parse_json(line, folder_.rows().string());
+    const int64_t after = json.at("after");
+    if (after >= row) continue;  // of a run that was stopped behind it, and is resumed
+    const std::vector<std::string>& tasks = scores_.tasks();
+    const auto task = std::find(tasks.begin(), tasks.end(), json.at("task").get<std::string>());
+    if (!whole || task - tasks.begin() == after - 1) kept += line + "\n";
+  }
+  write_file_atomic(folder_.rows(), kept + lines);
 }
 
 // A line of rows.jsonl: what each row of a task was worth to the deployed learner.

@@ -50,6 +50,7 @@ class Scoring {
                                            std::span<const Deployed> deployed, int64_t row,
                                            size_t column);
   void probe(int64_t row);
+  void keep_rows(int64_t row, bool whole, const std::string& lines) const;
   std::string rows_line(int64_t row, size_t column, const std::vector<RowScore>& rows) const;
   void tell(int64_t row) const;
 

@@ -68,18 +68,39 @@ TEST_F(GridTest, ACellsRowScoresAverageToItsResults) {
       0);
   for (const char* method : {"seq", "ilora", "zero-shot"}) {
     const fs::path cell = folder_ / "out" / method / "seed-1";
-    std::ifstream lines(cell / "rows.jsonl");
-    size_t task = 0;
-    for (std::string line; std::getline(lines, line); ++task) {
+    const Json results = results_of(cell), scores = results.at("scores");
+    const std::vector<std::string> tasks = results.at("tasks");
+    std::map<std::pair<int, size_t>, int> lines;  // after, task
+    std::ifstream stream(cell / "rows.jsonl");
+    for (std::string line; std::getline(stream, line);) {
       const Json json = Json::parse(line);
-      const auto scores = json.at("scores").get<std::vector<double>>();
+      const auto rows = json.at("scores").get<std::vector<double>>();
       const double mean =
-          std::accumulate(scores.begin(), scores.end(), 0.0) / static_cast<double>(scores.size());
-      EXPECT_EQ(mean, results_of(cell).at("scores").back().at(task)) << method;
-      EXPECT_EQ(json.at("task"), results_of(cell).at("tasks").at(task));
-      EXPECT_EQ(json.at("learner"), results_of(cell).at("deployed"));
+          std::accumulate(rows.begin(), rows.end(), 0.0) / static_cast<double>(rows.size());
+      const int after = json.at("after");
+      const size_t task = std::find(tasks.begin(), tasks.end(), json.at("task")) - tasks.begin();
+      EXPECT_EQ(mean, scores.at(after).at(task)) << method;
+      EXPECT_EQ(json.at("learner"), results.at("deployed"));
+      ++lines[{after, task}];
     }
-    EXPECT_EQ(task, 2U) << method;
+    // Each task right after it was learned, and all of them at the end; once each.
+    const std::map<std::pair<int, size_t>, int> trained = {{{1, 0}, 1}, {{2, 0}, 1}, {{2, 1}, 1}},
+                                                untrained = {{{0, 0}, 1}, {{0, 1}, 1}};
+    EXPECT_EQ(lines, method == std::string("zero-shot") ? untrained : trained) << method;
+  }
+}
+
+TEST_F(GridTest, CellsSideBySideGiveTheSameBits) {
+  const std::vector<std::string> grid = {"--methods", "seq,ilora", "--seeds", "1,2"};
+  const fs::path one = folder_ / "one", many = folder_ / "many";
+  ASSERT_EQ(run(command("compare", one, grid)).code, 0);
+  std::vector<std::string> beside = grid;
+  beside.insert(beside.end(), {"--jobs", "3"});
+  const Outcome outcome = run(command("compare", many, beside));
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  for (const char* cell : {"seq/seed-1", "seq/seed-2", "ilora/seed-1", "ilora/seed-2"}) {
+    expect_same_cell(one / cell, many / cell);
+    EXPECT_EQ(results_of(many / cell).at("environment").at("threads"), 1);
   }
 }
 
@@ -129,11 +150,18 @@ TEST_F(GridTest, CtrlCStopsTheCellAtACheckpointAndSaysHowToGoOn) {
   EXPECT_EQ(results_of(out / "ilora/seed-1").at("status"), "finished");
 }
 
+// trials.json of a sweep that chose `setting` for er.
+void write_chosen(const fs::path& folder, const std::string& setting) {
+  const Json trial = {{"settings", {setting}}, {"score", 0.5}};
+  make_folder(folder);
+  write_json(folder / "trials.json",
+             {{"methods", {{"er", {{"chosen", 1}, {"trials", Json::array({trial})}}}}}});
+}
+
 TEST_F(GridTest, AFailedCellIsInTheTableAndTheOthersFinish) {
-  make_folder(folder_ / "configs");
-  write_file_atomic(folder_ / "configs/er.yaml", "er:\n  memory_sise: 3\n");
-  const std::vector<std::string> grid = {"--methods", "er,seq",    "--seeds",
-                                         "1",         "--configs", (folder_ / "configs").string()};
+  write_chosen(folder_ / "tuned", "er.memory_sise=3");
+  const std::vector<std::string> grid = {"--methods", "er,seq",  "--seeds",
+                                         "1",         "--tuned", (folder_ / "tuned").string()};
   const fs::path out = folder_ / "out";
   const Outcome outcome = run(command("compare", out, grid));
   EXPECT_EQ(outcome.code, 1) << outcome.all();
@@ -145,7 +173,7 @@ TEST_F(GridTest, AFailedCellIsInTheTableAndTheOthersFinish) {
   EXPECT_TRUE(fs::exists(out / "report.html"));
 
   // Failed cells are left alone until they are asked for.
-  write_file_atomic(folder_ / "configs/er.yaml", read_file(config_));
+  write_chosen(folder_ / "tuned", "er.memory_size=3");
   EXPECT_EQ(run(command("compare", out, grid)).code, 1);
   std::vector<std::string> again = grid;
   again.emplace_back("--retry");
@@ -218,7 +246,7 @@ TEST_F(GridTest, SweepChoosesOnTheEvalSplitWithoutReadingTheTestSplit) {
 
   const Outcome compared =
       run(command("compare", folder_ / "compare",
-                  {"--methods", "er", "--seeds", "1", "--configs", out.string(), "--set",
+                  {"--methods", "er", "--seeds", "1", "--tuned", out.string(), "--set",
                    "data.folder=" + data_folder("tiny-tasks").string()}));
   ASSERT_EQ(compared.code, 0) << compared.all();
   EXPECT_EQ(configuration_of(RunFolder(folder_ / "compare/er/seed-1"))->recipe.learning_rate, 0.02);

@@ -47,10 +47,13 @@ class ComparisonTest : public ::testing::Test {
                   {"backward_transfer", x - 1.0},
                   {"forgetting", 1.0 - x}}},
                 {"timing", {{"train_seconds", seconds}, {"train_tokens", 1000}}}});
-    const auto line = [](const char* task, const std::vector<int>& rows) {
-      return Json({{"task", task}, {"split", "test"}, {"scores", rows}}).dump() + "\n";
+    const auto line = [](const char* task, int after, const std::vector<int>& rows) {
+      return Json({{"task", task}, {"after", after}, {"split", "test"}, {"scores", rows}}).dump() +
+             "\n";
     };
-    write_file_atomic(at.folder / "rows.jsonl", line("one_task", a) + line("b|c", b));
+    // Right after it was learned, the first task was known.
+    write_file_atomic(at.folder / "rows.jsonl", line("one_task", 1, std::vector<int>(a.size(), 1)) +
+                                                    line("one_task", 2, a) + line("b|c", 2, b));
   }
 
   void failed(const std::string& method, int64_t seed, const std::string& error) {
@@ -83,7 +86,12 @@ TEST_F(ComparisonTest, MarkdownHasMeansDeviationsAndTheBestInBold) {
   EXPECT_THAT(text, HasSubstr("| ilora | 2 | **0.688 ± 0.088** | **−0.125 ± 0.177** | "
                               "**0.125 ± 0.177** | **0.875 ± 0.177** | 0.500 ± 0.000 | 22 ± 3 |"));
   EXPECT_THAT(text, HasSubstr("- ilora, seed 3: [train] the loss is not finite"));
-  EXPECT_THAT(text, HasSubstr("| ilora | 2 | 0.250 |"));  // the difference to seq
+  // The differences to seq: 7 of 8 rows where it had 3, and of that task alone for the transfer.
+  EXPECT_THAT(text,
+              HasSubstr("| method | seeds | average accuracy minus seq's | 95 % interval | p | "
+                        "backward transfer minus seq's | 95 % interval | p |"));
+  EXPECT_THAT(text, HasSubstr("| ilora | 2 | 0.250 | "));
+  EXPECT_THAT(text, HasSubstr(" | 0.500 | "));
   EXPECT_THAT(text, HasSubstr("over test rows and seeds (500 resamples)"));
 }
 
@@ -110,7 +118,7 @@ TEST_F(ComparisonTest, CsvHasALinePerMethod) {
   EXPECT_THAT(text, HasSubstr("method,seeds,failed,average accuracy mean,average accuracy sd,"));
   EXPECT_THAT(text, HasSubstr("\nseq,2,0,0.4375,"));
   EXPECT_THAT(text, HasSubstr("\nilora,2,1,0.6875,"));
-  EXPECT_THAT(text, HasSubstr(",,,,\n"));  // seq has no difference to itself
+  EXPECT_THAT(text, HasSubstr(",,,,,,,,\n"));  // seq has no difference to itself
 }
 
 TEST_F(ComparisonTest, JsonIsNotRounded) {
@@ -124,6 +132,7 @@ TEST_F(ComparisonTest, JsonIsNotRounded) {
   EXPECT_EQ(ilora.at("failed").at(0).at("seed"), 3);
   EXPECT_EQ(ilora.at("difference").at("seeds"), 2);
   EXPECT_NEAR(ilora.at("difference").at("mean").get<double>(), 0.25, 1e-12);
+  EXPECT_NEAR(ilora.at("backward_transfer_difference").at("mean").get<double>(), 0.5, 1e-12);
   EXPECT_FALSE(json.at("methods").at(0).contains("difference"));
 }
 
