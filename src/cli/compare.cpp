@@ -20,6 +20,7 @@ namespace fs = std::filesystem;
 struct CompareArguments {
   GridArguments grid;
   std::string tuned, against, into, keep;
+  std::vector<std::string> tasks;
   BootstrapOptions bootstrap;
   bool only_table = false;
 };
@@ -108,7 +109,8 @@ std::string reference_method(const CompareArguments& a, const std::vector<Cell>&
 }
 
 void write_tables(const CompareArguments& a, const std::vector<Cell>& cells) {
-  const Comparison comparison = compare_cells(cells, reference_method(a, cells), a.bootstrap);
+  const Comparison comparison =
+      compare_cells(cells, reference_method(a, cells), a.bootstrap, a.tasks);
   const fs::path out = a.grid.out;
   const std::string markdown = comparison_markdown(comparison);
   write_file_atomic(out / "table.md", markdown);
@@ -160,6 +162,8 @@ void add_compare(CLI::App& app) {
                       "a folder of `ilora sweep`: CONFIG with what it chose for each method");
   command->add_option("--against", a->against,
                       "the method that the others are compared to (default: ilora)");
+  command->add_option("--tasks", a->tasks, "comma-separated: count only these of the tasks learned")
+      ->delimiter(',');
   command->add_option("--resamples", a->bootstrap.resamples, "of the paired bootstrap")
       ->check(CLI::PositiveNumber);
   command->add_option("--bootstrap-seed", a->bootstrap.seed, "of its draws");

@@ -125,6 +125,7 @@ RunData read_results(const std::filesystem::path& folder) {
   run.seed = text(results, "seed");
   run.model = text(results, "model");
   run.status = text(results, "status");
+  run.deployed = text(results, "deployed");
   if (const auto it = results.find("measures");
       it != results.end() && it->is_array() && !it->empty() &&
       std::ranges::all_of(*it, [&](const Json& measure) { return measure == it->front(); }))

@@ -63,6 +63,7 @@ struct RunData {
   std::filesystem::path folder;
   std::string label;  // tells the runs of one report apart: method, and seed or folder where needed
   std::string method, seed, model, status, measure;
+  std::string deployed;            // the learner that is used
   std::vector<std::string> tasks;  // in the order learned
   ScoreMatrix scores;              // deployed learner, primary measure
   std::vector<OtherScores> others;

@@ -2,91 +2,114 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
-#include <map>
 
 #include "base/error.h"
-#include "base/json.h"
-#include "report/run_data.h"
-#include "report/words.h"
+#include "study/cell_scores.h"
 
 namespace ilora {
 namespace {
 
-using report::RunData;
-
-using RowScores = std::map<std::string, std::vector<double>>;  // by task; none where not written
-
-// What a finished cell left behind.
-struct Finished {
-  const Cell* cell;
-  RunData run;
-  RowScores last, learned;  // after the last task; right after the task itself
-  std::string split;
+// One learner in one cell.
+struct View {
+  const FinishedCell* cell;
+  const LearnerScores* learner;
 };
 
-Finished read_finished(const Cell& cell) {
-  Finished finished{&cell, report::read_results(cell.folder), {}, {}, {}};
-  const std::vector<std::string>& tasks = finished.run.tasks;
-  const std::filesystem::path file = cell.folder / "rows.jsonl";
-  std::ifstream stream(file);
-  for (std::string line; std::getline(stream, line);) {
-    const Json json = parse_json(line, file.string());
-    try {
-      const std::string task = json.at("task");
-      const auto column = std::find(tasks.begin(), tasks.end(), task) - tasks.begin();
-      const auto scores = json.at("scores").get<std::vector<double>>();
-      finished.last[task] = scores;  // lines are in the order of evaluation
-      if (json.at("after").get<int64_t>() == column + 1) finished.learned[task] = scores;
-      finished.split = json.at("split");
-    } catch (const Json::exception& e) {
-      throw Error(ErrorKind::kFormat,
-                  fmt::format("[compare] expected task, after, split and scores, got {} ({})",
-                              e.what(), file.string()));
-    }
-  }
-  return finished;
-}
+// What all of a comparison's columns and intervals are about.
+struct Scope {
+  const std::vector<std::string>& learned;  // the runs' tasks, in order
+  std::vector<size_t> columns;              // those compared on
+};
 
-using Value = std::optional<double> (*)(const RunData&);
+using Value = std::optional<double> (*)(const View&, const Scope&);
 struct Measure {
   ComparedColumn column;
   Value value;
 };
 
+std::optional<double> score_at(const View& view, size_t row, size_t column) {
+  const report::ScoreMatrix& scores = view.learner->scores;
+  return row < scores.size() ? scores[row].at(column) : std::nullopt;
+}
+
+std::optional<double> final_score(const View& view, const Scope& scope, size_t column) {
+  return score_at(view, scope.learned.size(), column);
+}
+
+// The mean of some values; none where one is missing, or all.
+template <class Get>
+std::optional<double> mean_of(const std::vector<size_t>& columns, Get get) {
+  double sum = 0;
+  for (const size_t column : columns) {
+    const std::optional<double> value = get(column);
+    if (!value) return std::nullopt;
+    sum += *value;
+  }
+  return columns.empty() ? std::nullopt : std::optional(sum / static_cast<double>(columns.size()));
+}
+
+std::optional<double> average_accuracy(const View& view, const Scope& scope) {
+  return mean_of(scope.columns, [&](size_t j) { return final_score(view, scope, j); });
+}
+
+// The last task learned has nothing after it.
+std::vector<size_t> with_later_tasks(const Scope& scope) {
+  std::vector<size_t> columns = scope.columns;
+  std::erase(columns, scope.learned.size() - 1);
+  return columns;
+}
+
+std::optional<double> backward_transfer(const View& view, const Scope& scope) {
+  return mean_of(with_later_tasks(scope), [&](size_t j) -> std::optional<double> {
+    const auto end = final_score(view, scope, j), learned = score_at(view, j + 1, j);
+    return end && learned ? std::optional(*end - *learned) : std::nullopt;
+  });
+}
+
+// Of all tasks, as the run wrote it for the learner that it deploys.
+std::optional<double> forgetting(const View& view, const Scope& scope) {
+  const report::RunData& run = view.cell->run;
+  const bool whole = scope.columns.size() == scope.learned.size();
+  const bool deployed = view.learner == &view.cell->learners.at(run.deployed);
+  return whole && deployed ? run.metrics.forgetting : std::nullopt;
+}
+
 const std::vector<Measure>& measures() {
-  static const std::vector<Measure> list = {
-      {{"average accuracy", +1, 3}, [](const RunData& r) { return r.metrics.average_accuracy; }},
-      {{"backward transfer", +1, 3}, [](const RunData& r) { return r.metrics.backward_transfer; }},
-      {{"forgetting", -1, 3}, [](const RunData& r) { return r.metrics.forgetting; }}};
+  static const std::vector<Measure> list = {{{"average accuracy", +1, 3}, average_accuracy},
+                                            {{"backward transfer", +1, 3}, backward_transfer},
+                                            {{"forgetting", -1, 3}, forgetting}};
   return list;
 }
 const std::vector<Measure>& costs() {
   static const std::vector<Measure> list = {
-      {{"train seconds", 0, 0}, [](const RunData& r) { return r.timing.train_seconds; }},
-      {{"train tokens", 0, 0}, [](const RunData& r) { return r.timing.train_tokens; }}};
+      {{"train seconds", 0, 0},
+       [](const View& v, const Scope&) { return v.cell->run.timing.train_seconds; }},
+      {{"train tokens", 0, 0},
+       [](const View& v, const Scope&) { return v.cell->run.timing.train_tokens; }}};
   return list;
 }
 
 template <class Get>
-std::optional<Spread> spread_over(const std::vector<const Finished*>& runs, Get get) {
+std::optional<Spread> spread_over(const std::vector<View>& runs, Get get) {
   std::vector<double> values;
-  for (const Finished* finished : runs) {
-    const std::optional<double> value = get(finished->run);
+  for (const View& view : runs) {
+    const std::optional<double> value = get(view);
     if (!value) return std::nullopt;
     values.push_back(*value);
   }
   return values.empty() ? std::nullopt : std::optional(spread_of(values));
 }
 
-std::vector<std::optional<Spread>> values_of(const std::vector<const Finished*>& runs,
-                                             const std::vector<std::string>& tasks) {
+std::vector<std::optional<Spread>> values_of(const std::vector<View>& runs, const Scope& scope) {
   std::vector<std::optional<Spread>> values;
-  for (const Measure& m : measures()) values.push_back(spread_over(runs, m.value));
-  for (const std::string& task : tasks)
+  const auto add = [&](const Measure& m) {
+    values.push_back(spread_over(runs, [&](const View& view) { return m.value(view, scope); }));
+  };
+  for (const Measure& m : measures()) add(m);
+  for (const size_t column : scope.columns)
     values.push_back(
-        spread_over(runs, [&](const RunData& run) { return report::final_score(run, task); }));
-  for (const Measure& m : costs()) values.push_back(spread_over(runs, m.value));
+        spread_over(runs, [&](const View& view) { return final_score(view, scope, column); }));
+  for (const Measure& m : costs()) add(m);
   return values;
 }
 
@@ -107,8 +130,8 @@ void mark_best(Comparison& c, size_t column) {
     c.methods[m].best.push_back(what.better != 0 && differ && shown[m] && shown[m] == highest);
 }
 
-// Rows of one cell, by task.
-using RowsOf = std::optional<std::vector<double>> (*)(const Finished&, const std::string& task);
+// A learner's rows of a task.
+using RowsOf = std::optional<std::vector<double>> (*)(const View&, const std::string& task);
 
 std::optional<std::vector<double>> find_rows(const RowScores& scores, const std::string& task) {
   const auto found = scores.find(task);
@@ -116,43 +139,44 @@ std::optional<std::vector<double>> find_rows(const RowScores& scores, const std:
 }
 
 // What a row is worth after the last task.
-std::optional<std::vector<double>> accuracy_rows(const Finished& cell, const std::string& task) {
-  return find_rows(cell.last, task);
+std::optional<std::vector<double>> accuracy_rows(const View& view, const std::string& task) {
+  return find_rows(view.learner->last, task);
 }
 
 // What a row gained since its task was learned.
-std::optional<std::vector<double>> transfer_rows(const Finished& cell, const std::string& task) {
-  auto rows = find_rows(cell.last, task);
-  const auto before = find_rows(cell.learned, task);
+std::optional<std::vector<double>> transfer_rows(const View& view, const std::string& task) {
+  auto rows = find_rows(view.learner->last, task);
+  const auto before = find_rows(view.learner->learned, task);
   if (!rows || !before || rows->size() != before->size()) return std::nullopt;
   for (size_t i = 0; i < rows->size(); ++i) (*rows)[i] -= (*before)[i];
   return rows;
 }
 
-using Pair = std::pair<const Finished*, const Finished*>;  // of one seed
+using Pair = std::pair<View, View>;  // of one seed
 
-std::vector<Pair> pair_seeds(const std::vector<const Finished*>& ours,
-                             const std::vector<const Finished*>& theirs) {
+std::vector<Pair> pair_seeds(const std::vector<View>& ours, const std::vector<View>& theirs) {
   std::vector<Pair> pairs;
-  for (const Finished* a : ours)
-    for (const Finished* b : theirs)
-      if (a->cell->seed == b->cell->seed) pairs.emplace_back(a, b);
+  for (const View& a : ours)
+    for (const View& b : theirs)
+      if (a.cell->cell->seed == b.cell->cell->seed) pairs.emplace_back(a, b);
   return pairs;
 }
 
 MethodDifference::Value difference_of(const std::vector<Pair>& pairs, RowsOf rows_of,
-                                      std::span<const std::string> tasks,
+                                      const Scope& scope, const std::vector<size_t>& columns,
                                       const BootstrapOptions& bootstrap) {
   if (pairs.empty()) return {{}, "no seed that both finished"};
-  PairedDifferences paired(tasks.size());
-  for (size_t t = 0; t < tasks.size(); ++t) {
+  if (columns.empty()) return {{}, "no task with later ones"};
+  PairedDifferences paired(columns.size());
+  for (size_t t = 0; t < columns.size(); ++t) {
+    const std::string& task = scope.learned[columns[t]];
     for (const auto& [ours, theirs] : pairs) {
-      auto rows = rows_of(*ours, tasks[t]);
-      const auto other = rows_of(*theirs, tasks[t]);
-      if (!rows || !other) return {{}, "no row scores (rows.jsonl) of " + tasks[t]};
+      auto rows = rows_of(ours, task);
+      const auto other = rows_of(theirs, task);
+      if (!rows || !other) return {{}, "no row scores (rows.jsonl) of " + task};
       if (rows->size() != other->size() ||
           (!paired[t].empty() && rows->size() != paired[t].front().size()))
-        return {{}, "not the same rows of " + tasks[t]};
+        return {{}, "not the same rows of " + task};
       for (size_t i = 0; i < rows->size(); ++i) (*rows)[i] -= (*other)[i];
       paired[t].push_back(std::move(*rows));
     }
@@ -160,31 +184,29 @@ MethodDifference::Value difference_of(const std::vector<Pair>& pairs, RowsOf row
   return {paired_bootstrap(paired, bootstrap.resamples, bootstrap.seed), {}};
 }
 
-MethodDifference compare_methods(const std::vector<const Finished*>& ours,
-                                 const std::vector<const Finished*>& theirs,
-                                 const std::vector<std::string>& tasks,
-                                 const BootstrapOptions& bootstrap) {
+MethodDifference compare_learners(const std::vector<View>& ours, const std::vector<View>& theirs,
+                                  const Scope& scope, const BootstrapOptions& bootstrap) {
   const std::vector<Pair> pairs = pair_seeds(ours, theirs);
-  MethodDifference difference{std::ssize(pairs), {}, {{}, "one task"}};
-  difference.average_accuracy = difference_of(pairs, accuracy_rows, tasks, bootstrap);
-  if (tasks.size() > 1)  // the last task has nothing after it
-    difference.backward_transfer =
-        difference_of(pairs, transfer_rows, std::span(tasks).first(tasks.size() - 1), bootstrap);
-  return difference;
+  return {std::ssize(pairs), difference_of(pairs, accuracy_rows, scope, scope.columns, bootstrap),
+          difference_of(pairs, transfer_rows, scope, with_later_tasks(scope), bootstrap)};
 }
 
-std::vector<const Finished*> of_method(const std::vector<Finished>& all,
-                                       const std::string& method) {
-  std::vector<const Finished*> found;
-  for (const Finished& finished : all)
-    if (finished.cell->method == method) found.push_back(&finished);
-  return found;
+// `learner` empty: the one that each cell deploys. Cells without the learner are left out.
+std::vector<View> views_of(const std::vector<FinishedCell>& all, const std::string& method,
+                           const std::string& learner) {
+  std::vector<View> views;
+  for (const FinishedCell& finished : all) {
+    if (finished.cell->method != method) continue;
+    const auto found = finished.learners.find(learner.empty() ? finished.run.deployed : learner);
+    if (found != finished.learners.end()) views.push_back({&finished, &found->second});
+  }
+  return views;
 }
 
-std::vector<std::string> common_tasks(const std::vector<Finished>& all) {
+std::vector<std::string> common_tasks(const std::vector<FinishedCell>& all) {
   if (all.empty()) return {};
   const std::vector<std::string>& tasks = all.front().run.tasks;
-  for (const Finished& finished : all) {
+  for (const FinishedCell& finished : all) {
     if (finished.run.tasks == tasks) continue;
     throw Error(ErrorKind::kData,
                 fmt::format("[compare] expected the tasks {} in every cell, got {} ({})",
@@ -194,7 +216,23 @@ std::vector<std::string> common_tasks(const std::vector<Finished>& all) {
   return tasks;
 }
 
-std::string cpu_of(const RunData& run) {
+// The columns of `tasks`, in the order learned; all where none is named.
+std::vector<size_t> columns_of(const std::vector<std::string>& tasks,
+                               const std::vector<std::string>& learned) {
+  std::vector<size_t> columns;
+  for (const std::string& task : tasks.empty() ? learned : tasks) {
+    const auto found = std::find(learned.begin(), learned.end(), task);
+    if (found == learned.end())
+      throw Error(ErrorKind::kUsage, fmt::format("[compare] expected tasks among {}, got {}",
+                                                 fmt::join(learned, ", "), task));
+    columns.push_back(static_cast<size_t>(found - learned.begin()));
+  }
+  std::sort(columns.begin(), columns.end());
+  columns.erase(std::unique(columns.begin(), columns.end()), columns.end());
+  return columns;
+}
+
+std::string cpu_of(const report::RunData& run) {
   for (const auto& [name, value] : run.environment)
     if (name == "cpu") return value;
   return {};
@@ -208,42 +246,77 @@ std::vector<ComparedColumn> columns_for(const std::vector<std::string>& tasks) {
   return columns;
 }
 
+// An entry for each learner that a method has beside the one it deploys, right behind the method's.
+void add_other_learners(std::vector<ComparedMethod>& methods,
+                        const std::vector<FinishedCell>& finished) {
+  for (size_t m = 0; m < methods.size(); ++m) {
+    const std::string method = methods[m].method;
+    const std::vector<View> deployed = views_of(finished, method, "");
+    if (deployed.empty()) continue;
+    const FinishedCell& first = *deployed.front().cell;
+    for (const auto& [learner, scores] : first.learners) {
+      if (learner == first.run.deployed) continue;
+      ComparedMethod entry;
+      entry.method = method;
+      entry.learner = learner;
+      methods.insert(methods.begin() + static_cast<std::ptrdiff_t>(++m), std::move(entry));
+    }
+  }
+}
+
+// What no method has, such as forgetting where only the last row was measured.
+void drop_empty_columns(Comparison& c) {
+  for (size_t column = c.columns.size(); column-- > 0;) {
+    const bool there = std::any_of(c.methods.begin(), c.methods.end(), [&](const auto& method) {
+      return method.values[column].has_value();
+    });
+    if (there || c.columns[column].task) continue;
+    c.columns.erase(c.columns.begin() + static_cast<std::ptrdiff_t>(column));
+    for (ComparedMethod& method : c.methods)
+      method.values.erase(method.values.begin() + static_cast<std::ptrdiff_t>(column));
+  }
+}
+
 }  // namespace
 
 Comparison compare_cells(std::span<const Cell> cells, const std::string& against,
-                         const BootstrapOptions& bootstrap) {
+                         const BootstrapOptions& bootstrap, const std::vector<std::string>& tasks) {
   Comparison c;
   c.against = against;
   c.bootstrap = bootstrap;
-  std::vector<Finished> finished;
+  std::vector<FinishedCell> finished;
   for (const Cell& cell : cells) {
     if (c.methods.empty() || c.methods.back().method != cell.method)
       c.methods.emplace_back().method = cell.method;
-    ComparedMethod& method = c.methods.back();
     const CellState state = cell.state();
     if (state == CellState::kFinished) {
       finished.push_back(read_finished(cell));
-      method.seeds.push_back(cell.seed);
     } else {
-      method.failures.push_back(
+      c.methods.back().failures.push_back(
           {cell.seed, state == CellState::kFailed ? cell.failure() : "not run to its end yet"});
     }
   }
-  const std::vector<std::string> tasks = common_tasks(finished);
-  c.columns = columns_for(tasks);
+  add_other_learners(c.methods, finished);
+  const std::vector<std::string> learned = common_tasks(finished);
+  const Scope scope{learned, columns_of(finished.empty() ? learned : tasks, learned)};
+  for (const size_t column : scope.columns) c.tasks.push_back(learned[column]);
+  c.tasks_learned = learned.size();
+  c.columns = columns_for(c.tasks);
   if (!finished.empty()) {
-    const Finished& first = finished.front();
+    const FinishedCell& first = finished.front();
     c.model = first.run.model;
     c.cpu = cpu_of(first.run);
     c.split = first.split;
   }
-  const auto reference = of_method(finished, against);
+  const std::vector<View> reference = views_of(finished, against, "");
   for (ComparedMethod& method : c.methods) {
-    const auto runs = of_method(finished, method.method);
-    method.values = values_of(runs, tasks);
-    if (method.method == against) continue;
-    method.difference = compare_methods(runs, reference, tasks, bootstrap);
+    const std::vector<View> views = views_of(finished, method.method, method.learner);
+    for (const View& view : views) method.seeds.push_back(view.cell->cell->seed);
+    method.values = values_of(views, scope);
+    if (method.method != against || !method.learner.empty())
+      method.difference = compare_learners(views, reference, scope, bootstrap);
   }
+  drop_empty_columns(c);
   for (size_t column = 0; column < c.columns.size(); ++column) mark_best(c, column);
   return c;
 }

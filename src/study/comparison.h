@@ -37,6 +37,7 @@ struct ComparedMethod {
   };
 
   std::string method;
+  std::string learner;         // empty: the one that the method deploys
   std::vector<int64_t> seeds;  // finished
   std::vector<Failure> failures;
   std::vector<std::optional<Spread>> values;   // of each column; none where a run lacks it
@@ -52,14 +53,20 @@ struct BootstrapOptions {
 struct Comparison {
   std::string against;
   BootstrapOptions bootstrap;
-  std::string model, cpu, split;  // of the first finished cell
+  std::string model, cpu, split;   // of the first finished cell
+  std::vector<std::string> tasks;  // compared on, in the order learned
+  size_t tasks_learned = 0;        // of which those are a part
   std::vector<ComparedColumn> columns;
   std::vector<ComparedMethod> methods;  // as the cells have them
 };
 
-// Cells of one method follow one another. `against` is one of the methods. Throws Error(kFormat)
-// for files that are damaged, Error(kData) where cells were not trained on the same tasks.
+// Cells of one method follow one another. `against` is one of the methods. A method with several
+// learners (`ilora`: slow and fast) has an entry for each, the deployed one first. With `tasks`
+// only those of the run's tasks count. Throws Error(kFormat) for files that are damaged,
+// Error(kData) where cells were not trained on the same tasks, Error(kUsage) for a task that is not
+// theirs.
 Comparison compare_cells(std::span<const Cell> cells, const std::string& against,
-                         const BootstrapOptions& bootstrap);
+                         const BootstrapOptions& bootstrap,
+                         const std::vector<std::string>& tasks = {});
 
 }  // namespace ilora

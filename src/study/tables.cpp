@@ -99,12 +99,17 @@ std::string row_text(const TextRow& cells, const Style& style) {
   return style.begin + fmt::format("{}", fmt::join(cells, style.separator)) + style.end;
 }
 
+std::string name_of(const ComparedMethod& m) {
+  return m.learner.empty() ? m.method : fmt::format("{} ({})", m.method, m.learner);
+}
+
 // The first row is the head.
 std::vector<TextRow> score_rows(const Comparison& c, const Style& style) {
   std::vector<TextRow> rows(1, {"method", "seeds"});
   for (const ComparedColumn& column : c.columns) rows[0].push_back(style.text(column.name));
   for (const ComparedMethod& m : c.methods) {
-    TextRow& row = rows.emplace_back(TextRow{style.text(m.method), std::to_string(m.seeds.size())});
+    TextRow& row =
+        rows.emplace_back(TextRow{style.text(name_of(m)), std::to_string(m.seeds.size())});
     for (size_t i = 0; i < c.columns.size(); ++i)
       row.push_back(value_text(m.values[i], c.columns[i], m.best[i], style));
   }
@@ -147,7 +152,7 @@ std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
   for (const ComparedMethod& m : c.methods) {
     if (!m.difference) continue;
     TextRow& row =
-        rows.emplace_back(TextRow{style.text(m.method), std::to_string(m.difference->seeds)});
+        rows.emplace_back(TextRow{style.text(name_of(m)), std::to_string(m.difference->seeds)});
     append_difference(row, m.difference->average_accuracy, style);
     if (transfer) append_difference(row, m.difference->backward_transfer, style);
   }
@@ -190,6 +195,7 @@ Json or_null(const std::optional<double>& value) {
 
 Json method_json(const Comparison& c, const ComparedMethod& m) {
   Json json = {{"method", m.method}, {"seeds", m.seeds}, {"failed", Json::array()}};
+  if (!m.learner.empty()) json["learner"] = m.learner;
   for (const auto& failure : m.failures)
     json["failed"].push_back({{"seed", failure.seed}, {"error", failure.error}});
   for (size_t i = 0; i < c.columns.size(); ++i) {
@@ -222,9 +228,12 @@ std::string comparison_markdown(const Comparison& c) {
   if (!c.model.empty())
     out += fmt::format(
         "{}{}. Mean ± standard deviation over seeds; task columns are final scores on "
-        "the {} splits, after the last task. **Bold**: the best.\n\n",
+        "the {} splits, after the last task{}. **Bold**: the best.\n\n",
         markdown_text(c.model), c.cpu.empty() ? "" : " on " + markdown_text(c.cpu),
-        c.split.empty() ? "scored" : c.split);
+        c.split.empty() ? "scored" : c.split,
+        c.tasks.size() < c.tasks_learned
+            ? fmt::format(", of {} of the {} tasks learned", c.tasks.size(), c.tasks_learned)
+            : "");
   out += markdown_table(score_rows(c, markdown()));
   if (c.methods.size() > 1)
     out += "\n" + how_differences_are_made(c) + "\n\n" +
@@ -244,7 +253,7 @@ std::string comparison_csv(const Comparison& c) {
     out += fmt::format(",{},{}", csv_text(column.name + " mean"), csv_text(column.name + " sd"));
   out += ",difference,low,high,p,transfer difference,transfer low,transfer high,transfer p\n";
   for (const ComparedMethod& m : c.methods) {
-    out += fmt::format("{},{},{}", csv_text(m.method), m.seeds.size(), m.failures.size());
+    out += fmt::format("{},{},{}", csv_text(name_of(m)), m.seeds.size(), m.failures.size());
     for (const auto& value : m.values) {
       out += value ? fmt::format(",{}", value->mean) : ",";
       out += value && value->deviation ? fmt::format(",{}", *value->deviation) : ",";

@@ -42,8 +42,7 @@ bool Scoring::evaluate(int64_t row) {
   for (size_t column = 0; column < tasks_.size(); ++column) {
     const bool just_learned = static_cast<int64_t>(column) == row - 1;
     if (!whole && (recipe_.matrix == "last" || !just_learned)) continue;
-    const std::vector<RowScore> rows = evaluate_task(row, column);
-    if (!rows.empty()) lines += rows_line(row, column, rows);
+    lines += evaluate_task(row, column);
     if (interrupted()) return false;
   }
   if (!lines.empty()) keep_rows(row, whole, lines);
@@ -79,19 +78,18 @@ void Scoring::evaluate_untaught(size_t first, int64_t row) {
   }
 }
 
-// All learners that are scored on one task, together. The rows' scores of the deployed one; none
-// where it does not exist yet.
-std::vector<RowScore> Scoring::evaluate_task(int64_t row, size_t column) {
+// All learners that are scored on one task, together. Their lines of rows.jsonl.
+std::string Scoring::evaluate_task(int64_t row, size_t column) {
   const std::vector<std::string> learners = method_.scored(run_);
   std::vector<Deployed> deployed;
   deployed.reserve(learners.size());
   for (const std::string& learner : learners)
     deployed.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
-  std::vector<TaskScore> found = evaluate_learners(learners, deployed, row, column);
-  for (size_t i = 0; i < learners.size(); ++i) {
-    if (learners[i] == method_.deployed()) return std::move(found[i].rows);
-  }
-  return {};
+  const std::vector<TaskScore> found = evaluate_learners(learners, deployed, row, column);
+  std::string lines;
+  for (size_t i = 0; i < learners.size(); ++i)
+    lines += rows_line(row, column, learners[i], found[i].rows);
+  return lines;
 }
 
 std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>& learners,
@@ -145,13 +143,13 @@ void Scoring::keep_rows(int64_t row, bool whole, const std::string& lines) const
   write_file_atomic(folder_.rows(), kept + lines);
 }
 
-// A line of rows.jsonl: what each row of a task was worth to the deployed learner.
-std::string Scoring::rows_line(int64_t row, size_t column,
+// A line of rows.jsonl: what each row of a task was worth to a learner.
+std::string Scoring::rows_line(int64_t row, size_t column, const std::string& learner,
                                const std::vector<RowScore>& rows) const {
   Json scores = Json::array();
   for (const RowScore& scored : rows) scores.push_back(scored.score);
   return Json({{"task", tasks_[column].name},
-               {"learner", method_.deployed()},
+               {"learner", learner},
                {"after", row},
                {"split", recipe_.split},
                {"scores", scores}})

@@ -45,13 +45,14 @@ class Scoring {
   std::vector<std::optional<double>> references() const;
 
  private:
-  std::vector<RowScore> evaluate_task(int64_t row, size_t column);
+  std::string evaluate_task(int64_t row, size_t column);
   std::vector<TaskScore> evaluate_learners(const std::vector<std::string>& learners,
                                            std::span<const Deployed> deployed, int64_t row,
                                            size_t column);
   void probe(int64_t row);
   void keep_rows(int64_t row, bool whole, const std::string& lines) const;
-  std::string rows_line(int64_t row, size_t column, const std::vector<RowScore>& rows) const;
+  std::string rows_line(int64_t row, size_t column, const std::string& learner,
+                        const std::vector<RowScore>& rows) const;
   void tell(int64_t row) const;
 
   const Recipe& recipe_;

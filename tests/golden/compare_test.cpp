@@ -70,7 +70,7 @@ TEST_F(GridTest, ACellsRowScoresAverageToItsResults) {
     const fs::path cell = folder_ / "out" / method / "seed-1";
     const Json results = results_of(cell), scores = results.at("scores");
     const std::vector<std::string> tasks = results.at("tasks");
-    std::map<std::pair<int, size_t>, int> lines;  // after, task
+    std::map<std::pair<int, size_t>, int> lines;  // of the deployed learner: after, task
     std::ifstream stream(cell / "rows.jsonl");
     for (std::string line; std::getline(stream, line);) {
       const Json json = Json::parse(line);
@@ -79,14 +79,31 @@ TEST_F(GridTest, ACellsRowScoresAverageToItsResults) {
           std::accumulate(rows.begin(), rows.end(), 0.0) / static_cast<double>(rows.size());
       const int after = json.at("after");
       const size_t task = std::find(tasks.begin(), tasks.end(), json.at("task")) - tasks.begin();
+      const Json& by_learner = results.at("scores_by").at(json.at("learner"));
+      EXPECT_EQ(mean, by_learner.at("choice").at(after).at(task)) << method;
+      if (json.at("learner") != results.at("deployed")) continue;
       EXPECT_EQ(mean, scores.at(after).at(task)) << method;
-      EXPECT_EQ(json.at("learner"), results.at("deployed"));
       ++lines[{after, task}];
     }
     // Each task right after it was learned, and all of them at the end; once each.
     const std::map<std::pair<int, size_t>, int> trained = {{{1, 0}, 1}, {{2, 0}, 1}, {{2, 1}, 1}},
                                                 untrained = {{{0, 0}, 1}, {{0, 1}, 1}};
     EXPECT_EQ(lines, method == std::string("zero-shot") ? untrained : trained) << method;
+  }
+}
+
+TEST_F(GridTest, TheTableHasWhatTheRunsReport) {
+  const fs::path out = folder_ / "out";
+  ASSERT_EQ(run(command("compare", out, {"--methods", "er,ilora", "--seeds", "1"})).code, 0);
+  const Json methods = read_json(out / "table.json").at("methods");
+  ASSERT_EQ(methods.size(), 3U);  // er, ilora, and ilora's fast learner
+  EXPECT_EQ(methods.at(2).at("learner"), "fast");
+  for (const size_t m : {0, 1}) {
+    const Json metrics =
+        results_of(out / methods.at(m).at("method").get<std::string>() / "seed-1").at("metrics");
+    const Json& values = methods.at(m).at("values");
+    EXPECT_EQ(values.at("average accuracy").at("mean"), metrics.at("average_accuracy"));
+    EXPECT_EQ(values.at("backward transfer").at("mean"), metrics.at("backward_transfer"));
   }
 }
 

@@ -36,6 +36,7 @@ class ComparisonTest : public ::testing::Test {
     write_json(at.folder / "results.json",
                {{"schema", 1},
                 {"status", "finished"},
+                {"deployed", "slow"},
                 {"method", method},
                 {"seed", seed},
                 {"model", "tiny_model"},
@@ -48,7 +49,12 @@ class ComparisonTest : public ::testing::Test {
                   {"forgetting", 1.0 - x}}},
                 {"timing", {{"train_seconds", seconds}, {"train_tokens", 1000}}}});
     const auto line = [](const char* task, int after, const std::vector<int>& rows) {
-      return Json({{"task", task}, {"after", after}, {"split", "test"}, {"scores", rows}}).dump() +
+      return Json({{"task", task},
+                   {"learner", "slow"},
+                   {"after", after},
+                   {"split", "test"},
+                   {"scores", rows}})
+                 .dump() +
              "\n";
     };
     // Right after it was learned, the first task was known.
@@ -93,6 +99,53 @@ TEST_F(ComparisonTest, MarkdownHasMeansDeviationsAndTheBestInBold) {
   EXPECT_THAT(text, HasSubstr("| ilora | 2 | 0.250 | "));
   EXPECT_THAT(text, HasSubstr(" | 0.500 | "));
   EXPECT_THAT(text, HasSubstr("over test rows and seeds (500 resamples)"));
+}
+
+TEST_F(ComparisonTest, SomeOfTheTasksAreComparedAlone) {
+  example();
+  const std::vector<Cell> cells = {cell("seq", 1), cell("seq", 2), cell("ilora", 1),
+                                   cell("ilora", 2)};
+  const std::string first =
+      comparison_markdown(compare_cells(cells, "seq", {500, 1}, {"one_task"}));
+  EXPECT_THAT(first, HasSubstr("of 1 of the 2 tasks learned"));
+  EXPECT_THAT(first, HasSubstr("| seq | 2 | 0.375 ± 0.177 | −0.625 ± 0.177 | 0.375 ± 0.177 | 11"));
+  EXPECT_THAT(first, HasSubstr("| ilora | 2 | 0.500 | "));
+  // The last task has no later ones, so there is no transfer to speak of.
+  const std::string last = comparison_markdown(compare_cells(cells, "seq", {500, 1}, {"b|c"}));
+  EXPECT_THAT(last, HasSubstr("| method | seeds | average accuracy | b\\|c | train seconds"));
+  EXPECT_THAT(last, Not(HasSubstr("transfer")));
+  EXPECT_THROW(compare_cells(cells, "seq", {500, 1}, {"d"}), Error);
+}
+
+TEST_F(ComparisonTest, ALearnerThatIsNotDeployedHasALineOfItsOwn) {
+  finished("seq", 1, {1, 0, 0, 0}, {1, 0}, 10);
+  finished("ilora", 1, {1, 1, 1, 0}, {1, 0}, 20);
+  // What the fast learner scored, a matrix for each measure.
+  const std::filesystem::path folder = cell("ilora", 1).folder;
+  Json results = read_json(folder / "results.json");
+  const Json none = {nullptr, nullptr}, first = {0.5, nullptr}, second = {nullptr, 1.0};
+  results["scores_by"] = {
+      {"slow", {{"choice", results["scores"]}}},
+      {"fast", {{"choice", {none, {1.0, nullptr}, first}}, {"number", {none, none, second}}}}};
+  write_json(folder / "results.json", results);
+  const auto line = [](const char* task, int after, const std::vector<int>& rows) {
+    return Json({{"task", task},
+                 {"learner", "fast"},
+                 {"after", after},
+                 {"split", "test"},
+                 {"scores", rows}})
+               .dump() +
+           "\n";
+  };
+  write_file_atomic(folder / "rows.jsonl",
+                    read_file(folder / "rows.jsonl") + line("one_task", 1, {1, 1, 1, 1}) +
+                        line("one_task", 2, {1, 1, 0, 0}) + line("b|c", 2, {1, 1}));
+  const std::vector<Cell> cells = {cell("seq", 1), cell("ilora", 1)};
+  const std::string text = comparison_markdown(compare_cells(cells, "ilora", {500, 1}));
+  EXPECT_THAT(text, HasSubstr("| ilora | 1 | 0.625 | **−0.250** | **0.250** | **0.750** |"));
+  EXPECT_THAT(text, HasSubstr("| ilora (fast) | 1 | **0.750** | −0.500 | – | 0.500 | **1.000** |"));
+  EXPECT_THAT(text, HasSubstr("| ilora (fast) | 1 | 0.125 | "));  // its difference to the slow one
+  EXPECT_THAT(text, HasSubstr(" | −0.250 | "));
 }
 
 TEST_F(ComparisonTest, LatexEscapesTextAndSetsNumbersAsMathematics) {

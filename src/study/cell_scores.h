@@ -1,0 +1,31 @@
+// What a finished cell of a grid left behind, learner by learner. Called by study/comparison.cpp.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "report/run_data.h"
+#include "study/grid.h"
+
+namespace ilora {
+
+using RowScores = std::map<std::string, std::vector<double>>;  // by task; none where not written
+
+// What one learner of a finished cell scored.
+struct LearnerScores {
+  report::ScoreMatrix scores;
+  RowScores last, learned;  // of single rows: after the last task; right after the task itself
+};
+
+struct FinishedCell {
+  const Cell* cell;
+  report::RunData run;
+  std::map<std::string, LearnerScores> learners;  // by name
+  std::string split;
+};
+
+// Reads results.json and rows.jsonl. Throws Error(kFormat) for files that are damaged.
+FinishedCell read_finished(const Cell& cell);
+
+}  // namespace ilora
