@@ -129,7 +129,7 @@ bool has_transfer(const Comparison& c) {
 
 void append_difference(TextRow& row, const MethodDifference::Value& value, const Style& style) {
   if (!value.interval) {
-    row.insert(row.end(), {style.text(value.missing), style.missing, style.missing});
+    row.insert(row.end(), 3, style.missing);
     return;
   }
   const auto number = [&](double x) { return fixed(x, 3, style); };
@@ -154,6 +154,8 @@ std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
     TextRow& row =
         rows.emplace_back(TextRow{style.text(name_of(m)), std::to_string(m.difference->seeds)});
     append_difference(row, m.difference->average_accuracy, style);
+    if (!m.difference->average_accuracy.interval)
+      row[2] = style.text(m.difference->average_accuracy.missing);
     if (transfer) append_difference(row, m.difference->backward_transfer, style);
   }
   return rows;
