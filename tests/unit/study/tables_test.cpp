@@ -15,6 +15,13 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
+// A line of rows.jsonl.
+std::string line(const char* learner, const char* task, int after, const std::vector<int>& rows) {
+  const Json json = {
+      {"task", task}, {"learner", learner}, {"after", after}, {"split", "test"}, {"scores", rows}};
+  return json.dump() + "\n";
+}
+
 // A grid in a folder: cells as `ilora train` leaves them.
 class ComparisonTest : public ::testing::Test {
  protected:
@@ -48,18 +55,10 @@ class ComparisonTest : public ::testing::Test {
                   {"backward_transfer", x - 1.0},
                   {"forgetting", 1.0 - x}}},
                 {"timing", {{"train_seconds", seconds}, {"train_tokens", 1000}}}});
-    const auto line = [](const char* task, int after, const std::vector<int>& rows) {
-      return Json({{"task", task},
-                   {"learner", "slow"},
-                   {"after", after},
-                   {"split", "test"},
-                   {"scores", rows}})
-                 .dump() +
-             "\n";
-    };
     // Right after it was learned, the first task was known.
-    write_file_atomic(at.folder / "rows.jsonl", line("one_task", 1, std::vector<int>(a.size(), 1)) +
-                                                    line("one_task", 2, a) + line("b|c", 2, b));
+    write_file_atomic(at.folder / "rows.jsonl",
+                      line("slow", "one_task", 1, std::vector<int>(a.size(), 1)) +
+                          line("slow", "one_task", 2, a) + line("slow", "b|c", 2, b));
   }
 
   void failed(const std::string& method, int64_t seed, const std::string& error) {
@@ -128,18 +127,9 @@ TEST_F(ComparisonTest, ALearnerThatIsNotDeployedHasALineOfItsOwn) {
       {"slow", {{"choice", results["scores"]}}},
       {"fast", {{"choice", {none, {1.0, nullptr}, first}}, {"number", {none, none, second}}}}};
   write_json(folder / "results.json", results);
-  const auto line = [](const char* task, int after, const std::vector<int>& rows) {
-    return Json({{"task", task},
-                 {"learner", "fast"},
-                 {"after", after},
-                 {"split", "test"},
-                 {"scores", rows}})
-               .dump() +
-           "\n";
-  };
   write_file_atomic(folder / "rows.jsonl",
-                    read_file(folder / "rows.jsonl") + line("one_task", 1, {1, 1, 1, 1}) +
-                        line("one_task", 2, {1, 1, 0, 0}) + line("b|c", 2, {1, 1}));
+                    read_file(folder / "rows.jsonl") + line("fast", "one_task", 1, {1, 1, 1, 1}) +
+                        line("fast", "one_task", 2, {1, 1, 0, 0}) + line("fast", "b|c", 2, {1, 1}));
   const std::vector<Cell> cells = {cell("seq", 1), cell("ilora", 1)};
   const std::string text = comparison_markdown(compare_cells(cells, "ilora", {500, 1}));
   EXPECT_THAT(text, HasSubstr("| ilora | 1 | 0.625 | **−0.250** | **0.250** | **0.750** |"));
