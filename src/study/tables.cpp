@@ -127,9 +127,11 @@ bool has_transfer(const Comparison& c) {
   });
 }
 
-void append_difference(TextRow& row, const MethodDifference::Value& value, const Style& style) {
+// `missing` stands where there is no interval.
+void append_difference(TextRow& row, const MethodDifference::Value& value,
+                       const std::string& missing, const Style& style) {
   if (!value.interval) {
-    row.insert(row.end(), 3, style.missing);
+    row.insert(row.end(), {missing, style.missing, style.missing});
     return;
   }
   const auto number = [&](double x) { return fixed(x, 3, style); };
@@ -153,10 +155,9 @@ std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
     if (!m.difference) continue;
     TextRow& row =
         rows.emplace_back(TextRow{style.text(name_of(m)), std::to_string(m.difference->seeds)});
-    append_difference(row, m.difference->average_accuracy, style);
-    if (!m.difference->average_accuracy.interval)
-      row[2] = style.text(m.difference->average_accuracy.missing);
-    if (transfer) append_difference(row, m.difference->backward_transfer, style);
+    const MethodDifference::Value& accuracy = m.difference->average_accuracy;
+    append_difference(row, accuracy, style.text(accuracy.missing), style);
+    if (transfer) append_difference(row, m.difference->backward_transfer, style.missing, style);
   }
   return rows;
 }
