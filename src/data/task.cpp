@@ -159,6 +159,13 @@ std::vector<int32_t> Encoder::answer(const std::string& text) const {
   return tokenizer_.encode(text);
 }
 
+bool Encoder::cut_answer(std::vector<int32_t>& answer_tokens) const {
+  const auto most = static_cast<size_t>(options_.max_answer);
+  if (most == 0 || answer_tokens.size() <= most) return true;
+  answer_tokens.resize(most);
+  return false;
+}
+
 void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve) const {
   const int64_t room = std::max<int64_t>(options_.max_length - reserve, 1);
   const int64_t excess = static_cast<int64_t>(tokens.size()) - room;
@@ -174,9 +181,7 @@ Row Encoder::encode(const Example& example, int32_t task, uint64_t id,
     throw Error(ErrorKind::kData, fmt::format("[data] the answer of {} has no tokens", where),
                 "Every row needs an answer with at least one character.");
   }
-  const bool whole =
-      options_.max_answer == 0 || static_cast<int64_t>(answer_ids.size()) <= options_.max_answer;
-  if (!whole) answer_ids.resize(static_cast<size_t>(options_.max_answer));
+  const bool whole = cut_answer(answer_ids);
   const auto reserve = static_cast<int64_t>(answer_ids.size());
   if (reserve >= options_.max_length) {
     throw Error(ErrorKind::kData,

@@ -87,6 +87,9 @@ class Encoder {
   Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where) const;
   std::vector<int32_t> prompt(const std::string& text) const;  // with BOS and template, not cut
   std::vector<int32_t> answer(const std::string& text) const;  // without EOS
+  // Cuts an answer to what is learned of it (max_answer). True where it is whole: then an end token
+  // follows.
+  bool cut_answer(std::vector<int32_t>& answer_tokens) const;
   // The prompt's tokens cut from the left to leave room for `reserve` more.
   void cut(std::vector<int32_t>& prompt_tokens, int64_t reserve) const;
   int32_t end_token() const { return end_; }

@@ -216,12 +216,15 @@ void Evaluator::score_batch(std::span<const Job> jobs, const Prompts& prompts,
 
 void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> deployed,
                               std::vector<TaskScore>& results) {
+  // As rows are learned: a long answer is cut, and then no end token follows.
   std::vector<std::vector<int32_t>> answers;
-  std::vector<int64_t> lengths;
+  std::vector<int64_t> lengths, labels;
   for (size_t i = 0; i < task.rows.size(); ++i) {
-    answers.push_back(
+    std::vector<int32_t>& answer = answers.emplace_back(
         answer_tokens(task.rows[i].answer, fmt::format("the answer of evaluated row {}", i)));
-    lengths.push_back(static_cast<int64_t>(answers.back().size()));
+    const bool whole = encoder_.cut_answer(answer);
+    lengths.push_back(static_cast<int64_t>(answer.size()));
+    labels.push_back(lengths.back() + (whole ? 1 : 0));
   }
   const Prompts prompts(encoder_, task.rows, deployed, lengths);
   const std::vector<Job> jobs = prompts.jobs();
@@ -235,7 +238,8 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
       std::vector<int32_t> whole = prompts.of(job);
       std::vector<int32_t> wanted(whole.size() - 1, -1);
       wanted.insert(wanted.end(), answer.begin(), answer.end());
-      wanted.push_back(encoder_.end_token());
+      const bool whole_answer = labels[job.row] > lengths[job.row];
+      wanted.push_back(whole_answer ? encoder_.end_token() : -1);
       whole.insert(whole.end(), answer.begin(), answer.end());
       fed += whole.size();
       if (count > 0 && static_cast<int64_t>(fed) > engine_.options().max_tokens) break;
@@ -250,7 +254,7 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
     for (size_t j = 0; j < count; ++j) {
       const Job& job = jobs[first + j];
       results[static_cast<size_t>(job.under)].rows[job.row].loss =
-          sums[j] / static_cast<double>(lengths[job.row] + 1);
+          sums[j] / static_cast<double>(labels[job.row]);
     }
     first += count;
   }
@@ -261,6 +265,13 @@ void Evaluator::generate_answers(const TaskEval& task, std::span<const Deployed>
   GenerateOptions options;
   options.max_new_tokens =
       options_.max_new_tokens > 0 ? options_.max_new_tokens : task.max_new_tokens;
+  if (options.max_new_tokens >= encoder_.max_length()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[eval] answers to {} may take {} tokens, and rows hold at most {}: no "
+                            "room is left for the prompt",
+                            task.name, options.max_new_tokens, encoder_.max_length()),
+                "Raise data.max_length, or set eval.max_new_tokens lower.");
+  }
   options.stop = {encoder_.end_token()};
   if (const int32_t eos = encoder_.tokenizer().eos(); eos != encoder_.end_token() && eos >= 0)
     options.stop.push_back(eos);

@@ -26,9 +26,8 @@ std::vector<std::string> answers_of(const TaskText& task) {
 const Measure& guess_measure(const std::vector<std::string>& answers, bool generated) {
   if (answers.size() <= kMostOptions)
     return find_measure(generated ? "choice-generated" : "choice");
-  const bool numbers = std::ranges::all_of(answers, [](const std::string& answer) {
-    return !answer.empty() && first_number(answer) == trimmed(answer);
-  });
+  const bool numbers = std::ranges::all_of(
+      answers, [](const std::string& answer) { return !number_strict(answer).empty(); });
   return find_measure(numbers ? "number" : "exact");
 }
 
@@ -129,6 +128,12 @@ TaskEval plan_task_eval(const TaskText& task, Split split, const std::string& me
 
 TaskEval make_task_eval(const TaskText& task, Split split, const std::string& measure) {
   TaskEval eval = plan_task_eval(task, split, measure);
+  if (eval.rows.empty()) {
+    throw Error(
+        ErrorKind::kData,
+        fmt::format("[eval] task {} has no rows in its {} split", task.name, split_name(split)),
+        "Add the file, or choose the other split.");
+  }
   if (eval.measure->by_letter || eval.measure->needs_options) require_options(eval, split);
   return eval;
 }

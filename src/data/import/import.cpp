@@ -62,7 +62,16 @@ std::map<Split, fs::path> given_splits(const ImportOptions& options) {
     }
   }
   // A single file, or a folder of files that are one split together (20 Minuten's articles).
-  if (!files.contains(Split::kTrain)) files[Split::kTrain] = options.source;
+  if (!files.contains(Split::kTrain)) {
+    if (!files.empty()) {
+      throw Error(
+          ErrorKind::kData,
+          fmt::format("[data] {} has a file of the {} split, and none whose name says train",
+                      options.source.string(), split_name(files.begin()->first)),
+          "Give the training file as the source, and the others by --eval and --test.");
+    }
+    files[Split::kTrain] = options.source;
+  }
   if (!options.eval.empty()) files[Split::kEval] = options.eval;
   if (!options.test.empty()) files[Split::kTest] = options.test;
   return files;
@@ -72,7 +81,6 @@ void read_file(const fs::path& file, Split split, const ImportFormat& format,
                const ImportOptions& options, Imported& imported) {
   const std::vector<Record> records = read_records(file, options.separator);
   int64_t taken = 0;
-  // Record by record, to know which give nothing; MedMCQA's need their whole file.
   std::vector<ImportedRow> rows = format.rows(records, options.templates);
   for (ImportedRow& row : rows) {
     Split goes_to = split;
@@ -83,6 +91,7 @@ void read_file(const fs::path& file, Split split, const ImportFormat& format,
     ++taken;
   }
   imported.records += static_cast<int64_t>(records.size());
+  // Where a record may give several rows, no fewer than this.
   imported.left_out += std::max<int64_t>(static_cast<int64_t>(records.size()) - taken, 0);
 }
 

@@ -17,6 +17,13 @@ bool digit(char c) {
   return c >= '0' && c <= '9';
 }
 
+// Three digits and no fourth: a comma in front of them groups thousands ("1,234"); another one is a
+// decimal comma or the end of a clause.
+bool thousands_follow(std::string_view text) {
+  return text.size() >= 3 && digit(text[0]) && digit(text[1]) && digit(text[2]) &&
+         (text.size() == 3 || !digit(text[3]));
+}
+
 bool abcd(char c) {
   return c >= 'A' && c <= 'D';
 }
@@ -56,12 +63,17 @@ std::string choice_strict(std::string_view text) {
     break;
   }
   if (rest.empty() || rest.front() < 'A' || rest.front() > 'Z') return {};
+  return word_ends(rest, 1) ? std::string(1, rest.front()) : "";
+}
+
+bool word_ends(std::string_view text, size_t at) {
+  if (at >= text.size()) return true;
+  const auto next = static_cast<unsigned char>(text[at]);
+  if (next < 0x80) return std::isalnum(next) == 0;
   // A Chinese character may follow directly: such text puts no space there.
-  const bool alone =
-      rest.size() == 1 || (std::isalnum(static_cast<unsigned char>(rest[1])) == 0 &&
-                           !(static_cast<unsigned char>(rest[1]) >= 0x80 &&
-                             utf8_at(rest, 1) < 0x2E80 && is_word_character(utf8_at(rest, 1))));
-  return alone ? std::string(1, rest.front()) : "";
+  constexpr char32_t kFirstEastAsian = 0x2E80;
+  const char32_t character = utf8_at(text, at);
+  return character >= kFirstEastAsian || !is_word_character(character);
 }
 
 size_t letters_offered(std::string_view prompt) {
@@ -92,7 +104,9 @@ std::string number_reference(std::string_view text) {
 std::string first_number(std::string_view text) {
   const size_t begin = text.find_first_of("0123456789");
   if (begin == std::string_view::npos) return {};
-  std::string number = begin > 0 && text[begin - 1] == '-' ? "-" : "";
+  // "COVID-19" has a hyphen, "x = -19" a sign.
+  const bool hyphen = begin > 1 && std::isalnum(static_cast<unsigned char>(text[begin - 2])) != 0;
+  std::string number = begin > 0 && text[begin - 1] == '-' && !hyphen ? "-" : "";
   bool point = false;
   for (size_t i = begin; i < text.size(); ++i) {
     const bool more = i + 1 < text.size() && digit(text[i + 1]);
@@ -101,7 +115,7 @@ std::string first_number(std::string_view text) {
     } else if (text[i] == '.' && !point && more) {
       number += '.';
       point = true;
-    } else if (text[i] != ',' || point || !more) {
+    } else if (text[i] != ',' || point || !thousands_follow(text.substr(i + 1))) {
       break;
     }
   }

@@ -21,14 +21,18 @@ std::string choice_first(std::string_view text);
 // "Because", "the answer is B" do not.
 std::string choice_strict(std::string_view text);
 
+// Whether no letter or digit that would go on with a word stands at `at`. East Asian characters do
+// not: such text has no spaces.
+bool word_ends(std::string_view text, size_t at);
+
 // How many options a prompt lists: lines that begin with A, B, C, … in this order, each letter
 // followed by a full stop, a colon or a bracket. Where there are several such lists, the last.
 size_t letters_offered(std::string_view prompt);
 
 // The first run of digits, with a decimal point and what follows it; no sign, "7." keeps its point.
 std::string number_reference(std::string_view text);
-// The first number with sign, decimal point and thousands commas ("-1,234.5" is -1234.5); empty
-// where there is none.
+// The first number with sign, decimal point and thousands commas ("-1,234.5" is -1234.5; "1,5" is 1
+// and goes no further, "COVID-19" has 19); empty where there is none.
 std::string first_number(std::string_view text);
 // The text, if it is a number and nothing else; empty otherwise.
 std::string number_strict(std::string_view text);

@@ -31,13 +31,13 @@ double same_number_read(const Answered& a) {
   return one_if(same_number(read(a.given), expected));
 }
 
-// The longest option that the text begins with.
+// The longest option that the text begins with, as a word.
 double begins_with_option(const Answered& a) {
   const std::string given = trimmed(a.given);
   const std::string* chosen = nullptr;
   for (const std::string& option : a.options) {
     const std::string key = trimmed(option);
-    if (!given.starts_with(key)) continue;
+    if (!given.starts_with(key) || !word_ends(given, key.size())) continue;
     if (chosen == nullptr || key.size() > trimmed(*chosen).size()) chosen = &option;
   }
   return one_if(chosen != nullptr && trimmed(*chosen) == trimmed(a.row.answer));

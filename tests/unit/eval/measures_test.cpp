@@ -110,10 +110,15 @@ TEST(Number, ReferencePlainAndStrict) {
   EXPECT_EQ(first_number("7, 8"), "7");
   EXPECT_EQ(first_number("a - 7"), "7");
   EXPECT_EQ(first_number("x=-7"), "-7");
+  EXPECT_EQ(first_number("1,5 Liter"), "1") << "a decimal comma groups no thousands";
+  EXPECT_EQ(first_number("3,4 and 5"), "3");
+  EXPECT_EQ(first_number("1,2345"), "1");
+  EXPECT_EQ(first_number("1,234.5"), "1234.5");
+  EXPECT_EQ(first_number("COVID-19"), "19");
   EXPECT_EQ(first_number("none"), "");
   EXPECT_EQ(number_strict(" 1,234.5\n"), "1234.5");
   EXPECT_EQ(number_strict("-7"), "-7");
-  for (const char* text : {"7 apples", "x=7", "7.", "", "7 8", "1.2.3"})
+  for (const char* text : {"7 apples", "x=7", "7.", "", "7 8", "1.2.3", "1,5", "12,34"})
     EXPECT_EQ(number_strict(text), "") << text;
   EXPECT_TRUE(same_number("7", "7.0"));
   EXPECT_FALSE(same_number("7", "7.01"));
@@ -172,6 +177,8 @@ TEST(Measures, ScoreByWhatTheyRead) {
   EXPECT_EQ(score_of("choice-generated", "not sure at all", "not sure", options), 1);
   EXPECT_EQ(score_of("choice-generated", "not sure at all", "no", options), 0) << "the longest";
   EXPECT_EQ(score_of("choice-generated", "maybe", "no", options), 0);
+  EXPECT_EQ(score_of("choice-generated", "nobody", "no", options), 0) << "another word";
+  EXPECT_EQ(score_of("choice-generated", "no, never", "no", options), 1);
 }
 
 TEST(Measures, AreFoundByTheirNames) {

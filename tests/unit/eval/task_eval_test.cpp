@@ -100,6 +100,13 @@ TEST(MakeTaskEval, OptionsDoNotDependOnTheRowsThatALimitLeaves) {
   EXPECT_EQ(make_task_eval(task, Split::kTest, "auto").measure->name, std::string("exact"));
 }
 
+TEST(MakeTaskEval, ASplitWithoutRowsIsAnError) {
+  TaskText task{"odd", {{"a", "1"}, {"b", "2"}}, {}, {{"c", "1"}}};
+  EXPECT_NO_THROW(make_task_eval(task, Split::kTest, "choice"));
+  EXPECT_THROW(make_task_eval(task, Split::kEval, "choice"), Error);
+  EXPECT_THROW(make_task_eval(task, Split::kEval, "choice-letter"), Error);
+}
+
 TEST(MakeTaskEval, LettersAreThoseThatARowLists) {
   const std::string two = "Q?\n\nChoices:\nA. red\nB. blue\n\nAnswer:";
   const std::string four = "Q?\n\nChoices:\nA. red\nB. blue\nC. a\nD. b\n\nAnswer:";
