@@ -40,7 +40,7 @@ class MethodLoop {
     run.clear_reported();
     run.kernels().fill(run.gradient(), 0.0);
     const Pass pass = method.plan(run, current);
-    const PassReport report = run.run(pass, run.dropout_key());
+    const PassReport report = run.run_step(pass);
     run.step_losses = report;
     plain_gradient = values_of(run.gradient());
     method.edit_gradient(run);

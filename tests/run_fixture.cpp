@@ -24,6 +24,11 @@ void redirect(const char* path, int as) {
 
 }  // namespace
 
+void copy_task(const std::string& name, const fs::path& to) {
+  fs::create_directories(to);
+  fs::copy(data_folder("tiny-tasks") / name, to / name);
+}
+
 Child::Child(const TemporaryFolder& folder, const std::vector<std::string>& arguments,
              const ChildOptions& options) {
   static std::atomic<int> number{0};

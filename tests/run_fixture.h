@@ -24,6 +24,9 @@ inline fs::path data_folder(const std::string& name) {
   return fs::path(ILORA_SOURCE_DIR) / "tests" / "data" / name;
 }
 
+// One of the tiny tasks, in another folder of tasks.
+void copy_task(const std::string& name, const fs::path& to);
+
 // ---- the program as a child process --------------------------------------------------------
 
 struct ChildOptions {

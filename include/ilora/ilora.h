@@ -3,13 +3,15 @@
 //   ilora::Session session("runs/mine", {"model.path=model.gguf", "method=ilora"});
 //   session.learn("invoices", {{"Is this invoice overdue? ...", " yes"}, ...});
 //   std::string answer = session.answer("Is this invoice overdue? ...");
-//   session.learn("contracts", "tasks/contracts");   // the invoices are not forgotten
+//   session.learn("tasks/contracts");   // a folder with train.json and test.json; the invoices are
+//   not forgotten
 //
 // A session is a run folder, as `ilora train` writes it: what one begins the other goes on with,
 // and its adapters are PEFT folders. examples/embedding/ is a program that uses it.
 //
 // Every function throws std::runtime_error, whose what() says what is wrong, where, and what to do.
-// A session is used by one thread at a time; only stop() may be called from another.
+// A session is used by one thread at a time; only stop() may be called from another. Sessions of
+// one process share one stop: it ends whichever of them is learning.
 #pragma once
 
 #include <cstdint>
@@ -39,7 +41,7 @@ class Session {
   // Opens the run in `folder`, or, where there is none, prepares a new one that the first learn()
   // begins. `settings` are "key=value" as of `ilora train --set`; `ilora train --options` lists the
   // keys. A new run needs model.path; of a run that is there, only how it computes may be changed
-  // (engine.threads, engine.recompute, checkpoint.*).
+  // (engine.threads, engine.recompute, checkpoint.*), and what else is given must be what it has.
   explicit Session(std::string folder, std::vector<std::string> settings = {});
   ~Session();
   Session(Session&&) noexcept;
@@ -63,7 +65,7 @@ class Session {
 
   // Names of the tasks learned so far, in their order.
   std::vector<std::string> tasks() const;
-  // Score of each task's test rows after the last task, 0..1, in the same order.
+  // Score of each of them after the last one, 0..1, in the same order: of its test rows.
   std::vector<double> scores() const;
   // The PEFT folder of the deployed learner; empty where nothing is learned.
   std::string adapter_folder() const;

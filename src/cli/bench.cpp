@@ -128,7 +128,7 @@ Json bench_step(const BenchArguments& a) {
   const auto work = [&] {
     bench.kernels.fill(run.gradient(), 0.0);
     const Pass pass = method.plan(run, current);
-    run.run(pass, run.dropout_key());
+    run.run_step(pass);
     method.edit_gradient(run);
     optimizer.clip(run.gradient());
     optimizer.step(run.fast().values(), run.gradient(), 1e-4);

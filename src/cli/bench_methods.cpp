@@ -88,7 +88,7 @@ void Stepper::step() {
   k.fill(run_.gradient(), 0.0);
   run_.clear_reported();
   const Pass pass = method_.plan(run_, current_);
-  run_.step_losses = run_.run(pass, run_.dropout_key());
+  run_.step_losses = run_.run_step(pass);
   method_.edit_gradient(run_);
   optimizer_.clip(run_.gradient());
   optimizer_.step(run_.fast().values(), run_.gradient(), 1e-5);

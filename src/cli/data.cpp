@@ -82,19 +82,10 @@ void print_check(const TaskCheck& check) {
 
 // ---- check -----------------------------------------------------------------------------------
 
-// The task folders below `folder`, or `folder` itself where it is one.
-std::vector<fs::path> folders_of(const std::string& folder) {
-  if (fs::exists(fs::path(folder) / "train.json") || fs::exists(fs::path(folder) / "test.json"))
-    return {folder};
-  Recipe recipe;
-  recipe.data_folder = folder;
-  return recipe.task_folders();
-}
-
 void run_check(const std::string& folder, Ruler& ruler, bool json) {
   Json list = Json::array();
   size_t failed = 0, all = 0;
-  for (const fs::path& path : folders_of(folder)) {
+  for (const fs::path& path : task_folders_in(folder)) {
     const TaskCheck check = check_folder(path, ruler.encoder());
     ++all;
     if (check.failed()) ++failed;
@@ -138,10 +129,12 @@ struct ImportArguments {
 // All files appear at once: written beside, then renamed.
 void write_folder(const fs::path& out, const TaskText& task) {
   const fs::path beside = out.string() + ".tmp";
-  fs::remove_all(beside);
+  if (fs::exists(beside)) {
+    throw Error(ErrorKind::kFile, fmt::format("[data] {} is in the way", beside.string()),
+                "An import that was stopped leaves such a folder: remove it.");
+  }
   try {
     write_task(beside, task);
-    if (task.eval.empty()) fs::remove(beside / "eval.json");
     fs::rename(beside, out);
   } catch (const fs::filesystem_error& e) {
     fs::remove_all(beside);
@@ -155,6 +148,15 @@ void write_folder(const fs::path& out, const TaskText& task) {
 
 void run_import(ImportArguments& a) {
   const ImportFormat& format = find_import_format(a.format);
+  const ImportTemplates unchanged;
+  if (!format.templates && (a.options.templates.prompt != unchanged.prompt ||
+                            a.options.templates.answer != unchanged.answer)) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[data] the format {} has prompts of its own: --prompt and --answer "
+                            "have no effect",
+                            a.format),
+                "They are for trace, json and csv.");
+  }
   const fs::path out = (fs::path(a.out) / "").parent_path();
   if (fs::exists(out)) {
     throw Error(ErrorKind::kUsage, fmt::format("[data] {} is there already", out.string()),

@@ -1,7 +1,10 @@
 // ilora eval: scores any run's learners, an adapter, or the base model, on any folder of tasks.
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -24,60 +27,104 @@ struct EvalArguments {
   bool json = false, answers = false;
 };
 
-// The task folders below `data`, or `data` itself where it is one.
-std::vector<fs::path> task_folders(const std::string& data) {
-  if (fs::exists(fs::path(data) / "test.json") || fs::exists(fs::path(data) / "train.json"))
-    return {data};
-  Recipe recipe;
-  recipe.data_folder = data;
-  return recipe.task_folders();
+// Where a task stands in a run, from 0; none for other tasks.
+std::optional<size_t> place_in(const Json& results, const std::string& task) {
+  const Json& tasks = results.at("tasks");
+  for (size_t j = 0; j < tasks.size(); ++j) {
+    if (tasks[j] == task) return j;
+  }
+  return std::nullopt;
 }
 
 // The measure asked for; without one, that of the run for its own tasks, and auto for others.
-std::string measure_for(const EvalArguments& a, const RunFolder& folder, const std::string& task) {
+std::string measure_for(const EvalArguments& a, const Json& results, const std::string& task) {
   if (!a.measure.empty()) return a.measure;
-  if (!fs::exists(folder.results())) return "auto";
-  const Json results = read_json(folder.results());
-  for (size_t j = 0; j < results.at("tasks").size(); ++j) {
-    if (results["tasks"][j] == task) return results.at("measures").at(j);
-  }
-  return "auto";
+  const auto place = place_in(results, task);
+  return place ? results.at("measures").at(*place).get<std::string>() : "auto";
 }
 
+// What is scored is said by options of the command, not of the run.
+void refuse_run_options(const std::vector<std::string>& settings) {
+  static const std::vector<std::pair<std::string, std::string>> kInstead = {
+      {"eval.measures=", "--measure"}, {"eval.split=", "--split"},
+      {"data.train_rows=", "--rows"},  {"data.eval_rows=", "--rows"},
+      {"data.test_rows=", "--rows"},   {"data.task_rows=", "--rows"},
+      {"data.tasks=", "--data"},       {"data.folder=", "--data"}};
+  for (const std::string& setting : settings) {
+    for (const auto& [key, option] : kInstead) {
+      if (setting.starts_with(key))
+        throw Error(ErrorKind::kUsage,
+                    fmt::format("[eval] '{}' has no effect here (--set)", setting),
+                    fmt::format("Say it by {}.", option));
+    }
+  }
+}
+
+// The learners of a run as they were after one of its tasks.
+class SavedLearners {
+ public:
+  SavedLearners(const RunFolder& folder, Workbench& bench, std::vector<std::string> names)
+      : folder_(folder), bench_(bench), names_(std::move(names)) {}
+
+  const std::vector<std::string>& names() const { return names_; }
+  // Valid until the next call.
+  const std::vector<Deployed>& after(int64_t task) {
+    if (task == loaded_) return deployed_;
+    deployed_.clear();
+    adapters_.clear();
+    for (const std::string& name : names_) {
+      if (name == "base") {
+        deployed_.emplace_back();
+        continue;
+      }
+      adapters_.push_back(
+          std::make_unique<Adapter>(load_peft(folder_.adapter(task, name), bench_.files.config())));
+      deployed_.push_back(answering(*bench_.engine, *adapters_.back()));
+    }
+    loaded_ = task;
+    return deployed_;
+  }
+
+ private:
+  const RunFolder& folder_;
+  Workbench& bench_;
+  std::vector<std::string> names_;
+  std::vector<std::unique_ptr<Adapter>> adapters_;
+  std::vector<Deployed> deployed_;
+  int64_t loaded_ = 0;
+};
+
 Json evaluate_all(const EvalArguments& a) {
+  refuse_run_options(a.settings);
   const RunFolder folder = open_run(a.run);
   const auto configuration = configuration_of(folder);
   configuration->set(a.settings);
   const Recipe& recipe = configuration->recipe;
+  const Json run_results =
+      fs::exists(folder.results()) ? read_json(folder.results()) : Json({{"tasks", Json::array()}});
   const int64_t number = a.task > 0 ? a.task : folder.last_task();
   if (number == 0 || !fs::is_directory(folder.task(number))) {
     throw Error(ErrorKind::kFile,
                 fmt::format("[eval] {} has no adapters of task {}", a.run, number),
                 "A run has adapters once its first task is learned.");
   }
-  std::vector<std::string> learners = a.learners.empty() ? folder.learners(number) : a.learners;
+  const Split split = a.split == "eval" ? Split::kEval : Split::kTest;
   std::vector<TaskText> tasks;
-  for (const fs::path& path : task_folders(a.data))
+  for (const fs::path& path : task_folders_in(a.data))
     tasks.push_back(read_task(path, {0, a.rows, a.rows}));
 
   Workbench bench(recipe);
   Evaluator evaluator(*bench.engine, *bench.encoder, {recipe.max_new_tokens});
   Json results = {{"run", a.run}, {"task", number}, {"scores", Json::object()}};
-  std::vector<std::unique_ptr<Adapter>> adapters;
-  std::vector<Deployed> deployed;
-  for (const std::string& learner : learners) {
-    if (learner == "base") {
-      deployed.emplace_back();
-      continue;
-    }
-    adapters.push_back(std::make_unique<Adapter>(
-        load_peft(folder.adapter(number, learner), bench.files.config())));
-    deployed.push_back(answering(*bench.engine, *adapters.back()));
-  }
+  SavedLearners saved(folder, bench, a.learners.empty() ? folder.learners(number) : a.learners);
+  const std::vector<std::string>& learners = saved.names();
   for (const TaskText& text : tasks) {
-    const TaskEval task = make_task_eval(text, a.split == "eval" ? Split::kEval : Split::kTest,
-                                         measure_for(a, folder, text.name));
-    const std::vector<TaskScore> scores = evaluator.evaluate_each(task, deployed);
+    const TaskEval task = make_task_eval(text, split, measure_for(a, run_results, text.name));
+    int64_t after = number;
+    if (const auto place = place_in(run_results, text.name);
+        place && a.task == 0 && configuration->method().answers_by_task())
+      after = std::min(static_cast<int64_t>(*place) + 1, number);
+    const std::vector<TaskScore> scores = evaluator.evaluate_each(task, saved.after(after));
     for (size_t l = 0; l < learners.size(); ++l) {
       const TaskScore& score = scores[l];
       Json entry = {
@@ -122,7 +169,8 @@ void add_eval(CLI::App& app) {
   command->add_option("--learner", a->learners,
                       "fast, slow, ..., or base for no adapter (repeatable; default: all saved)");
   command->add_option("--after", a->task,
-                      "adapters as they were after this task, from 1 (default: the last)");
+                      "adapters as they were after this task, from 1 (default: the last; of `one` "
+                      "and `pp`, each of the run's tasks with its own)");
   command->add_option("--measure", a->measure,
                       "auto, or one that `ilora measures` lists (default: the run's)");
   command->add_option("--split", a->split, "test or eval")->check(CLI::IsMember({"test", "eval"}));

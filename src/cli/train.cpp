@@ -105,14 +105,21 @@ void add_train(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "train", "train on tasks in order; resume; teach a finished run one more task");
   auto a = std::make_shared<TrainArguments>();
-  command->add_option("config", a->config, "a YAML file; see examples/");
+  CLI::Option* config = command->add_option("config", a->config, "a YAML file; see examples/");
   command->add_option("--set", a->settings, "key=value, overrides the configuration (repeatable)");
-  command->add_option("--resume", a->resume, "go on with an interrupted run");
-  command->add_option("--continue", a->continue_run, "teach a finished run more tasks (--task)");
-  command->add_option("--task", a->tasks, "with --continue: a task's folder (repeatable)");
+  CLI::Option* resume =
+      command->add_option("--resume", a->resume, "go on with an interrupted run")->excludes(config);
+  CLI::Option* more =
+      command->add_option("--continue", a->continue_run, "teach a finished run more tasks (--task)")
+          ->excludes(config)
+          ->excludes(resume);
+  command->add_option("--task", a->tasks, "with --continue: a task's folder (repeatable)")
+      ->needs(more);
   command->add_flag("--options", a->show_options, "list every option of a configuration");
-  command->add_option("--memory", a->memory,
-                      "engine.memory, such as 4GiB: the fastest step that fits");
+  command
+      ->add_option("--memory", a->memory, "engine.memory, such as 4GiB: the fastest step that fits")
+      ->excludes(resume)
+      ->excludes(more);
   command->add_flag("--profile", a->profile,
                     "time per operation: a table at the end, and profile.json in the run's folder");
   command->add_flag("--json", a->json, "print results.json instead of a table");

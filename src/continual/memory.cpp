@@ -41,18 +41,20 @@ void Memory::insert(const Row& row, uint64_t seed, double loss) {
   place(row, index, seed, loss);
 }
 
-std::vector<const Row*> Memory::draw(int64_t count, uint64_t seed, int64_t step) const {
+std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t count,
+                                    const Random& random) {
   // The first `count` places of a Fisher-Yates shuffle.
+  std::vector<const Row*> chosen(rows.begin(), rows.end());
+  const auto n = std::min(static_cast<size_t>(count), chosen.size());
+  for (size_t i = 0; i < n; ++i)
+    std::swap(chosen[i], chosen[i + random.below(i, chosen.size() - i)]);
+  chosen.resize(n);
+  return chosen;
+}
+
+std::vector<const Row*> Memory::draw(int64_t count, uint64_t seed, int64_t step) const {
   const Random random(seed, Stream::kMemory, hash_combine(kDraws, static_cast<uint64_t>(step)));
-  std::vector<int64_t> order(rows_.size());
-  std::iota(order.begin(), order.end(), int64_t{0});
-  const auto n = std::min(static_cast<size_t>(count), rows_.size());
-  std::vector<const Row*> drawn;
-  for (size_t i = 0; i < n; ++i) {
-    std::swap(order[i], order[i + random.below(i, rows_.size() - i)]);
-    drawn.push_back(&rows_[static_cast<size_t>(order[i])]);
-  }
-  return drawn;
+  return sample_rows(row_pointers(rows_), count, random);
 }
 
 int64_t Memory::bytes() const {

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,11 @@
 #include "model/row.h"
 
 namespace ilora {
+
+// `count` different rows chosen uniformly, in an order of their own; all of them where there are
+// fewer.
+std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t count,
+                                    const Random& random);
 
 class Memory {
  public:

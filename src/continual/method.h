@@ -65,6 +65,9 @@ class Method {
   // How a scored learner answers rows of task `task` of the stream (from 0; it may not be learned
   // yet). Default: with that learner's adapter, its soft prompts in front (model/prompt_pool.h).
   virtual Deployed answer_with(Run& run, const std::string& learner, int64_t task);
+  // Whether each task is answered, ever after, with what was saved right after it: rows come with
+  // their task.
+  virtual bool answers_by_task() const { return false; }
   // The adapters that are saved after each task for other programs. Default: the scored
   // learners. They are valid until the next hook.
   virtual std::vector<Exported> exported(Run& run);

@@ -7,13 +7,16 @@
 namespace ilora {
 namespace {
 
-// Loss of a row per labelled token in the step's own pass, whose first segment holds the current
-// rows; -1 where the pass did not tell.
-double loss_of(const Run& run, const Row& row, size_t i) {
-  if (run.step_losses.segments.empty()) return -1;
-  const std::vector<double>& sums = run.step_losses.segments.front().negative_log_likelihood;
-  if (i >= sums.size()) return -1;
-  return sums[i] / static_cast<double>(row.labels(run.engine().options().loss.train_on_prompt));
+// Loss of each current row per labelled token in the step's own pass, whose first segment holds
+// them; empty where the pass did not tell.
+std::vector<double> losses_of(const Run& run, const std::vector<const Row*>& current) {
+  if (run.step_losses.segments.empty()) return {};
+  std::vector<double> losses = run.step_losses.segments.front().negative_log_likelihood;
+  if (losses.size() != current.size()) return {};
+  const bool all = run.engine().options().loss.train_on_prompt;
+  for (size_t i = 0; i < losses.size(); ++i)
+    losses[i] /= static_cast<double>(current[i]->labels(all));
+  return losses;
 }
 
 // Weights with which one mean over all rows (or labels) becomes half the mean of each segment.
@@ -99,7 +102,7 @@ int64_t Replay::rows_due(const Run& run, int64_t current) {
 
 bool Replay::add_to(Pass& pass, Run& run) {
   const std::vector<const Row*> current = pass.segments.front().rows;
-  if (options.insert_first) insert(run, current);
+  if (options.insert_first) insert(run, current, {});
   if (run.position.task == 0 || !due(run.position.task_step)) return false;
   const int64_t count = rows_due(run, static_cast<int64_t>(current.size()));
   const auto replayed = memory().draw(count, run.seed, run.position.step);
@@ -110,14 +113,15 @@ bool Replay::add_to(Pass& pass, Run& run) {
   return true;
 }
 
-void Replay::insert(const Run& run, const std::vector<const Row*>& current) {
+void Replay::insert(const Run& run, const std::vector<const Row*>& current,
+                    std::span<const double> losses) {
   if (run.position.epoch > 0 && !options.insert_again) return;
   for (size_t i = 0; i < current.size(); ++i)
-    memory().insert(*current[i], run.seed, loss_of(run, *current[i], i));
+    memory().insert(*current[i], run.seed, losses.empty() ? -1 : losses[i]);
 }
 
 void Replay::remember(Run& run, const std::vector<const Row*>& current) {
-  if (!options.insert_first) insert(run, current);
+  if (!options.insert_first) insert(run, current, losses_of(run, current));
   run.report("memory_rows", static_cast<double>(memory().rows().size()));
   run.report("memory_bytes", static_cast<double>(memory().bytes()));
 }

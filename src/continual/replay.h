@@ -47,7 +47,9 @@ class Replay {
 
  private:
   Memory& memory();
-  void insert(const Run& run, const std::vector<const Row*>& current);
+  // `losses`: of each row, for policies that ask; empty before the step has told them.
+  void insert(const Run& run, const std::vector<const Row*>& current,
+              std::span<const double> losses);
   int64_t rows_due(const Run& run, int64_t current);
 
   std::unique_ptr<Memory> memory_;  // made at first use, when the options are known

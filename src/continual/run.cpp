@@ -26,9 +26,9 @@ Adapter& Run::add_copy_of_fast(const std::string& name) {
   return *learners_.back().adapter;
 }
 
-PassReport Run::run(const Pass& pass, uint64_t dropout_key) {
+PassReport Run::run_step(const Pass& pass) {
   PassReport report;
-  engine_.run(pass, count_denominators(pass, engine_.options().loss), dropout_key, report);
+  engine_.run(pass, count_denominators(pass, engine_.options().loss), dropout_key(), report);
   return report;
 }
 

@@ -65,9 +65,9 @@ class Run {
   Adapter& add_copy_of_fast(const std::string& name);
   const std::vector<Learner>& learners() const { return learners_; }
 
-  // Adds the gradient of a pass to `into` (flat) and tells its losses: for methods that need more
-  // than the step's own. Trained uses of the pass name their own gradient vectors.
-  PassReport run(const Pass& pass, uint64_t dropout_key);
+  // Runs a pass as a step's own, with the present step's dropout: adds its gradient to the vectors
+  // that its trained uses name, and tells its losses. Its tokens are the trainer's to count.
+  PassReport run_step(const Pass& pass);
   // For each group, adds the gradient of the group's own loss (as if it were a step's rows) under
   // the fast learner, with the present step's dropout. One pass: the groups share the products with
   // base weights.
@@ -76,7 +76,7 @@ class Run {
   // under the fast learner without dropout. The flat vector is valid during the call alone.
   using SequenceVisitor = std::function<void(const Row& row, Tensor gradient)>;
   void per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit);
-  // Tokens of the two above since the last call: they count as trained.
+  // Tokens of gradients() and per_sequence_gradients() since the last call: they count as trained.
   int64_t take_extra_tokens() { return std::exchange(extra_tokens_, 0); }
   // The key of dropout masks of the present step.
   uint64_t dropout_key() const;

@@ -21,17 +21,6 @@ void append(std::vector<const Row*>& list, const std::vector<Row>& rows) {
 
 }  // namespace
 
-std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t count,
-                                    const Random& random) {
-  // The first `count` places of a Fisher-Yates shuffle.
-  std::vector<const Row*> chosen(rows.begin(), rows.end());
-  const auto n = std::min(static_cast<size_t>(count), chosen.size());
-  for (size_t i = 0; i < n; ++i)
-    std::swap(chosen[i], chosen[i + random.below(i, chosen.size() - i)]);
-  chosen.resize(n);
-  return chosen;
-}
-
 void TaskMemory::keep(const Run& run, int64_t count) {
   const Random random(run.seed, Stream::kMemory,
                       hash_combine(kKept, static_cast<uint64_t>(run.position.task)));

@@ -7,16 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "base/random.h"
+#include "continual/memory.h"
 #include "continual/run.h"
 #include "continual/state.h"
 
 namespace ilora {
-
-// `count` different rows chosen uniformly, in an order of their own; all of them where there are
-// fewer.
-std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t count,
-                                    const Random& random);
 
 class TaskMemory {
  public:

@@ -11,6 +11,7 @@
 // consistency: squared distance of the two learners' hidden states, relative to the slow ones
 // (model/pass.h). One pass of three segments. The paper leaves lambda and gamma open; lambda is
 // derived from a half-life in tasks, so that it needs no tuning to the number of steps.
+#include <algorithm>
 #include <cmath>
 
 #include "continual/replay.h"
@@ -98,6 +99,11 @@ void InterpolationLora::add_options(OptionList& options) {
 }
 
 void InterpolationLora::begin_task(Run& run) {
+  if (lambda_ < 0 && lambda_ != -1) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[ilora] expected 0 to 1, or -1, got {} (ilora.lambda)", lambda_),
+                "-1 takes it from ilora.half_life.");
+  }
   if (run.find(kSlow) == nullptr) run.add_copy_of_fast(kSlow);
 }
 
@@ -114,7 +120,7 @@ std::vector<int64_t> InterpolationLora::consistency_layers(int64_t top) const {
           fmt::format("[ilora] layer {} of ilora.layers is not in this model", l),
           fmt::format("Hidden states are 0 .. {}, or -1 .. -{} from the top.", top, top + 1));
     }
-    layers.push_back(layer);
+    if (std::ranges::find(layers, layer) == layers.end()) layers.push_back(layer);
   }
   return layers;
 }

@@ -25,6 +25,7 @@ class OneAdapterPerTask : public Method {
   void end_task(Run& run) override { run.add_copy_of_fast(learner_of(run.position.task)); }
   // The others are parts of the answer, not learners to compare.
   std::vector<std::string> scored(const Run&) const override { return {"fast"}; }
+  bool answers_by_task() const override { return true; }
   // A task that is not learned yet: by what it will start from.
   Deployed answer_with(Run& run, const std::string& learner, int64_t task) override {
     for (const std::string& name : {learner_of(task), std::string(kStart)}) {

@@ -25,6 +25,7 @@ class ProgressivePrompts : public Method {
   Pass plan(Run& run, const std::vector<const Row*>& current) override;
   void end_task(Run& run) override;
   std::vector<std::string> scored(const Run&) const override { return {"fast"}; }
+  bool answers_by_task() const override { return true; }
   Deployed answer_with(Run& run, const std::string& learner, int64_t task) override;
   std::vector<Exported> exported(Run& run) override;
 

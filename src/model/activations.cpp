@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "model/gemm_rows.h"
+
 namespace ilora {
 namespace {
 
@@ -99,7 +101,7 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
     lora_dx = arena.take("lora_dx", s.state, {s.gradient_rows * widest_in});
   }
 
-  const int64_t chunk = std::min(s.label_chunk, (s.labels + 15) / 16 * 16);
+  const int64_t chunk = std::min(s.label_chunk, gemm_rows(s.labels));
   label_hidden = arena.take("label_hidden", s.state, {chunk, c.width});
   label_hidden_g = mixed ? arena.take("label_hidden_g", s.gemm, {chunk, c.width}) : label_hidden;
   logits = arena.take("logits", s.state, {chunk, c.vocabulary});

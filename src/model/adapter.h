@@ -116,6 +116,8 @@ class Adapter {
   const AdapterLayout& layout() const { return layout_; }
   Tensor values() const { return values_.view(); }  // (size) flat
   double scaling() const { return options_.scaling(); }
+  // Of one that is trained further; an option of training, not of the values.
+  void set_dropout(double rate) { options_.dropout = rate; }
 
  private:
   LoraOptions options_;

@@ -247,7 +247,7 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
     resolve(lists[list], segment);
   }
   drop_unused_copies();
-  consistency_.plan({}, {}, {}, config_.layers);
+  consistency_.clear();
   require_context();
   read_.clear();
   if (read == Read::kLabels) read_ = packed_.label_rows;

@@ -4,6 +4,7 @@
 #include <complex>
 
 #include "model/base_weight.h"
+#include "model/gemm_rows.h"
 
 namespace ilora {
 
@@ -45,7 +46,7 @@ Tensor head_logits(PassContext& ctx, std::span<const int32_t> rows, std::vector<
   const Kernels& k = ctx.kernels;
   const Activations& act = ctx.act;
   const auto count = static_cast<int64_t>(rows.size());
-  const int64_t n = std::min((count + 15) / 16 * 16, act.logits.shape[0]);
+  const int64_t n = std::min(gemm_rows(count), act.logits.shape[0]);
   ILORA_CHECK(count <= n, "{} rows in a chunk of {}", count, n);
   padded.assign(static_cast<size_t>(n), -1);
   std::copy(rows.begin(), rows.end(), padded.begin());
@@ -87,14 +88,18 @@ void CrossEntropy::run(PassContext& ctx, Tensor dlast, int64_t chunk) {
   }
 }
 
-void ConsistencyTerm::plan(const Pass& pass, const Packed& packed, const Denominators& denominators,
-                           int64_t top_layer) {
+void ConsistencyTerm::clear() {
   spec_ = nullptr;
-  denominator_ = denominators.consistency;
-  top_ = top_layer;
   student_.clear();
   teacher_.clear();
   pairs_.clear();
+}
+
+void ConsistencyTerm::plan(const Pass& pass, const Packed& packed, const Denominators& denominators,
+                           int64_t top_layer) {
+  clear();
+  denominator_ = denominators.consistency;
+  top_ = top_layer;
   for (const PackedSequence& student : packed.sequences) {
     const Consistency& spec = pass.segments[static_cast<size_t>(student.segment)].consistency;
     if (spec.weight == 0) continue;

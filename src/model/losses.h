@@ -31,6 +31,7 @@ class ConsistencyTerm {
  public:
   void plan(const Pass& pass, const Packed& packed, const Denominators& denominators,
             int64_t top_layer);
+  void clear();  // a pass without the term
   bool active() const { return spec_ != nullptr; }
   int64_t rows() const { return static_cast<int64_t>(student_.size()); }
   int64_t layers_below_top() const;

@@ -1,16 +1,12 @@
 #include "model/packed.h"
 
 #include "base/random.h"
+#include "model/gemm_rows.h"
 
 namespace ilora {
 namespace {
 
 constexpr int64_t kFewRows = 16;  // a segment of fewer feeds is not filled up
-
-// Row counts that GEMMs see: multiples of 16.
-int64_t padded(int64_t rows) {
-  return (rows + 15) / 16 * 16;
-}
 
 }  // namespace
 
@@ -47,8 +43,8 @@ void Packed::append_prefix(std::span<const int32_t> soft_prompts, uint64_t key) 
 
 void Packed::close_segment(PackedSegment& segment, bool last, bool fill_up) {
   const auto filled = static_cast<int64_t>(tokens.size());
-  segment.end = fill_up ? segment.begin + padded(filled - segment.begin) : filled;
-  if (last) segment.end = padded(segment.end);
+  segment.end = fill_up ? segment.begin + gemm_rows(filled - segment.begin) : filled;
+  if (last) segment.end = gemm_rows(segment.end);
   tokens.resize(static_cast<size_t>(segment.end), kFiller);
   positions.resize(static_cast<size_t>(segment.end), 0);
   row_keys.resize(static_cast<size_t>(segment.end), 0);

@@ -21,9 +21,11 @@ constexpr bool is_soft_prompt(int32_t id) {
 }
 
 struct Row {
-  std::vector<int32_t> tokens;  // prompt, then answer, then EOS (as a label only: it is never fed)
+  // Prompt, then answer, then EOS (a label only: the last token is never fed); an answer that
+  // data.max_answer cut has no EOS.
+  std::vector<int32_t> tokens;
   int64_t prompt_length =
-      0;  // tokens[prompt_length ..] are the answer and EOS; at least 1 and < tokens.size()
+      0;             // tokens[prompt_length ..] are the answer; at least 1 and < tokens.size()
   int32_t task = 0;  // index of the task in the run
   uint64_t id = 0;   // identity within the run: names dropout masks, memory entries, errors
 

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 
+#include "model/gemm_rows.h"
+
 namespace ilora {
 namespace {
 
-// Few distinct row counts for the GEMMs.
 void fill_up(std::vector<int32_t>& rows) {
-  rows.resize((rows.size() + 15) / 16 * 16, -1);
+  rows.resize(static_cast<size_t>(gemm_rows(static_cast<int64_t>(rows.size()))), -1);
 }
 
 }  // namespace

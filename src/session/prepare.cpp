@@ -2,25 +2,51 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "model/peft.h"
 
 namespace ilora {
 namespace {
 
 namespace fs = std::filesystem;
 
-// What an interrupted run may change when it goes on: how it is computed, not what.
 void check_resume_settings(const std::vector<std::string>& settings) {
   for (const std::string& s : settings) {
-    if (s.starts_with("engine.threads=") || s.starts_with("engine.recompute=") ||
-        s.starts_with("checkpoint."))
-      continue;
+    if (may_change(s)) continue;
     throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", s),
                 "A resumed run ends in the uninterrupted one's bits; only engine.threads, "
                 "engine.recompute and checkpoint.* may differ.");
   }
 }
 
+// Task folders as data.tasks: by name where they are in data.folder.
+std::vector<std::string> names_of(const std::vector<fs::path>& folders, const Recipe& recipe) {
+  std::vector<std::string> names;
+  for (const fs::path& path : folders) {
+    const fs::path inside = fs::relative(path, recipe.data_folder);
+    const bool outside = inside.empty() || *inside.begin() == "..";
+    names.push_back((outside ? fs::absolute(path).lexically_normal() : inside).string());
+  }
+  return names;
+}
+
 }  // namespace
+
+void settle(Recipe& recipe) {
+  const std::vector<fs::path> folders = recipe.task_folders();
+  if (recipe.tasks.empty()) recipe.tasks = names_of(folders, recipe);
+  if (recipe.start_adapter.empty()) return;
+  const LoraOptions start = load_peft_options(recipe.start_adapter);
+  if (start.prompts.rows > 0) return;
+  recipe.lora.rank = start.rank;
+  recipe.lora.alpha = start.alpha;
+  recipe.lora.rslora = start.rslora;
+  recipe.lora.targets = start.targets;
+}
+
+bool may_change(const std::string& setting) {
+  return setting.starts_with("engine.threads=") || setting.starts_with("engine.recompute=") ||
+         setting.starts_with("checkpoint.");
+}
 
 bool is_finished(const RunFolder& folder) {
   return fs::exists(folder.results()) &&
@@ -36,6 +62,7 @@ PreparedRun prepare_new(std::unique_ptr<Configuration> configuration) {
                             "(--set output=...).",
                             folder.path().string()));
   }
+  settle(configuration->recipe);
   return {std::move(configuration), false};
 }
 
@@ -62,12 +89,7 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
   }
   // The tasks so far, by name where they are in data.folder, then the new ones.
   Recipe& recipe = prepared.configuration->recipe;
-  std::vector<std::string> all;
-  for (const fs::path& path : recipe.task_folders()) {
-    const fs::path inside = fs::relative(path, recipe.data_folder);
-    const bool outside = inside.empty() || *inside.begin() == "..";
-    all.push_back((outside ? fs::absolute(path).lexically_normal() : inside).string());
-  }
+  std::vector<std::string> all = names_of(recipe.task_folders(), recipe);
   for (const std::string& task : tasks) {
     // An error now, before anything is changed.
     read_task(task, recipe.limits(task_name(task)), recipe.evaluated_split());
@@ -75,6 +97,7 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
   }
   prepared.configuration->set(settings);
   recipe.tasks = all;
+  recipe.task_folders();  // throws for a name that the run has already
   return prepared;
 }
 

@@ -17,6 +17,11 @@ struct PreparedRun {
   bool restore = false;  // from the folder's checkpoint; otherwise from the beginning
 };
 
+// Fills in what a run that begins settles for good: the tasks that are in the folder now, whatever
+// joins them later, and the shape of the adapter that it starts from. Throws where task_folders()
+// does.
+void settle(Recipe& recipe);
+
 // A new run. Throws Error(kUsage) where its folder (recipe.output) holds one already.
 PreparedRun prepare_new(std::unique_ptr<Configuration> configuration);
 
@@ -30,6 +35,9 @@ PreparedRun prepare_resume(const std::filesystem::path& run,
 PreparedRun prepare_continue(const std::filesystem::path& run,
                              const std::vector<std::string>& tasks,
                              const std::vector<std::string>& settings);
+
+// Whether a run that goes on may be given this "key=value": how it is computed, not what.
+bool may_change(const std::string& setting);
 
 // Whether all tasks of a run are learned and scored.
 bool is_finished(const RunFolder& folder);

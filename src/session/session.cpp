@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 #include <optional>
 
 #include "base/error.h"
@@ -50,8 +51,36 @@ struct Session::Implementation {
 
   bool begun() const { return fs::exists(folder.config()); }
 
+  // Of the settings, those that a run which is there takes over.
+  std::vector<std::string> changes() const {
+    std::vector<std::string> changes;
+    std::copy_if(settings.begin(), settings.end(), std::back_inserter(changes), may_change);
+    return changes;
+  }
+
+  // The settings are the run's own, or such as may change. Throws Error(kUsage).
+  void check_settings() const {
+    const auto own = configuration();  // a misspelt setting of a new run: an error now
+    if (!begun()) return;
+    const std::string before = own->options.to_yaml();
+    for (const std::string& setting : settings) {
+      if (may_change(setting) || setting.starts_with("output=")) continue;
+      own->set({setting});
+      if (own->options.to_yaml() == before) continue;
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[session] the run in {} was begun without '{}'",
+                              folder.path().string(), setting),
+                  "Of a run that is there, only engine.threads, engine.recompute and checkpoint.* "
+                  "may change; config.yaml in its folder has the others.");
+    }
+  }
+
   std::unique_ptr<Configuration> configuration() const {
-    if (begun()) return configuration_of(folder);
+    if (begun()) {
+      auto own = configuration_of(folder);
+      own->set(changes());
+      return own;
+    }
     auto fresh = std::make_unique<Configuration>();
     fresh->set(settings);
     fresh->recipe.output = folder.path().string();
@@ -80,7 +109,6 @@ struct Session::Implementation {
 
   // False where it was stopped.
   bool train(const PreparedRun& prepared) {
-    clear_interrupt();
     responder.reset();
     Configuration& c = *prepared.configuration;
     const std::vector<TaskText> tasks = read_tasks(c.recipe);
@@ -98,7 +126,7 @@ struct Session::Implementation {
 
   bool resume() {
     if (!begun() || complete()) return true;
-    return train(prepare_resume(folder.path(), {}));
+    return train(prepare_resume(folder.path(), changes()));
   }
 
   bool learn(const fs::path& task) {
@@ -116,7 +144,7 @@ struct Session::Implementation {
     if (contains(known(), name)) return resume();
     if (!resume()) return false;
     const std::string path = fs::absolute(task).lexically_normal().string();
-    if (begun()) return train(prepare_continue(folder.path(), {path}, {}));
+    if (begun()) return train(prepare_continue(folder.path(), {path}, changes()));
     auto first = configuration();
     if (!first->options.given("data.folder"))
       first->recipe.data_folder = fs::absolute(folder.path() / "tasks").string();
@@ -142,7 +170,7 @@ Session::Session(std::string folder, std::vector<std::string> settings)
     : implementation_(std::make_unique<Implementation>(
           Implementation{RunFolder(std::move(folder)), std::move(settings), nullptr, nullptr})) {
   log().set_quiet(true);
-  with_hints([&] { return implementation_->configuration(); });  // a misspelt setting: an error now
+  with_hints([&] { implementation_->check_settings(); });
 }
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
@@ -150,6 +178,7 @@ Session& Session::operator=(Session&&) noexcept = default;
 
 bool Session::learn(const std::string& name, const std::vector<Sample>& train,
                     const std::vector<Sample>& test) {
+  clear_interrupt();
   return with_hints([&] {
     if (name.empty() || name.starts_with(".") || name.find_first_of("/\\") != std::string::npos) {
       throw Error(ErrorKind::kUsage, fmt::format("[session] '{}' is no name for a task", name),
@@ -166,10 +195,12 @@ bool Session::learn(const std::string& name, const std::vector<Sample>& train,
 }
 
 bool Session::learn(const std::string& task_folder) {
+  clear_interrupt();
   return with_hints([&] { return implementation_->learn(task_folder); });
 }
 
 bool Session::resume() {
+  clear_interrupt();
   return with_hints([&] { return implementation_->resume(); });
 }
 
@@ -199,10 +230,11 @@ std::vector<std::string> Session::tasks() const {
 std::vector<double> Session::scores() const {
   std::vector<double> scores;
   const Json results = implementation_->results();
-  if (!results.contains("scores")) return scores;
-  for (const Json& score : results["scores"].back()) {
-    scores.push_back(score.is_null() ? 0.0 : score.get<double>());
-  }
+  const size_t learned = implementation_->learned().size();  // row k: after k tasks
+  if (!results.contains("scores") || results["scores"].size() <= learned) return scores;
+  const Json& row = results["scores"][learned];
+  for (size_t task = 0; task < learned; ++task)
+    scores.push_back(row[task].is_null() ? 0.0 : row[task].get<double>());
   return scores;
 }
 

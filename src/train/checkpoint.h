@@ -42,6 +42,7 @@ class StateReader : public StateVisitor {
   void value(const std::string& name, double& x) override { x = json(name).get<double>(); }
   void vector(const std::string& name, Tensor flat) override;
   void rows(const std::string& name, std::vector<Row>& rows) override;
+  bool has(const std::string& name) const { return numbers_.contains(name); }
   const Json& json(const std::string& name) const;
 
  private:

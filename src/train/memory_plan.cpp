@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <map>
 
 #include "base/error.h"
@@ -189,8 +190,8 @@ StepMemory step_memory(const ModelFiles& files, const Recipe& recipe, DType gemm
 StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
                        const DataExtent& data) {
   const int64_t limit = parse_bytes(recipe.memory);
-  // A replayed row and its copy under the slow learner stay together.
-  const int64_t smallest_tokens = std::max<int64_t>(2 * data.longest_row, 64);
+  // A row is not parted; its copy under the slow learner does not count (model/pass.cpp).
+  const int64_t smallest_tokens = std::max<int64_t>(data.longest_row, 64);
   std::vector<StepChoice> list = candidates(recipe, smallest_tokens);
   std::stable_sort(list.begin(), list.end(),
                    [](const StepChoice& a, const StepChoice& b) { return a.cost() < b.cost(); });
@@ -215,7 +216,7 @@ StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
       ErrorKind::kUsage,
       fmt::format("[engine] {} of memory are too little: the smallest step needs {:.0f} MiB "
                   "(engine.memory)",
-                  recipe.memory, mib(least) + 1),
+                  recipe.memory, std::ceil(mib(least))),
       "Give more, shorten rows (data.max_length), or use a smaller or a quantised model.");
 }
 

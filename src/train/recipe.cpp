@@ -210,6 +210,16 @@ std::vector<std::filesystem::path> Recipe::task_folders() const {
                 fmt::format("[data] no task folders in {} (data.folder)", data_folder),
                 "A task is a folder with train.json and test.json.");
   }
+  for (auto folder = folders.begin(); folder != folders.end(); ++folder) {
+    const auto same = std::find_if(folders.begin(), folder, [&](const fs::path& other) {
+      return task_name(other) == task_name(*folder);
+    });
+    if (same == folder) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[data] two tasks are named {}: {} and {} (data.tasks)",
+                            task_name(*folder), same->string(), folder->string()),
+                "Scores are told apart by the folder's name: rename one.");
+  }
   if (measures.size() > 1 && measures.size() != folders.size()) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[eval] expected one measure or {}, got {} (eval.measures)",
@@ -227,6 +237,15 @@ std::vector<std::filesystem::path> Recipe::task_folders() const {
         "Tasks are named like their folders, letter by letter.");
   }
   return folders;
+}
+
+std::vector<std::filesystem::path> task_folders_in(const std::filesystem::path& folder) {
+  if (std::filesystem::exists(folder / "test.json") ||
+      std::filesystem::exists(folder / "train.json"))
+    return {folder};
+  Recipe recipe;
+  recipe.data_folder = folder.string();
+  return recipe.task_folders();
 }
 
 double scheduled_rate(const Recipe& recipe, int64_t step, int64_t steps) {

@@ -77,6 +77,10 @@ struct Recipe {
   std::vector<std::filesystem::path> task_folders() const;
 };
 
+// The task folders below `folder`, or `folder` itself where it is one. Throws Error(kFile) where
+// there is none.
+std::vector<std::filesystem::path> task_folders_in(const std::filesystem::path& folder);
+
 // The learning rate at a task's step (from 0 of `steps`): linear warm-up, then constant, linear to
 // 0 or cosine to 0.
 double scheduled_rate(const Recipe& recipe, int64_t step, int64_t steps);

@@ -24,15 +24,11 @@ Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& benc
   std::vector<std::string> names, measures;
   for (size_t t = 0; t < tasks.size(); ++t) {
     tasks_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
-    if (tasks_.back().rows.empty()) {
-      throw Error(ErrorKind::kData,
-                  fmt::format("[data] task {} has no {} split", tasks[t].name, recipe.split),
-                  "Add the file, or choose the other split (eval.split).");
-    }
     names.push_back(tasks[t].name);
     measures.emplace_back(tasks_.back().measure->name);
   }
   scores_.set_tasks(names, measures);
+  references_ = read_references();
 }
 
 bool Scoring::evaluate(int64_t row) {
@@ -63,15 +59,29 @@ void Scoring::begin_learners() {
 size_t Scoring::restore(const Json& scores) {
   const std::vector<std::string> names = scores_.tasks(), measures = scores_.measures();
   scores_.from_json(scores);
-  const size_t known = scores_.tasks().size();
+  const std::vector<std::string> known = scores_.tasks();
+  if (known.size() > names.size() || !std::equal(known.begin(), known.end(), names.begin())) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("[train] the checkpoint knows the tasks {}, the configuration {} ({})",
+                    fmt::join(known, ", "), fmt::join(names, ", "), folder_.config().string()),
+        "data.tasks begins with the tasks that were learned, in their order.");
+  }
   scores_.set_tasks(names, measures);
-  return known;
+  return known.size();
+}
+
+void Scoring::evaluate_base(size_t first) {
+  if (!wants_base()) return;
+  for (size_t column = first; column < tasks_.size(); ++column) {
+    const Deployed start = method_.answer_with(run_, "fast", static_cast<int64_t>(column));
+    evaluate_learners({"fast"}, {&start, 1}, 0, column);
+  }
 }
 
 void Scoring::evaluate_untaught(size_t first, int64_t row) {
+  if (!wants_base()) return;
   for (size_t column = first; column < tasks_.size(); ++column) {
-    const Deployed base_model;
-    evaluate_learners({"fast"}, {&base_model, 1}, 0, column);
     const double base = *scores_.get("fast", 0, column);
     for (const std::string& learner : method_.scored(run_)) scores_.set(learner, 0, column, base);
     evaluate_task(row, column);
@@ -169,7 +179,7 @@ void Scoring::tell(int64_t row) const {
              line);
 }
 
-std::vector<std::optional<double>> Scoring::references() const {
+std::vector<std::optional<double>> Scoring::read_references() const {
   if (recipe_.references.empty()) return {};
   std::vector<std::optional<double>> scores(tasks_.size());
   for (const std::string& run : recipe_.references) {

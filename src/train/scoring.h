@@ -19,7 +19,7 @@ namespace ilora {
 class Scoring {
  public:
   // Everything outlives the scoring. Throws Error(kData) for a task without the split that is
-  // scored.
+  // scored, Error(kFile) for a run of eval.references that is not there.
   Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& bench, const RunFolder& folder,
           const std::vector<TaskText>& tasks);
 
@@ -33,18 +33,21 @@ class Scoring {
 
   // A learner that was added has the scores of "fast" so far.
   void begin_learners();
-  // The scores of a checkpoint; returns the number of tasks that it knows.
+  // The scores of a checkpoint; returns the number of tasks that it knows. Throws Error(kUsage)
+  // unless they are the first of the configuration's.
   size_t restore(const Json& scores);
-  // Tasks from `first` on, which are new to the run: under the base model, and under the learners
-  // as they are after `row` tasks.
+  // Tasks from `first` on, which are new to a run that goes on, where eval.matrix asks for row 0:
+  // first row 0, while the run is as training began, then row `row`, as it is after `row` tasks.
+  void evaluate_base(size_t first);
   void evaluate_untaught(size_t first, int64_t row);
 
   const ScoreBook& scores() const { return scores_; }
   size_t tasks() const { return tasks_.size(); }
   // eval.references: each task's score in a run of its own, for intransigence; empty: none given.
-  std::vector<std::optional<double>> references() const;
+  const std::vector<std::optional<double>>& references() const { return references_; }
 
  private:
+  std::vector<std::optional<double>> read_references() const;
   std::string evaluate_task(int64_t row, size_t column);
   std::vector<TaskScore> evaluate_learners(const std::vector<std::string>& learners,
                                            std::span<const Deployed> deployed, int64_t row,
@@ -64,6 +67,7 @@ class Scoring {
   Evaluator evaluator_;
   Probes probes_;
   ScoreBook scores_;
+  std::vector<std::optional<double>> references_;
 };
 
 }  // namespace ilora

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
+#include "base/log.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "model/peft.h"
@@ -28,7 +29,9 @@ Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelCon
                               "adapter {} (lora.start)",
                               recipe.method, recipe.start_adapter));
     }
-    return load_peft(recipe.start_adapter, config);
+    Adapter adapter = load_peft(recipe.start_adapter, config);
+    adapter.set_dropout(options.dropout);
+    return adapter;
   }
   Adapter adapter(config, options);
   adapter.initialise(static_cast<uint64_t>(recipe.seed), 0);
@@ -81,8 +84,13 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
 void Trainer::run() {
   make_folder(folder_.path());
   write_file_atomic(folder_.config(), options_.to_yaml());
+  // From here on a run that fails is to be resumed, also one that was finished and learns more.
+  if (run_.position.task < run_.position.tasks) write_results("running");
   const bool trains = stream_.front().steps > 0;  // where nothing is trained, all rows repeat row 0
-  if (rows_scored_ == 0 && (scoring_.wants_base() || !trains)) evaluate(0);
+  if (rows_scored_ == 0 && (scoring_.wants_base() || !trains)) {
+    evaluate(0);
+    save();
+  }
   while (run_.position.task < run_.position.tasks) learn_task();
   write_results("finished");
 }
@@ -142,7 +150,7 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   run_.clear_reported();
   bench_.kernels.fill(gradient, 0.0);
   const Pass pass = method_.plan(run_, rows);
-  const PassReport report = run_.run(pass, run_.dropout_key());
+  const PassReport report = run_.run_step(pass);
   comm_.sum(gradient);
   Json norms = term_gradient_norms(pass);
   run_.step_losses = report;
@@ -207,9 +215,8 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
           "[train] the {} is not finite at step {} of task {}; rows (task:row of train.json) {}",
           std::isfinite(report.total()) ? "gradient" : "loss", run_.position.step + 1,
           current().name, rows),
-      "Lower train.learning_rate, set train.clip, or look at those rows; `ilora train --resume` "
-      "goes on from the "
-      "last checkpoint.");
+      "Look at those rows, or start a new run with a lower train.learning_rate or with train.clip; "
+      "`ilora train --resume` would take the same steps to the same error.");
 }
 
 // The norm of each loss term's own gradient. With one term it is the step's gradient; with two, one
@@ -230,7 +237,7 @@ Json Trainer::term_gradient_norms(const Pass& pass) {
       if (use.gradient) use.gradient = alone.view();
     }
   }
-  run_.run(consistency, run_.dropout_key());
+  run_.run_step(consistency);
   return {{"cross_entropy", std::sqrt(k.squared_distance(gradient, alone.view()))},
           {"consistency", std::sqrt(k.dot(alone.view(), alone.view()))}};
 }
@@ -270,9 +277,11 @@ void Trainer::record(int64_t pass_tokens, const PassReport& report, Json norms, 
 // Row `row` of the score matrix: after `row` tasks.
 void Trainer::evaluate(int64_t row) {
   if (row > 0 && current().steps == 0) {
-    scoring_.repeat(run_.position.task == 0 ? 0 : (&current() - 1)->learned, row);
+    const int64_t task = run_.position.task;
+    scoring_.repeat(task == 0 ? 0 : stream_[static_cast<size_t>(task - 1)].learned, row);
   } else if (!scoring_.evaluate(row)) {
-    stop(fmt::format("in the evaluation after task {}", row));
+    stop(row == 0 ? "in the evaluation before training; nothing is lost"
+                  : fmt::format("in the evaluation after task {}", row));
   }
   rows_scored_ = std::max(rows_scored_, row + 1);
 }
@@ -303,6 +312,7 @@ void Trainer::save() {
   std::vector<std::string> learners;
   for (const Learner& learner : run_.learners()) learners.push_back(learner.name);
   writer.json("method", recipe_.method);
+  writer.json("mode", bench_.mode());
   writer.json("learners", learners);
   writer.json("scores", scoring_.scores().to_json());
   writer.json("metrics_bytes", folder_.metrics_bytes());
@@ -318,18 +328,26 @@ void Trainer::restore() {
         fmt::format("[train] the checkpoint is of method {}, the configuration says {} ({})",
                     method, recipe_.method, folder_.state().string()));
   }
-  for (const Json& name : reader.json("learners")) {
-    if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);
+  if (reader.has("mode") && reader.json("mode") != bench_.mode()) {
+    log().warn(
+        "{} was trained in {} so far and goes on in {}: it will not end in the bits of an "
+        "uninterrupted run",
+        recipe_.output, reader.json("mode").get<std::string>(), bench_.mode());
   }
-  visit(reader);
   const size_t known = scoring_.restore(reader.json("scores"));
-  if (known < scoring_.tasks() && run_.position.task >= run_.position.tasks) {
+  const bool together = stream_.size() < scoring_.tasks();
+  if (known < scoring_.tasks() && together) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[train] {} learns all tasks together: it cannot be taught one more",
                             recipe_.method),
                 "Start a new run with all the tasks.");
   }
   folder_.truncate_metrics(reader.json("metrics_bytes").get<int64_t>());
+  scoring_.evaluate_base(known);  // now: the run is still as training began
+  for (const Json& name : reader.json("learners")) {
+    if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);
+  }
+  visit(reader);
   scoring_.evaluate_untaught(known, run_.position.task);
 }
 

@@ -31,8 +31,8 @@ class Trainer {
   // (--continue).
   void restore();
   // Trains what is left, evaluates, writes the run folder. Throws Error(kInterrupted) after Ctrl-C,
-  // with a checkpoint written; Error(kNumeric) naming step, task and rows where a loss is not
-  // finite.
+  // with a checkpoint written (none before the base model is scored); Error(kNumeric) naming step,
+  // task and rows where a loss is not finite.
   void run();
 
   const ScoreBook& scores() const { return scoring_.scores(); }
@@ -70,7 +70,7 @@ class Trainer {
   Progress* progress_ = nullptr;
   double train_seconds_ = 0;
   int64_t train_tokens_ = 0;
-  int64_t rows_scored_ = 0;  // rows of the score matrix that are complete: row 0 first
+  int64_t rows_scored_ = 0;  // the latest row of the score matrix that was asked for, plus one
 };
 
 }  // namespace ilora

@@ -120,6 +120,29 @@ TEST_F(BadInput, TaskWithoutTheEvaluatedSplit) {
   EXPECT_THAT(failure({setting, "eval.split=eval"}), AllOf(HasSubstr("task"), HasSubstr("eval")));
 }
 
+TEST_F(BadInput, TwoTasksOfOneName) {
+  const std::string setting = tasks();
+  fs::create_directories(folder_ / "tasks/more");
+  fs::copy(folder_ / "tasks/task", folder_ / "tasks/more/task");
+  EXPECT_THAT(failure({setting, "data.tasks=task,more/task"}, 2), HasSubstr("named task"));
+}
+
+TEST_F(BadInput, AnswersThatLeaveNoRoomForThePrompt) {
+  EXPECT_THAT(
+      failure({tasks(), "eval.measures=exact", "data.max_length=24", "eval.max_new_tokens=24"}, 2),
+      AllOf(HasSubstr("data.max_length"), HasSubstr("eval.max_new_tokens")));
+}
+
+TEST_F(BadInput, ReferencesThatAreNoRuns) {
+  EXPECT_THAT(failure({tasks(), "eval.references=/no/such/run"}), HasSubstr("/no/such/run"));
+  EXPECT_FALSE(fs::exists(folder_ / "run/metrics.jsonl")) << "said before anything is trained";
+}
+
+TEST_F(BadInput, LambdaBelowZero) {
+  EXPECT_THAT(failure({tasks(), "method=ilora", "ilora.lambda=-0.3"}, 2),
+              HasSubstr("ilora.lambda"));
+}
+
 TEST_F(BadInput, RowWithoutAnswer) {
   write_file_atomic(task() / "train.json",
                     R"([{"prompt":"a","answer":"b"},{"prompt":"c"},{"prompt":"d","answer":"e"}])");
@@ -285,6 +308,14 @@ TEST_F(BadInput, CommandLine) {
   EXPECT_EQ(run_ilora(folder_, {}).code, 2);
   EXPECT_EQ(run_ilora(folder_, {"trian"}).code, 2);
   EXPECT_EQ(run_ilora(folder_, {"train"}).code, 2);
+  const std::string yaml = folder_ / "some.yaml";
+  write_file_atomic(yaml, "method: seq\n");
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"train", yaml, "--resume", "a"},
+           {"train", yaml, "--task", "a"},
+           {"train", "--resume", "a", "--continue", "b", "--task", "c"},
+           {"train", "--resume", "a", "--memory", "1GiB"}})
+    EXPECT_EQ(run_ilora(folder_, words).code, 2) << words.back() << " would have been ignored";
   EXPECT_EQ(run_ilora(folder_, {"train", "--help"}).code, 0);
 }
 

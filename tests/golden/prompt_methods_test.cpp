@@ -62,7 +62,7 @@ class Loop {
     run->clear_reported();
     k.fill(gradient, 0.0);
     pass = method->plan(*run, current);
-    const PassReport report = run->run(pass, 0);
+    const PassReport report = run->run_step(pass);
     method->edit_gradient(*run);
     const double norm = std::sqrt(k.dot(gradient, gradient)), clip = json["clip"];
     EXPECT_NEAR(report.total(), expected["cross_entropy"].get<double>(), kTolerance);

@@ -254,6 +254,62 @@ TEST(Continued, IsRefusedWhereAllTasksAreLearnedTogether) {
   EXPECT_EQ(read_file(RunFolder(run).metrics()), log);
 }
 
+TEST(Continued, ThatFailsIsResumedAndNotTaughtTwice) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"train.epochs=1", "data.tasks=alpha"};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  const std::vector<std::string> again = {"train", "--continue", run.string(), "--task",
+                                          data_folder("tiny-tasks/beta").string()};
+  std::vector<std::string> first = again;
+  first.insert(first.end(), {"--set", "train.epochs=200"});
+  Child child(folder, first);
+  ASSERT_TRUE(signal_after(child, run, 8, SIGKILL)) << "the run was over too soon";
+  child.wait();
+  const Outcome twice = run_ilora(folder, again);
+  EXPECT_EQ(twice.code, 2);
+  EXPECT_THAT(twice.err, HasSubstr("--resume " + run.string()));
+}
+
+TEST(Continued, RefusesATaskOfANameThatItHas) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"train.epochs=1", "data.tasks=alpha"};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  const std::string config = read_file(RunFolder(run).config());
+  const Outcome again = run_ilora(folder, {"train", "--continue", run.string(), "--task",
+                                           data_folder("tiny-tasks/alpha").string()});
+  EXPECT_EQ(again.code, 2);
+  EXPECT_THAT(again.err, HasSubstr("named alpha"));
+  EXPECT_EQ(read_file(RunFolder(run).config()), config);
+}
+
+// The tasks of a run are those that were in the folder when it began.
+TEST(Continued, ATaskThatJoinedTheFolderMovesNoOther) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run", tasks = folder / "tasks";
+  for (const char* name : {"beta", "gamma"}) copy_task(name, tasks);
+  const Settings more = {"train.epochs=1", "data.tasks=", "data.folder=" + tasks.string()};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  const Json before = results_of(run);
+  copy_task("alpha", tasks);
+  const Outcome outcome = run_ilora(
+      folder, {"train", "--continue", run.string(), "--task", (tasks / "alpha").string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json after = results_of(run);
+  EXPECT_EQ(after.at("tasks"), Json({"beta", "gamma", "alpha"}));
+  for (size_t j = 0; j < 2; ++j) EXPECT_EQ(after.at("scores")[2][j], before.at("scores")[2][j]);
+
+  // A configuration that no longer begins with what was learned is refused.
+  std::string config = read_file(RunFolder(run).config());
+  const size_t at = config.find("[beta, gamma");
+  ASSERT_NE(at, std::string::npos);
+  write_file_atomic(RunFolder(run).config(), config.replace(at, 12, "[gamma, beta"));
+  const Outcome moved = run_ilora(folder, {"train", "--resume", run.string()});
+  EXPECT_EQ(moved.code, 2);
+  EXPECT_THAT(moved.err, HasSubstr("data.tasks"));
+}
+
 TEST(Continued, NeedsAFinishedRunAndATask) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";

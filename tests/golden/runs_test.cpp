@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "model/peft.h"
 #include "tests/run_fixture.h"
 
 namespace ilora::testing {
@@ -298,6 +299,28 @@ TEST(Runs, EvalGivesTheRunsOwnLastRow) {
   EXPECT_EQ(then.at("base").at("alpha").at("score"), results.at("scores")[0][0]);
 }
 
+TEST(Runs, EvalAnswersEachTaskWithItsOwnAdapterWhereTheRunDid) {
+  for (const char* method : {"one", "pp"}) {
+    const TemporaryFolder folder;
+    const fs::path run = folder / "run";
+    ASSERT_EQ(
+        run_ilora(folder, train_arguments(tiny_settings(run, method, {"train.epochs=3"}))).code, 0);
+    const Outcome outcome = run_ilora(
+        folder, {"eval", run.string(), "--data", data_folder("tiny-tasks").string(), "--json"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json scores = Json::parse(outcome.out).at("scores").at("fast"), results = results_of(run);
+    for (size_t j = 0; j < 3; ++j)
+      EXPECT_EQ(scores.at(results.at("tasks")[j].get<std::string>()).at("score"),
+                results.at("scores")[3][j])
+          << method;
+    const Outcome ignored =
+        run_ilora(folder, {"eval", run.string(), "--data", data_folder("tiny-tasks").string(),
+                           "--set", "eval.measures=exact"});
+    EXPECT_EQ(ignored.code, 2);
+    EXPECT_THAT(ignored.err, HasSubstr("--measure"));
+  }
+}
+
 TEST(Runs, AnAdapterStartsTheNextRun) {
   const TemporaryFolder folder;
   const Settings one = {"train.epochs=1", "data.tasks=alpha"};
@@ -305,9 +328,16 @@ TEST(Runs, AnAdapterStartsTheNextRun) {
             0);
   Settings two = one;
   two.push_back("lora.start=" + (folder / "first/checkpoints/task-01/adapter").string());
+  two.insert(two.end(), {"lora.rank=3", "lora.dropout=0.25"});
   const Outcome outcome =
       run_ilora(folder, train_arguments(tiny_settings(folder / "second", "seq", two)));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
+  // The adapter's shape is taken over, and config.yaml says so; dropout is the run's own.
+  const auto config = configuration_of(RunFolder(folder / "second"));
+  const auto first = configuration_of(RunFolder(folder / "first"));
+  EXPECT_EQ(config->recipe.lora.rank, first->recipe.lora.rank);
+  const LoraOptions saved = load_peft_options(folder / "second/checkpoints/task-01/adapter");
+  EXPECT_EQ(saved.dropout, 0.25);
   // It begins with what the first run ended with.
   EXPECT_EQ(results_of(folder / "second").at("scores")[0],
             results_of(folder / "first").at("scores")[1]);

@@ -19,7 +19,7 @@ std::vector<float> gradient_of(MethodLoop& loop, const std::vector<const Row*>& 
   segment.uses = {{&loop.run.fast(), 1.0, gradient.view()}};
   segment.cross_entropy = 1.0;
   segment.dropout = false;
-  loop.run.run(pass, 0);
+  loop.run.run_step(pass);
   std::vector<float> values = values_of(gradient.view());
   // Back from the mean over labels (and rows) to their sum.
   const LossOptions& loss = loop.run.engine().options().loss;

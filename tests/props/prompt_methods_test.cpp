@@ -34,7 +34,7 @@ class Loop {
     run.clear_reported();
     run.kernels().fill(run.gradient(), 0.0);
     pass = method.plan(run, current);
-    run.run(pass, run.dropout_key());
+    run.run_step(pass);
     method.edit_gradient(run);
     gradient = values_of(run.gradient());
     optimizer.clip(run.gradient());

@@ -30,7 +30,7 @@ class Steps {
     const auto current = pointers(all, first_row, static_cast<size_t>(batch));
     run.position.epoch = run.position.task_step * batch / static_cast<int64_t>(all.size());
     const Pass pass = method.plan(run, current);
-    run.step_losses = run.run(pass, 0);
+    run.step_losses = run.run_step(pass);
     visit(pass);
     ++run.position.step;
     ++run.position.task_step;

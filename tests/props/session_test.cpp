@@ -78,6 +78,7 @@ TEST(Session, StopsAfterAStepAndGoesOnToTheSameBits) {
   other.join();
   ASSERT_FALSE(learned) << "it was too fast to be stopped";
   EXPECT_THAT(stopped.tasks(), IsEmpty());
+  EXPECT_THAT(stopped.scores(), IsEmpty());
 
   Session later(folder / "stopped");
   EXPECT_TRUE(later.learn(task)) << "the same task again goes on with it";
@@ -118,10 +119,24 @@ TEST(Session, SaysWhatIsWrongAndChangesNothing) {
   EXPECT_THAT(session.tasks(), ElementsAre("alpha"));
 }
 
+// A program gives the same settings at every start; others would have no effect.
+TEST(Session, OfARunThatIsThereTakesItsOwnSettingsAndHowItComputes) {
+  const TemporaryFolder folder;
+  const std::string task = (data_folder("tiny-tasks") / "alpha").string();
+  ASSERT_TRUE(Session(folder / "run", session_settings()).learn(task));
+  Settings again = session_settings();
+  again.insert(again.end(), {"engine.threads=2", "checkpoint.every=5"});
+  EXPECT_EQ(told([&] { Session(folder / "run", again); }), "nothing was thrown");
+  again.emplace_back("train.learning_rate=0.5");
+  EXPECT_THAT(told([&] { Session(folder / "run", again); }),
+              HasSubstr("begun without 'train.learning_rate=0.5'"));
+  EXPECT_THAT(told([&] { Session(folder / "run", {"method=seq"}); }), HasSubstr("method=seq"));
+}
+
 TEST(Session, ScoredOnTheEvalSplitItNeedsNoTestRows) {
   const TemporaryFolder folder;
   for (const char* name : {"alpha", "beta"}) {
-    fs::copy(data_folder("tiny-tasks") / name, folder / name);
+    copy_task(name, folder / ".");
     fs::remove(folder / name / "test.json");
   }
   Session session(folder / "run", session_settings({"eval.split=eval", "train.epochs=1"}));

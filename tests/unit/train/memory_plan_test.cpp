@@ -83,7 +83,7 @@ TEST(MemoryPlan, ActivationsAreThoseThatAFullPassTakes) {
 TEST(MemoryPlan, ChoosesTheFastestStepThatFits) {
   const Recipe plain = small_recipe();
   const StepChoice best{1024, 256, false, WeightStorage::kExpanded};
-  const StepChoice smallest{100, 64, true, WeightStorage::kStored};
+  const StepChoice smallest{64, 64, true, WeightStorage::kStored};
   ASSERT_LT(total(plain, smallest), total(plain, best));
   double cost = 0;
   // From plenty to hardly enough: each fits, and none is faster than the one before.
@@ -118,7 +118,7 @@ TEST(MemoryPlan, KeepsWhatTheRecipeNames) {
 
 TEST(MemoryPlan, TooLittleIsAnErrorThatSaysHowMuchIsNeeded) {
   Recipe recipe = small_recipe();
-  const int64_t needed = total(recipe, {100, 64, true, WeightStorage::kStored});
+  const int64_t needed = total(recipe, {64, 64, true, WeightStorage::kStored});
   recipe.memory = std::to_string(needed - 1);
   try {
     choose_step(recipe, tiny_files(), DType::kF32, {50, 50, 0});
