@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "session/prepare.h"
 
 namespace ilora {
 namespace {
@@ -17,19 +18,12 @@ bool changes_no_result(const std::string& key) {
   return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
 }
 
-// The option of another method than `method`.
-bool of_another_method(const std::string& key, const std::string& method) {
-  const std::string section = key.substr(0, key.find('.'));
-  return section != method &&
-         std::any_of(methods().begin(), methods().end(),
-                     [&](const MethodEntry& entry) { return entry.name == section; });
-}
-
 // A folder that holds a run already holds the one that is asked for.
 void require_same(const Configuration& wanted, const fs::path& folder) {
   const RunFolder run(folder);
   if (!run.exists()) return;
   const auto there = configuration_of(run);
+  settle(there->recipe);
   for (const std::string& key : wanted.options.keys()) {
     if (changes_no_result(key) || of_another_method(key, wanted.recipe.method)) continue;
     const std::string want = wanted.options.value_text(key), have = there->options.value_text(key);
@@ -44,6 +38,13 @@ void require_same(const Configuration& wanted, const fs::path& folder) {
 
 }  // namespace
 
+bool of_another_method(const std::string& key, const std::string& method) {
+  const std::string section = key.substr(0, key.find('.'));
+  return section != method &&
+         std::any_of(methods().begin(), methods().end(),
+                     [&](const MethodEntry& entry) { return entry.name == section; });
+}
+
 std::vector<std::string> GridArguments::chosen_methods() const {
   std::vector<std::string> names = methods;
   for (const std::string& name : names) {
@@ -54,6 +55,13 @@ std::vector<std::string> GridArguments::chosen_methods() const {
   if (names.empty())
     for (const MethodEntry& entry : ilora::methods()) names.emplace_back(entry.name);
   return names;
+}
+
+void GridArguments::require_different_seeds() const {
+  for (const int64_t seed : seeds) {
+    if (std::count(seeds.begin(), seeds.end(), seed) > 1)
+      throw Error(ErrorKind::kUsage, fmt::format("[grid] seed {} is named twice (--seeds)", seed));
+  }
 }
 
 std::string GridArguments::command_line(const std::string& command) const {
@@ -91,6 +99,7 @@ Cell make_cell(const CellPlan& plan, bool must_be_valid) {
   try {
     configuration.options.load_yaml(plan.config);
     configuration.set(settings);
+    settle(configuration.recipe);
   } catch (const Error&) {
     if (must_be_valid) throw;
     return cell;

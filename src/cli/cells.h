@@ -18,11 +18,15 @@ struct GridArguments {
 
   // The methods asked for, else every registered one. Throws Error(kUsage) for one that is not.
   std::vector<std::string> chosen_methods() const;
+  void require_different_seeds() const;  // throws Error(kUsage)
   // "ilora COMMAND CONFIG --methods … --seeds … --set … --out …", to be repeated by a reader.
   std::string command_line(const std::string& command) const;
 };
 // CONFIG, --methods, --seeds, --set, --out, --retry, --jobs.
 void add_grid_options(CLI::App& command, GridArguments& arguments);
+
+// Whether an option belongs to a method other than `method`, which has none of its effect.
+bool of_another_method(const std::string& key, const std::string& method);
 
 struct CellPlan {
   std::string method;

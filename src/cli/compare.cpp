@@ -1,6 +1,10 @@
 // ilora compare: trains methods with several seeds, a process each, and puts them side by side.
 #include <algorithm>
+#include <charconv>
 #include <iostream>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -60,6 +64,17 @@ std::vector<Cell> planned_cells(const CompareArguments& a) {
   return cells;
 }
 
+// The seed of a folder "seed-N"; none for other names.
+std::optional<int64_t> seed_of(const fs::path& folder) {
+  const std::string name = folder.filename().string();
+  constexpr std::string_view kPrefix = "seed-";
+  if (!name.starts_with(kPrefix)) return std::nullopt;
+  int64_t seed = 0;
+  const char* end = name.data() + name.size();
+  const auto [at, error] = std::from_chars(name.data() + kPrefix.size(), end, seed);
+  return error == std::errc() && at == end ? std::optional(seed) : std::nullopt;
+}
+
 // The cells of --only-table: those that are there, or those that are asked for.
 std::vector<Cell> cells_there(const CompareArguments& a) {
   std::vector<Cell> cells;
@@ -68,8 +83,7 @@ std::vector<Cell> cells_there(const CompareArguments& a) {
     const fs::path folder = fs::path(a.grid.out) / method;
     if (seeds.empty() && fs::is_directory(folder)) {
       for (const auto& entry : fs::directory_iterator(folder)) {
-        const std::string name = entry.path().filename().string();
-        if (name.starts_with("seed-")) seeds.push_back(std::strtoll(name.c_str() + 5, nullptr, 10));
+        if (const auto seed = seed_of(entry.path())) seeds.push_back(*seed);
       }
       std::sort(seeds.begin(), seeds.end());
     }
@@ -84,12 +98,16 @@ std::vector<Cell> cells_there(const CompareArguments& a) {
   return cells;
 }
 
-// Copies what a table needs, and no more: small enough to be committed.
+// Copies what a table needs, and no more: small enough to be committed. What a cell no longer has,
+// such as an earlier failure, goes.
 void keep_results(const std::vector<Cell>& cells, const fs::path& from, const fs::path& to) {
   for (const Cell& cell : cells) {
     const fs::path folder = to / fs::relative(cell.folder, from);
     for (const char* name : {"config.yaml", "results.json", "rows.jsonl", "failed.json"}) {
-      if (!fs::exists(cell.folder / name)) continue;
+      if (!fs::exists(cell.folder / name)) {
+        fs::remove(folder / name);
+        continue;
+      }
       make_folder(folder);
       fs::copy_file(cell.folder / name, folder / name, fs::copy_options::overwrite_existing);
     }
@@ -108,6 +126,36 @@ std::string reference_method(const CompareArguments& a, const std::vector<Cell>&
   return there ? wanted : cells.front().method;
 }
 
+// FILE#NAME of --into.
+std::pair<std::string, std::string> target_of(const std::string& into) {
+  const size_t hash = into.rfind('#');
+  if (hash == std::string::npos)
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[compare] expected FILE#NAME, got '{}' (--into)", into));
+  return {into.substr(0, hash), into.substr(hash + 1)};
+}
+
+// What would otherwise be found wrong after hours of training.
+void check_arguments(const CompareArguments& a) {
+  a.grid.require_different_seeds();
+  if (!a.into.empty()) {
+    const auto [file, name] = target_of(a.into);
+    find_marks(file, name);
+  }
+  if (a.only_table) return;
+  Configuration configuration;
+  configuration.options.load_yaml(a.grid.config);
+  configuration.set(a.grid.settings);
+  const std::vector<fs::path> folders = configuration.recipe.task_folders();
+  for (const std::string& task : a.tasks) {
+    const bool there = std::any_of(folders.begin(), folders.end(),
+                                   [&](const fs::path& path) { return task_name(path) == task; });
+    if (!there)
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[compare] the runs have no task {} (--tasks)", task));
+  }
+}
+
 void write_tables(const CompareArguments& a, const std::vector<Cell>& cells) {
   const Comparison comparison =
       compare_cells(cells, reference_method(a, cells), a.bootstrap, a.tasks);
@@ -123,11 +171,8 @@ void write_tables(const CompareArguments& a, const std::vector<Cell>& cells) {
   if (!finished.empty()) write_report(finished, out / "report.html");
   if (!a.keep.empty()) keep_results(cells, out, a.keep);
   if (!a.into.empty()) {
-    const size_t hash = a.into.rfind('#');
-    if (hash == std::string::npos)
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("[compare] expected FILE#NAME, got '{}' (--into)", a.into));
-    replace_between_marks(a.into.substr(0, hash), a.into.substr(hash + 1), markdown);
+    const auto [file, name] = target_of(a.into);
+    replace_between_marks(file, name, markdown);
   }
   std::cout << markdown;
   log().info("table.md, .csv, .tex, .json and report.html in {}", a.grid.out);
@@ -139,8 +184,10 @@ void compare(const CompareArguments& a) {
                 "Name a YAML file, or say --only-table for what is trained already.");
   CompareArguments b = a;
   if (!a.only_table && a.grid.seeds.empty()) b.grid.seeds = {1, 2, 3};
+  check_arguments(b);
   const FolderLock lock(a.grid.out);
   const std::vector<Cell> cells = a.only_table ? cells_there(b) : planned_cells(b);
+  reference_method(b, cells);  // throws where --against is none of them
   if (!a.only_table) run_cells(cells, {own_program(), a.grid.retry_failed, a.grid.jobs});
   write_tables(b, cells);
   for (const Cell& cell : cells) {

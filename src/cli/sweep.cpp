@@ -1,6 +1,8 @@
 // ilora sweep: tries values of options on the eval splits, with the same budget for every method,
 // and writes each method's best configuration.
+#include <algorithm>
 #include <iostream>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -36,12 +38,8 @@ std::string command_line(const SweepArguments& a) {
 std::vector<SearchDimension> dimensions_of(const std::string& method,
                                            const std::vector<SearchDimension>& all) {
   std::vector<SearchDimension> own;
-  for (const SearchDimension& dimension : all) {
-    const std::string section = dimension.key.substr(0, dimension.key.find('.'));
-    bool other = false;
-    for (const MethodEntry& entry : methods()) other |= entry.name == section && section != method;
-    if (!other) own.push_back(dimension);
-  }
+  std::copy_if(all.begin(), all.end(), std::back_inserter(own),
+               [&](const SearchDimension& d) { return !of_another_method(d.key, method); });
   return own;
 }
 
@@ -53,6 +51,12 @@ std::vector<SearchDimension> all_dimensions(const SweepArguments& a) {
   for (const SearchDimension& dimension : all) {
     // The list's own error, which suggests the right name.
     if (!known.options.has(dimension.key)) Configuration().set({dimension.key + "=0"});
+    const bool twice = std::count_if(all.begin(), all.end(), [&](const SearchDimension& other) {
+                         return other.key == dimension.key;
+                       }) > 1;
+    if (twice)
+      throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} is given twice", dimension.key),
+                  "Name all its values in one list.");
     for (const char* fixed : {"method", "seed", "output", "eval.split", "eval.matrix"}) {
       if (dimension.key == fixed)
         throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} cannot be swept over", fixed));
@@ -130,6 +134,7 @@ void write_outcome(const SweepArguments& a, const std::vector<MethodTrials>& met
 
 void sweep(const SweepArguments& a) {
   const std::vector<std::string> names = a.grid.chosen_methods();
+  a.grid.require_different_seeds();
   const std::vector<SearchDimension> all = all_dimensions(a);
   require_equal_budget(names, all, a.trials);
   const FolderLock lock(a.grid.out);

@@ -147,6 +147,7 @@
         x: when,
         y: run.scores.map((row) => row[j]),
         mode: 'lines+markers',
+        connectgaps: true, // a matrix may have a task's first and last score alone
         visible: !state.hidden.has(task),
         line: { color: colourOf(index), dash: dashOf(index), width: 2 },
         marker: {
@@ -161,7 +162,8 @@
       name: 'mean of learned tasks',
       x: when.slice(1),
       y: when.slice(1).map((k) => mean(run.scores[k].slice(0, k))),
-      mode: 'lines',
+      mode: 'lines+markers',
+      marker: { size: 4 },
       line: { color: style('--muted'), dash: 'dash', width: 2 },
       hovertemplate: '%{y:.3f}',
     });

@@ -134,25 +134,23 @@ std::string matrix_table(const RunData& run, const ScoreMatrix& scores,
   return out + "</tbody></table></div>\n";
 }
 
-// Every learner by every measure, where there is more than the deployed learner's primary measure.
+// Every learner, where there are several.
 std::string other_scores(const RunData& run) {
-  if (run.others.size() < 2) return {};
+  const std::vector<std::string> learners = learners_of(run);
+  if (learners.size() < 2) return {};
   std::string rows, matrices;
-  for (const OtherScores& other : run.others) {
-    const auto* row = last_row(other.scores);
+  for (const std::string& learner : learners) {
+    const ScoreMatrix scores = scores_of(run, learner);
+    const auto* row = last_row(scores);
     const Score mean = row != nullptr ? average(*row) : std::nullopt;
-    const std::string deployed = other.scores == run.scores ? " <small>deployed</small>" : "";
-    rows +=
-        fmt::format("<tr><th scope=\"row\">{}{}</th><td>{}</td><td class=\"number\">{}</td></tr>\n",
-                    escape(other.learner), deployed, escape(other.measure),
-                    mean ? fmt::format("{:.3f}", *mean) : "–");
-    if (deployed.empty())
-      matrices += matrix_table(run, other.scores,
-                               fmt::format("{} learner, {}", other.learner, other.measure));
+    const bool deployed = learner == run.deployed;
+    rows += fmt::format("<tr><th scope=\"row\">{}{}</th><td class=\"number\">{}</td></tr>\n",
+                        escape(learner), deployed ? " <small>deployed</small>" : "",
+                        mean ? fmt::format("{:.3f}", *mean) : "–");
+    if (!deployed) matrices += matrix_table(run, scores, learner + " learner");
   }
   return fmt::format(
-      "<table class=\"plain\"><thead><tr><th scope=\"col\">Learner</th><th "
-      "scope=\"col\">Measure</th>"
+      "<table class=\"plain\"><thead><tr><th scope=\"col\">Learner</th>"
       "<th scope=\"col\" class=\"number\">Final "
       "average</th></tr></thead><tbody>{}</tbody></table>\n"
       "<details><summary>Their score matrices</summary>{}</details>\n",
@@ -202,8 +200,11 @@ std::string facts(const RunData& run) {
 std::string matrices(const std::vector<RunData>& runs) {
   std::string out;
   for (const RunData& run : runs) {
+    const bool one_measure =
+        !run.measures.empty() &&
+        std::ranges::count(run.measures, run.measures.front()) == std::ssize(run.measures);
     const std::string caption =
-        run.measure.empty() ? "Scores" : "Scores, measured by " + run.measure;
+        one_measure ? "Scores, measured by " + run.measures.front() : "Scores";
     out += fmt::format("<article><h3>{}</h3>\n{}{}{}{}</article>\n", escape(run.label),
                        matrix_table(run, run.scores, caption), other_scores(run), probes_table(run),
                        facts(run));

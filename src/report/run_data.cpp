@@ -104,6 +104,29 @@ void read_probes(RunData& run, const Json& results) {
 
 }  // namespace
 
+std::vector<std::string> learners_of(const RunData& run) {
+  std::vector<std::string> names;
+  for (const OtherScores& part : run.others) {
+    if (std::ranges::find(names, part.learner) == names.end()) names.push_back(part.learner);
+  }
+  return names;
+}
+
+ScoreMatrix scores_of(const RunData& run, const std::string& learner) {
+  if (learner == run.deployed) return run.scores;
+  ScoreMatrix all;
+  for (const OtherScores& part : run.others) {
+    if (part.learner != learner) continue;
+    all.resize(std::max(all.size(), part.scores.size()));
+    for (size_t k = 0; k < part.scores.size(); ++k) {
+      all[k].resize(part.scores[k].size());
+      for (size_t j = 0; j < part.scores[k].size(); ++j)
+        if (part.scores[k][j]) all[k][j] = part.scores[k][j];
+    }
+  }
+  return all;
+}
+
 RunData read_results(const std::filesystem::path& folder) {
   RunData run;
   run.folder = folder;
@@ -126,10 +149,8 @@ RunData read_results(const std::filesystem::path& folder) {
   run.model = text(results, "model");
   run.status = text(results, "status");
   run.deployed = text(results, "deployed");
-  if (const auto it = results.find("measures");
-      it != results.end() && it->is_array() && !it->empty() &&
-      std::ranges::all_of(*it, [&](const Json& measure) { return measure == it->front(); }))
-    run.measure = plain(it->front());  // tasks may each have one of their own
+  if (const auto it = results.find("measures"); it != results.end() && it->is_array())
+    for (const Json& measure : *it) run.measures.push_back(plain(measure));
   read_probes(run, results);
   if (const auto it = results.find("metrics"); it != results.end())
     run.metrics = {number(*it, "average_accuracy"),  number(*it, "average_incremental_accuracy"),

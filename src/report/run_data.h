@@ -19,7 +19,7 @@ namespace ilora::report {
 using Score = std::optional<double>;
 using ScoreMatrix = std::vector<std::vector<Score>>;  // (up to T+1, T); row 0 is before training
 
-// Scores of one learner by one measure.
+// Scores of one learner by one measure: those of the tasks that have it.
 struct OtherScores {
   std::string learner;  // "slow"
   std::string measure;  // "choice"
@@ -62,10 +62,11 @@ struct Curves {
 struct RunData {
   std::filesystem::path folder;
   std::string label;  // tells the runs of one report apart: method, and seed or folder where needed
-  std::string method, seed, model, status, measure;
-  std::string deployed;            // the learner that is used
-  std::vector<std::string> tasks;  // in the order learned
-  ScoreMatrix scores;              // deployed learner, primary measure
+  std::string method, seed, model, status;
+  std::string deployed;               // the learner that is used
+  std::vector<std::string> tasks;     // in the order learned
+  std::vector<std::string> measures;  // of each task
+  ScoreMatrix scores;                 // deployed learner, primary measure
   std::vector<OtherScores> others;
   Metrics metrics;
   std::vector<Probe> probes;
@@ -73,6 +74,10 @@ struct RunData {
   std::vector<std::pair<std::string, std::string>> environment;  // as the run wrote it: name, value
   Curves curves;                                                 // empty without metrics.jsonl
 };
+
+// The run's learners by name, and all that one of them scored, whatever measures its tasks have.
+std::vector<std::string> learners_of(const RunData& run);
+ScoreMatrix scores_of(const RunData& run, const std::string& learner);
 
 // Throws Error(kFile) where results.json is missing, Error(kFormat) where it or a line of
 // metrics.jsonl is damaged. A last line of metrics.jsonl that was cut off (the run was killed while

@@ -46,7 +46,8 @@ std::string comparison_table(std::span<const std::filesystem::path> folders) {
   for (const RunData& run : runs) {
     const report::Metrics& m = run.metrics;
     std::string method = short_name(run.method);
-    if (run.status == "interrupted") method += " (interrupted)";
+    if (!run.status.empty() && run.status != "finished")
+      method += fmt::format(" ({})", short_name(run.status));
     rows.push_back({method, run.seed.empty() ? "-" : short_name(run.seed), cell(m.average_accuracy),
                     cell(m.backward_transfer), cell(m.forgetting)});
     for (const std::string& task : tasks)

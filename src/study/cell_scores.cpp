@@ -11,16 +11,6 @@
 namespace ilora {
 namespace {
 
-// A learner's matrix has each task under one measure.
-void add_scores(report::ScoreMatrix& all, const report::ScoreMatrix& part) {
-  all.resize(std::max(all.size(), part.size()));
-  for (size_t k = 0; k < part.size(); ++k) {
-    all[k].resize(part[k].size());
-    for (size_t j = 0; j < part[k].size(); ++j)
-      if (part[k][j]) all[k][j] = part[k][j];
-  }
-}
-
 void read_rows(FinishedCell& finished, const std::filesystem::path& file) {
   const std::vector<std::string>& tasks = finished.run.tasks;
   std::ifstream stream(file);
@@ -47,10 +37,13 @@ void read_rows(FinishedCell& finished, const std::filesystem::path& file) {
 
 FinishedCell read_finished(const Cell& cell) {
   FinishedCell finished{&cell, report::read_results(cell.folder), {}, {}};
-  for (const report::OtherScores& part : finished.run.others)
-    add_scores(finished.learners[part.learner].scores, part.scores);
+  for (const std::string& learner : report::learners_of(finished.run))
+    finished.learners[learner].scores = report::scores_of(finished.run, learner);
   finished.learners[finished.run.deployed].scores = finished.run.scores;
   read_rows(finished, cell.folder / "rows.jsonl");
+  // Where nothing was trained, a task right after its turn is what it was before.
+  if (finished.run.timing.train_tokens == 0)
+    for (auto& [name, learner] : finished.learners) learner.learned = learner.last;
   return finished;
 }
 

@@ -15,7 +15,7 @@ using RowScores = std::map<std::string, std::vector<double>>;  // by task; none 
 // What one learner of a finished cell scored.
 struct LearnerScores {
   report::ScoreMatrix scores;
-  RowScores last, learned;  // of single rows: after the last task; right after the task itself
+  RowScores last, learned;  // of single rows: the latest written; right after the task itself
 };
 
 struct FinishedCell {

@@ -203,17 +203,27 @@ std::vector<View> views_of(const std::vector<FinishedCell>& all, const std::stri
   return views;
 }
 
+// What all cells must have in common, or their rows are not the same rows.
 std::vector<std::string> common_tasks(const std::vector<FinishedCell>& all) {
   if (all.empty()) return {};
-  const std::vector<std::string>& tasks = all.front().run.tasks;
+  const FinishedCell& first = all.front();
+  const auto require = [](const char* what, const std::string& expected, const std::string& got,
+                          const FinishedCell& cell) {
+    if (got == expected) return;
+    throw Error(ErrorKind::kData, fmt::format("[compare] expected the {} {} in every cell, got {} "
+                                              "({})",
+                                              what, expected, got, cell.cell->folder.string()));
+  };
+  const auto joined = [](const std::vector<std::string>& names) {
+    return fmt::format("{}", fmt::join(names, ", "));
+  };
   for (const FinishedCell& finished : all) {
-    if (finished.run.tasks == tasks) continue;
-    throw Error(ErrorKind::kData,
-                fmt::format("[compare] expected the tasks {} in every cell, got {} ({})",
-                            fmt::join(tasks, ", "), fmt::join(finished.run.tasks, ", "),
-                            finished.cell->folder.string()));
+    require("tasks", joined(first.run.tasks), joined(finished.run.tasks), finished);
+    require("measures", joined(first.run.measures), joined(finished.run.measures), finished);
+    require("model", first.run.model, finished.run.model, finished);
+    if (!finished.split.empty()) require("split", first.split, finished.split, finished);
   }
-  return tasks;
+  return first.run.tasks;
 }
 
 // The columns of `tasks`, in the order learned; all where none is named.

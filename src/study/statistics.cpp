@@ -18,6 +18,16 @@ double quantile(const std::vector<double>& sorted, double q) {
   return std::lerp(sorted[below], sorted[above], at - static_cast<double>(below));
 }
 
+// One seed's own difference: the mean over tasks of the mean over rows.
+double seed_difference(const PairedDifferences& differences, size_t seed) {
+  double sum = 0;
+  for (const auto& task : differences) {
+    const std::vector<double>& rows = task[seed];
+    sum += std::accumulate(rows.begin(), rows.end(), 0.0) / static_cast<double>(rows.size());
+  }
+  return sum / static_cast<double>(differences.size());
+}
+
 // A resample of as many seeds and rows as there are: every draw has a counter of its own.
 Resample draw(const PairedDifferences& differences, const Random& random) {
   uint64_t counter = 0;
@@ -96,7 +106,12 @@ Interval paired_bootstrap(const PairedDifferences& differences, int64_t resample
     const Random random(seed, Stream::kBootstrap, static_cast<uint64_t>(b));
     values.push_back(mean_difference(differences, draw(differences, random)));
   }
-  return interval_of(mean_difference(differences), std::move(values));
+  Interval interval = interval_of(mean_difference(differences), std::move(values));
+  for (size_t s = 0; s < differences.front().size(); ++s) {
+    const double own = seed_difference(differences, s);
+    if (own * interval.difference > 0) ++interval.agreeing;
+  }
+  return interval;
 }
 
 }  // namespace ilora

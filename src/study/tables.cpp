@@ -120,6 +120,8 @@ std::string p_text(double p) {
   return p < 0.001 ? "< 0.001" : fmt::format("{:.3f}", p);
 }
 
+constexpr const char* kPHead = "p (seeds that agree)";
+
 // Results of earlier versions, and runs of one task, have no rows to tell the transfer's interval.
 bool has_transfer(const Comparison& c) {
   return std::any_of(c.methods.begin(), c.methods.end(), [](const ComparedMethod& m) {
@@ -128,7 +130,7 @@ bool has_transfer(const Comparison& c) {
 }
 
 // `missing` stands where there is no interval.
-void append_difference(TextRow& row, const MethodDifference::Value& value,
+void append_difference(TextRow& row, const MethodDifference::Value& value, int64_t seeds,
                        const std::string& missing, const Style& style) {
   if (!value.interval) {
     row.insert(row.end(), {missing, style.missing, style.missing});
@@ -136,8 +138,8 @@ void append_difference(TextRow& row, const MethodDifference::Value& value,
   }
   const auto number = [&](double x) { return fixed(x, 3, style); };
   const Interval& i = *value.interval;
-  for (const std::string& shown :
-       {number(i.difference), number(i.low) + ", " + number(i.high), p_text(i.p)})
+  for (const std::string& shown : {number(i.difference), number(i.low) + ", " + number(i.high),
+                                   fmt::format("{} ({}/{})", p_text(i.p), i.agreeing, seeds)})
     row.push_back(style.number(shown, false));
 }
 
@@ -146,7 +148,7 @@ std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
   std::vector<TextRow> rows(1, {"method", "seeds"});
   const auto head = [&](const char* measure) {
     for (const std::string& text : {fmt::format("{} minus {}'s", measure, c.against),
-                                    std::string("95 % interval"), std::string("p")})
+                                    std::string("95 % interval"), std::string(kPHead)})
       rows[0].push_back(style.text(text));
   };
   head("average accuracy");
@@ -156,8 +158,10 @@ std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
     TextRow& row =
         rows.emplace_back(TextRow{style.text(name_of(m)), std::to_string(m.difference->seeds)});
     const MethodDifference::Value& accuracy = m.difference->average_accuracy;
-    append_difference(row, accuracy, style.text(accuracy.missing), style);
-    if (transfer) append_difference(row, m.difference->backward_transfer, style.missing, style);
+    const MethodDifference::Value& moved = m.difference->backward_transfer;
+    append_difference(row, accuracy, m.difference->seeds, style.text(accuracy.missing), style);
+    if (transfer)
+      append_difference(row, moved, m.difference->seeds, style.text(moved.missing), style);
   }
   return rows;
 }
@@ -181,7 +185,9 @@ std::string latex_table(const std::vector<TextRow>& rows) {
 std::string how_differences_are_made(const Comparison& c) {
   return fmt::format(
       "Differences to {}, over the seeds that both finished. Intervals and p come from a paired "
-      "bootstrap over {} rows and seeds ({} resamples).",
+      "bootstrap over {} rows and seeds ({} resamples), in brackets how many of the seeds differ "
+      "in "
+      "that direction: two or three seeds tell little of others, however small p is.",
       c.against, c.split.empty() ? "scored" : c.split, c.bootstrap.resamples);
 }
 
@@ -216,7 +222,8 @@ Json method_json(const Comparison& c, const ComparedMethod& m) {
                    {"mean", i.difference},
                    {"low", i.low},
                    {"high", i.high},
-                   {"p", i.p}};
+                   {"p", i.p},
+                   {"seeds_agreeing", i.agreeing}};
     };
     add("difference", m.difference->average_accuracy);
     add("backward_transfer_difference", m.difference->backward_transfer);
@@ -292,8 +299,7 @@ void write_comparison_json(const std::filesystem::path& file, const Comparison& 
   write_json(file, json);
 }
 
-void replace_between_marks(const std::filesystem::path& file, const std::string& name,
-                           const std::string& text) {
+Marks find_marks(const std::filesystem::path& file, const std::string& name) {
   const std::string content = read_file(file), begin = fmt::format("<!-- begin: {} -->\n", name),
                     end = fmt::format("<!-- end: {} -->", name);
   const size_t from = content.find(begin);
@@ -304,8 +310,13 @@ void replace_between_marks(const std::filesystem::path& file, const std::string&
                             begin.substr(0, begin.size() - 1), end, file.string()),
                 "Write both lines where the table is to stand.");
   }
-  const size_t after = from + begin.size();
-  write_file_atomic(file, content.substr(0, after) + "\n" + text + "\n" + content.substr(to));
+  return {content.substr(0, from + begin.size()), content.substr(to)};
+}
+
+void replace_between_marks(const std::filesystem::path& file, const std::string& name,
+                           const std::string& text) {
+  const Marks marks = find_marks(file, name);
+  write_file_atomic(file, marks.before + "\n" + text + "\n" + marks.after);
 }
 
 }  // namespace ilora

@@ -19,8 +19,13 @@ std::string comparison_latex(const Comparison& comparison);
 // All numbers unrounded.
 void write_comparison_json(const std::filesystem::path& file, const Comparison& comparison);
 
-// Replaces what stands between the lines "<!-- begin: NAME -->" and "<!-- end: NAME -->" of `file`.
-// Throws Error(kFormat) where they are not there.
+// A file around what stands between its lines "<!-- begin: NAME -->" and "<!-- end: NAME -->",
+// which belong to the two parts. Throws Error(kFormat) where they are not there.
+struct Marks {
+  std::string before, after;
+};
+Marks find_marks(const std::filesystem::path& file, const std::string& name);
+// Puts `text` there.
 void replace_between_marks(const std::filesystem::path& file, const std::string& name,
                            const std::string& text);
 

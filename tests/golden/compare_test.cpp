@@ -213,6 +213,38 @@ TEST_F(GridTest, AnotherConfigurationDoesNotGoOnInTheSameFolder) {
   EXPECT_EQ(run(command("compare", out, other)).code, 0);
 }
 
+TEST_F(GridTest, TasksThatAreNotNamedAreSettledByTheFirstCall) {
+  const fs::path out = folder_ / "out", tasks = folder_ / "tasks";
+  for (const char* name : {"alpha", "beta"}) copy_task(name, tasks);
+  const std::vector<std::string> grid = {
+      "--methods", "seq",         "--seeds", "1",
+      "--set",     "data.tasks=", "--set",   "data.folder=" + tasks.string()};
+  ASSERT_EQ(run(command("compare", out, grid)).code, 0);
+  EXPECT_EQ(run(command("compare", out, grid)).code, 0) << "the cell is there";
+  copy_task("gamma", tasks);
+  const Outcome more = run(command("compare", out, grid));
+  EXPECT_EQ(more.code, 2);
+  EXPECT_THAT(more.err, HasSubstr("data.tasks"));
+}
+
+TEST_F(GridTest, WhatIsWrongWithTheTableIsSaidBeforeAnythingIsTrained) {
+  const fs::path out = folder_ / "out", page = folder_ / "page.md";
+  write_file_atomic(page, "no marks\n");
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
+           {"--against", "er"},
+           {"--tasks", "delta"},
+           {"--into", page.string()},
+           {"--into", page.string() + "#tiny"},
+           {"--seeds", "2,2"},
+           {"--tuned", (folder_ / "tuned").string(), "--set", "train.epoch=2"}}) {
+    std::vector<std::string> grid = {"--methods", "seq"};
+    grid.insert(grid.end(), wrong.begin(), wrong.end());
+    const Outcome outcome = run(command("compare", out, grid));
+    EXPECT_NE(outcome.code, 0) << wrong[0];
+    EXPECT_FALSE(fs::exists(out / "seq")) << outcome.all();
+  }
+}
+
 TEST_F(GridTest, TablesComeFromWhatIsKeptAlone) {
   const fs::path out = folder_ / "out", kept = folder_ / "kept", page = folder_ / "page.md";
   write_file_atomic(page, "<!-- begin: tiny -->\n<!-- end: tiny -->\n");
@@ -228,6 +260,19 @@ TEST_F(GridTest, TablesComeFromWhatIsKeptAlone) {
   for (const char* table : {"table.md", "table.csv", "table.tex", "table.json"})
     EXPECT_EQ(read_file(out / table), read_file(kept / table)) << table;
   EXPECT_THAT(read_file(page), HasSubstr(read_file(out / "table.md")));
+
+  // What is kept follows the cells, and a copy of a cell is none.
+  write_file_atomic(kept / "er/seed-1/failed.json", R"({"exit":1,"error":"once"})");
+  fs::copy(kept / "er/seed-2", kept / "er/seed-2-old");
+  ASSERT_EQ(run({"compare", "--only-table", "--out", out.string(), "--against", "er", "--methods",
+                 "seq,er", "--keep", kept.string()})
+                .code,
+            0);
+  ASSERT_EQ(run({"compare", "--only-table", "--out", kept.string(), "--against", "er", "--methods",
+                 "seq,er"})
+                .code,
+            0);
+  EXPECT_EQ(read_file(out / "table.md"), read_file(kept / "table.md"));
 }
 
 // ---- sweep -----------------------------------------------------------------------------------

@@ -93,8 +93,10 @@ TEST_F(ComparisonTest, MarkdownHasMeansDeviationsAndTheBestInBold) {
   EXPECT_THAT(text, HasSubstr("- ilora, seed 3: [train] the loss is not finite"));
   // The differences to seq: 7 of 8 rows where it had 3, and of that task alone for the transfer.
   EXPECT_THAT(text,
-              HasSubstr("| method | seeds | average accuracy minus seq's | 95 % interval | p | "
-                        "backward transfer minus seq's | 95 % interval | p |"));
+              HasSubstr("| method | seeds | average accuracy minus seq's | 95 % interval | "
+                        "p (seeds that agree) | backward transfer minus seq's | 95 % interval | "
+                        "p (seeds that agree) |"));
+  EXPECT_THAT(text, HasSubstr("(2/2) | 0.500 |"));
   EXPECT_THAT(text, HasSubstr("| ilora | 2 | 0.250 | "));
   EXPECT_THAT(text, HasSubstr(" | 0.500 | "));
   EXPECT_THAT(text, HasSubstr("over test rows and seeds (500 resamples)"));
@@ -189,7 +191,22 @@ TEST_F(ComparisonTest, WithoutCommonSeedsOrRowScoresThereIsNoDifferenceAndItSays
   const std::vector<Cell> other = {cell("seq", 1), cell("er", 1)};
   EXPECT_THAT(comparison_markdown(compare_cells(other, "seq", {10, 1})),
               HasSubstr("not the same rows of one\\_task"));
-  std::filesystem::remove(cell("er", 1).folder / "rows.jsonl");
+  // Another split, or another measure: rows of one number that are not the same rows.
+  finished("er", 1, {1, 1}, {1}, 1);
+  const std::filesystem::path rows = cell("er", 1).folder / "rows.jsonl";
+  const std::string here = read_file(rows);
+  std::string elsewhere = here;
+  for (size_t at = 0; (at = elsewhere.find("\"test\"", at)) != std::string::npos;)
+    elsewhere.replace(at, 6, "\"eval\"");
+  write_file_atomic(rows, elsewhere);
+  EXPECT_THROW(compare_cells(other, "seq", {10, 1}), Error);
+  write_file_atomic(rows, here);
+  Json results = read_json(cell("er", 1).folder / "results.json");
+  results["measures"][0] = "exact";
+  write_json(cell("er", 1).folder / "results.json", results);
+  EXPECT_THROW(compare_cells(other, "seq", {10, 1}), Error);
+  finished("er", 1, {1, 1}, {1}, 1);
+  std::filesystem::remove(rows);
   EXPECT_THAT(comparison_markdown(compare_cells(other, "seq", {10, 1})),
               HasSubstr("no row scores"));
 }
