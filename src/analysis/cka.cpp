@@ -10,9 +10,12 @@ namespace {
 
 using Eigen::MatrixXd;
 
-double ratio(double xy, double xx, double yy) {
-  const double norms = xx * yy;
-  return norms > 0 ? xy / std::sqrt(norms) : std::numeric_limits<double>::quiet_NaN();
+// Where all rows are the same, xx is what rounding leaves of `scale_x`, the size of what was
+// summed.
+double ratio(double xy, double xx, double yy, double scale_x, double scale_y) {
+  constexpr double kRounding = 1e-12;
+  const bool vary = xx > kRounding * scale_x && yy > kRounding * scale_y;
+  return vary ? xy / std::sqrt(xx * yy) : std::numeric_limits<double>::quiet_NaN();
 }
 
 }  // namespace
@@ -22,7 +25,8 @@ double linear_cka(const MatrixXd& x, const MatrixXd& y) {
   const MatrixXd xc = x.rowwise() - x.colwise().mean(), yc = y.rowwise() - y.colwise().mean();
   // |Y'X|^2 and the like by way of the (n,n) kernels: rows are few beside features.
   const MatrixXd k = xc * xc.transpose(), l = yc * yc.transpose();
-  return ratio(k.cwiseProduct(l).sum(), k.squaredNorm(), l.squaredNorm());
+  return ratio(k.cwiseProduct(l).sum(), k.squaredNorm(), l.squaredNorm(),
+               (x * x.transpose()).squaredNorm(), (y * y.transpose()).squaredNorm());
 }
 
 double unbiased_hsic(const MatrixXd& kernel_x, const MatrixXd& kernel_y) {
@@ -42,10 +46,13 @@ void MinibatchCka::add(const MatrixXd& x, const MatrixXd& y) {
   xy_ += unbiased_hsic(k, l);
   xx_ += unbiased_hsic(k, k);
   yy_ += unbiased_hsic(l, l);
+  const auto n = static_cast<double>(x.rows());
+  scale_x_ += k.squaredNorm() / (n * (n - 3));
+  scale_y_ += l.squaredNorm() / (n * (n - 3));
 }
 
 double MinibatchCka::value() const {
-  return ratio(xy_, xx_, yy_);
+  return ratio(xy_, xx_, yy_, scale_x_, scale_y_);
 }
 
 }  // namespace ilora

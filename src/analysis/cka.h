@@ -21,10 +21,11 @@ double unbiased_hsic(const Eigen::MatrixXd& kernel_x, const Eigen::MatrixXd& ker
 class MinibatchCka {
  public:
   void add(const Eigen::MatrixXd& x, const Eigen::MatrixXd& y);  // the same n >= 4 rows
-  double value() const;                                          // NaN where undefined
+  double value() const;                                          // NaN where rows are all the same
 
  private:
   double xy_ = 0, xx_ = 0, yy_ = 0;
+  double scale_x_ = 0, scale_y_ = 0;  // of what xx_ and yy_ are sums of
 };
 
 }  // namespace ilora

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "analysis/row_loss.h"
 #include "base/error.h"
 
 namespace ilora {
@@ -87,22 +88,16 @@ LossAt loss_on_rows(Engine& engine, Adapter& scratch, std::span<const Row* const
                     const CurveTraining& training) {
   return [&engine, &scratch, rows, training](Tensor gradient, Tensor values, int64_t step) {
     engine.kernels().convert(scratch.values(), values);
-    Segment segment;
+    std::vector<const Row*> batch;
     const auto count = static_cast<int64_t>(rows.size());
     for (int64_t i = 0; i < std::min(training.batch_size, count); ++i) {
       // A new permutation for each pass over the rows.
       const int64_t at = step * training.batch_size + i;
       const Random order(training.seed, Stream::kAnalysis, static_cast<uint64_t>(2 + at / count));
-      segment.rows.push_back(
+      batch.push_back(
           rows[static_cast<size_t>(order.permutation(count)[static_cast<size_t>(at % count)])]);
     }
-    segment.uses = {{&scratch, 1.0, gradient}};
-    segment.cross_entropy = 1;
-    segment.dropout = false;
-    const Pass pass{{segment}};
-    PassReport report;
-    engine.run(pass, count_denominators(pass, engine.options().loss), 0, report);
-    return report.total();
+    return add_row_gradient(engine, scratch, batch, gradient);
   };
 }
 

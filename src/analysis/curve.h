@@ -5,7 +5,7 @@
 //   bezier   p(t) = (1-t)^2 a + 2 t (1-t) bend + t^2 b
 //   polygon  p(t) = straight from a to the bend (t <= 1/2), straight from there to b
 //
-// Called by path.cpp; positions are flat vectors, value by value.
+// Called by `ilora analyze path`; positions are flat vectors, value by value.
 #pragma once
 
 #include <cstdint>

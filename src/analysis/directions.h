@@ -1,6 +1,6 @@
 // Directions and planes in the space of an adapter's flat vector.
 //
-// Called by plane.cpp; reference values: tests/golden/make_analysis.py.
+// Called by `ilora analyze plane`; reference values: tests/golden/make_analysis.py.
 #pragma once
 
 #include <cstdint>

@@ -22,13 +22,17 @@ void require_same_layout(const Adapter& a, const std::string& name_a, const Adap
                     x.prompts.rows == y.prompts.rows && x.prompts.keys == y.prompts.keys;
   if (same) return;
   const auto described = [](const LoraOptions& o) {
+    if (o.prompts.keys > 0) return fmt::format("a pool of {} soft prompts", o.prompts.rows);
+    if (o.prompts.rows > 0) return fmt::format("{} soft prompts", o.prompts.rows);
     return fmt::format("rank {}, alpha {}{}, {}", o.rank, o.alpha, o.rslora ? " (rsLoRA)" : "",
                        fmt::join(o.targets, "+"));
   };
   throw Error(ErrorKind::kData,
               fmt::format("[analyze] expected adapters of one layout, got {} ({}) and {} ({})",
                           described(x), name_a, described(y), name_b),
-              "Train both with the same lora.rank, lora.alpha and lora.targets.");
+              x.prompts.rows > 0 || y.prompts.rows > 0
+                  ? "Checkpoints of `pp` grow with the tasks: nothing lies between them."
+                  : "Train both with the same lora.rank, lora.alpha and lora.targets.");
 }
 
 void interpolate_factors(Adapter& out, const Adapter& a, const Adapter& b, double alpha) {

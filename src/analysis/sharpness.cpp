@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "analysis/row_loss.h"
+#include "base/error.h"
+
 namespace ilora {
 namespace {
 
@@ -14,17 +17,12 @@ double norm(std::span<const double> x) {
 // The gradient on rows, through the engine's float32 vectors.
 GradientAt gradient_on_rows(Engine& engine, Adapter& scratch, std::span<const Row* const> rows) {
   return [&engine, &scratch, rows](std::span<double> gradient, std::span<const double> at) {
+    ILORA_CHECK(at.size() == static_cast<size_t>(scratch.layout().size()), "{} values for {}",
+                at.size(), scratch.layout().size());
     const Buffer flat(DType::kF32, {static_cast<int64_t>(at.size())});
     for (size_t i = 0; i < at.size(); ++i)
       scratch.values().ptr<float>()[i] = static_cast<float>(at[i]);
-    Segment segment;
-    segment.rows.assign(rows.begin(), rows.end());
-    segment.uses = {{&scratch, 1.0, flat.view()}};
-    segment.cross_entropy = 1;
-    segment.dropout = false;
-    const Pass pass{{segment}};
-    PassReport report;
-    engine.run(pass, count_denominators(pass, engine.options().loss), 0, report);
+    add_row_gradient(engine, scratch, rows, flat.view());
     for (size_t i = 0; i < at.size(); ++i) gradient[i] = static_cast<double>(flat.ptr<float>()[i]);
   };
 }

@@ -1,5 +1,5 @@
-// ilora analyze: what lies between and around a run's checkpoints (docs/connectivity.md). Each
-// analysis is a file beside this one.
+// ilora analyze: what lies between and around a run's checkpoints (docs/connectivity.md). The
+// analyses are in the files analyze_*.cpp.
 #include "cli/analyze.h"
 
 #include <fmt/ranges.h>
@@ -25,9 +25,6 @@ void AnalyzeOptions::add(CLI::App& command, const std::string& default_name) {
   command.add_option("run", run, "a run folder")->required();
   command.add_option("--set", settings,
                      "key=value, overrides the run's configuration (repeatable)");
-  command.add_option("--task", tasks, "a task to measure (repeatable; default: all)");
-  command.add_option("--rows", rows, "most rows of each task; 0: all")
-      ->check(CLI::NonNegativeNumber);
   command.add_option("--name", name, "the results' name in RUN/analysis")
       ->capture_default_str()
       ->check([](const std::string& text) {
@@ -40,11 +37,18 @@ void AnalyzeOptions::add(CLI::App& command, const std::string& default_name) {
   command.add_flag("--json", json, "print the results as JSON");
 }
 
-void AnalyzeOptions::add_split(CLI::App& command) {
+void AnalyzeOptions::add_task(CLI::App& command) {
+  command.add_option("--task", tasks, "a task to measure (repeatable; default: all)");
+}
+
+void AnalyzeOptions::add_measured(CLI::App& command) {
+  add_task(command);
+  command.add_option("--rows", rows, "most rows of each task; 0: all")
+      ->check(CLI::NonNegativeNumber);
   command.add_option("--split", split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
 }
 
-bool AnalyzeOptions::measures(const std::string& task) const {
+bool AnalyzeOptions::includes(const std::string& task) const {
   return tasks.empty() || std::find(tasks.begin(), tasks.end(), task) != tasks.end();
 }
 
@@ -72,13 +76,6 @@ AnalyzedRun::AnalyzedRun(const std::string& path)
 AnalyzedRun::AnalyzedRun(const AnalyzeOptions& options) : AnalyzedRun(options.run) {
   configuration_->set(options.settings);
   options_ = options;
-  const std::string& data = recipe().data_folder;
-  if (!fs::is_directory(data)) {
-    throw Error(ErrorKind::kFile,
-                fmt::format("[analyze] the tasks of {} are not in {} any more (data.folder)",
-                            options.run, data),
-                "Say where they are: --set data.folder=DIR.");
-  }
 }
 
 void AnalyzedRun::require_adapters() const {
@@ -103,8 +100,23 @@ fs::path AnalyzedRun::checkpoint(int64_t task, const std::string& learner) const
   throw Error(ErrorKind::kFile,
               fmt::format("[analyze] {} has no adapter of learner {} after task {}",
                           folder_.path().string(), learner, task),
-              known ? fmt::format("Its learners are: {}.", fmt::join(folder_.learners(task), ", "))
-                    : fmt::format("It has checkpoints of tasks 1 to {}.", folder_.last_task()));
+              known
+                  ? fmt::format("Its learners are: {}.", fmt::join(folder_.learners(task), ", "))
+                  : fmt::format("It has checkpoints of tasks {}.", fmt::join(saved_tasks(), ", ")));
+}
+
+std::vector<int64_t> AnalyzedRun::saved_tasks() const {
+  std::vector<int64_t> tasks;
+  for (int64_t k = 1; k <= folder_.last_task(); ++k) {
+    if (fs::is_directory(folder_.task(k))) tasks.push_back(k);
+  }
+  return tasks;
+}
+
+const ModelConfig& AnalyzedRun::config() {
+  if (!config_)
+    config_ = bench_ != nullptr ? bench_->files.config() : open_model(recipe()).config();
+  return *config_;
 }
 
 Workbench& AnalyzedRun::bench() {
@@ -113,11 +125,17 @@ Workbench& AnalyzedRun::bench() {
 }
 
 Adapter AnalyzedRun::adapter(const fs::path& folder) {
-  return load_peft(folder, bench().files.config());
+  return load_peft(folder, config());
 }
 
 const std::vector<TaskText>& AnalyzedRun::texts(const std::vector<fs::path>& others) {
   if (!texts_.empty()) return texts_;
+  if (const std::string& data = recipe().data_folder; !fs::is_directory(data)) {
+    throw Error(ErrorKind::kFile,
+                fmt::format("[analyze] the tasks of {} are not in {} any more (data.folder)",
+                            folder_.path().string(), data),
+                "Say where they are: --set data.folder=DIR.");
+  }
   std::vector<fs::path> folders = recipe().task_folders();
   const size_t own = folders.size();
   folders.insert(folders.end(), others.begin(), others.end());
@@ -126,7 +144,7 @@ const std::vector<TaskText>& AnalyzedRun::texts(const std::vector<fs::path>& oth
     const std::string name = task_name(folders[t]);
     if (std::find(names.begin(), names.end(), name) != names.end()) continue;
     names.push_back(name);
-    if (!options_.measures(name)) continue;
+    if (!options_.includes(name)) continue;
     TaskLimits limits = recipe().limits(name);
     if (options_.rows > 0) limits.eval = limits.test = options_.rows;
     texts_.push_back(read_task(folders[t], limits));
@@ -144,12 +162,6 @@ std::vector<TaskEval> AnalyzedRun::evals(Split split) {
   std::vector<TaskEval> evals;
   for (size_t t = 0; t < texts().size(); ++t) {
     evals.push_back(make_task_eval(texts_[t], split, measures_[t]));
-    if (evals.back().rows.empty()) {
-      throw Error(
-          ErrorKind::kData,
-          fmt::format("[analyze] task {} has no {} split", texts_[t].name, split_name(split)),
-          "Choose the other split.");
-    }
   }
   return evals;
 }
@@ -199,10 +211,6 @@ void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, cons
   make_folder(folder);
   write_json(folder / (options.name + ".json"), result);
   write_file_atomic(folder / (options.name + ".csv"), csv.text());
-  const auto pictures = draw_figures(result, folder, options.name);
-  if (!pictures) {
-    log().warn("no SVG and PNG: gnuplot is not installed (Debian: apt-get install gnuplot-nox)");
-  }
   const std::vector<fs::path> runs = {run.folder().path()};
   write_report(runs, run.folder().report());
   if (options.json) {
@@ -211,6 +219,14 @@ void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, cons
     std::cout << shown.dump(2) << "\n";
   } else {
     std::cout << terminal;
+  }
+  std::optional<int> pictures;
+  try {
+    pictures = draw_figures(result, folder, options.name);
+    if (!pictures)
+      log().warn("no SVG and PNG: gnuplot is not installed (Debian: apt-get install gnuplot-nox)");
+  } catch (const Error& e) {
+    log().warn("{}", e.what());
   }
   log().info("{}: {}.json, .csv{}; report: {}", folder.string(), options.name,
              pictures ? fmt::format(", {} pictures", *pictures) : "",

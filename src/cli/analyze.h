@@ -30,14 +30,14 @@ struct AnalyzeOptions {
   int64_t rows = 0;
   bool json = false;
 
-  bool measures(const std::string& task) const;  // whether --task leaves it in
-  // `name`: what the files are called where --name does not say otherwise.
+  bool includes(const std::string& task) const;  // whether --task leaves it in
+  // RUN, --set, --name, --json. `name`: what the files are called where --name says nothing else.
   void add(CLI::App& command, const std::string& default_name);
-  void add_split(CLI::App& command);  // --split, where an analysis measures tasks
+  void add_task(CLI::App& command);      // --task, where an analysis runs on tasks
+  void add_measured(CLI::App& command);  // --task, --rows, --split, where it measures them
 };
 
-// A run folder opened for analysis. Throws Error(kFile) where the run has no adapters or its data
-// folder is gone.
+// A run folder opened for analysis. Throws Error(kFile) where the run has no adapters.
 class AnalyzedRun {
  public:
   explicit AnalyzedRun(const AnalyzeOptions& options);
@@ -50,15 +50,19 @@ class AnalyzedRun {
   std::string label() const;  // "ilora, seed 1"
   // The learner asked for; empty: the one that answers.
   std::string learner(const std::string& asked) const;
+  // The tasks (from 1) that there are checkpoints of, in order: not all where tasks are learned
+  // together.
+  std::vector<int64_t> saved_tasks() const;
   int64_t last_task() const { return folder_.last_task(); }
   // The checkpoint's folder. Throws Error(kFile) naming what there is.
   std::filesystem::path checkpoint(int64_t task, const std::string& learner) const;
 
   // Loads the model, once.
   Workbench& bench();
+  const ModelConfig& config();  // without its weights
   Adapter adapter(const std::filesystem::path& folder);
   // The texts of the tasks that are measured; `others` are folders of tasks that are added where
-  // their names are new.
+  // their names are new. Throws Error(kFile) where the run's data folder is gone.
   const std::vector<TaskText>& texts(const std::vector<std::filesystem::path>& others = {});
   std::vector<TaskEval> evals(Split split);
   Landscape landscape(Split split);
@@ -74,6 +78,7 @@ class AnalyzedRun {
   std::vector<std::string> names_;
   std::vector<TaskText> texts_;
   std::vector<std::string> measures_;
+  std::optional<ModelConfig> config_;
   std::unique_ptr<Workbench> bench_;
   AnalyzeOptions options_;
 };

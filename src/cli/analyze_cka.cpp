@@ -51,8 +51,7 @@ TaskStates states_of(AnalyzedRun& run, AnalyzedRun* other, const CkaArguments& a
   };
   const auto add_run = [&](const AnalyzedRun& from, const std::string& suffix) {
     const std::string learner = from.learner(suffix.empty() ? a.learner : "");
-    for (int64_t k = 1; k <= from.last_task(); ++k) {
-      if (!std::filesystem::is_directory(from.folder().task(k))) continue;
+    for (const int64_t k : from.saved_tasks()) {
       const Adapter adapter = run.adapter(from.checkpoint(k, learner));
       add(fmt::format("task {}{}", k, suffix), answering(engine, adapter));
     }
@@ -61,6 +60,16 @@ TaskStates states_of(AnalyzedRun& run, AnalyzedRun* other, const CkaArguments& a
   add_run(run, "");
   if (other != nullptr) add_run(*other, fmt::format(" of {}", other->label()));
   return result;
+}
+
+// Among the states, the run's checkpoint after which a task was learned; its last one where there
+// is none of its own (tasks that were learned together, or not yet).
+size_t state_that_learned(const AnalyzedRun& run, const std::string& task) {
+  const std::vector<std::string>& names = run.task_names();
+  const int64_t number = std::find(names.begin(), names.end(), task) - names.begin() + 1;
+  const std::vector<int64_t> saved = run.saved_tasks();
+  const auto at = std::find(saved.begin(), saved.end(), number);
+  return at == saved.end() ? saved.size() : static_cast<size_t>(at - saved.begin()) + 1;
 }
 
 // One line per later checkpoint: CKA with the checkpoint after which the task was known.
@@ -98,8 +107,9 @@ void analyze_cka(const CkaArguments& a) {
   std::string terminal =
       "CKA of hidden states at the last layer, against the checkpoint after "
       "which the task was learned:\n";
-  const int64_t checkpoints = 1 + run.last_task() + (other ? other->last_task() : int64_t{0});
-  Progress progress("hidden states", checkpoints * static_cast<int64_t>(tasks.size()),
+  const size_t checkpoints =
+      1 + run.saved_tasks().size() + (other ? other->saved_tasks().size() : size_t{0});
+  Progress progress("hidden states", static_cast<int64_t>(checkpoints * tasks.size()),
                     "checkpoint");
   for (size_t t = 0; t < tasks.size(); ++t) {
     if (tasks[t].rows.size() < 4) {
@@ -109,7 +119,7 @@ void analyze_cka(const CkaArguments& a) {
                   "Raise --rows, or choose the other split.");
     }
     const TaskStates states = states_of(run, other ? &*other : nullptr, a, tasks[t], progress);
-    const size_t learned = std::min(t + 1, states.states.size() - 1);
+    const size_t learned = state_that_learned(run, tasks[t].name);
     Json view = drift_view(tasks[t].name, learned, states);
     terminal += fmt::format("{:<16}", tasks[t].name);
     for (const Json& series : view["series"]) {
@@ -157,7 +167,7 @@ void add_analyze_cka(CLI::App& analyze) {
   a->add(*command, "cka");
   command->add_option("--learner", a->learner, "whose checkpoints (default: the one that answers)");
   command->add_option("--to-run", a->to_run, "another run's checkpoints too, on the same rows");
-  a->add_split(*command);
+  a->add_measured(*command);
   command->callback([a] { analyze_cka(*a); });
 }
 

@@ -22,8 +22,8 @@ struct NamedAdapter {
   Adapter adapter;
 };
 
-// Whether the second is the next checkpoint of the first one's learner.
-bool successive(const NamedAdapter& a, const NamedAdapter& b) {
+// Of neighbours in the list: whether the second is the next checkpoint of the first one's learner.
+bool same_learner(const NamedAdapter& a, const NamedAdapter& b) {
   return a.learner == b.learner;
 }
 
@@ -33,8 +33,7 @@ std::vector<NamedAdapter> checkpoints(AnalyzedRun& run, const DistanceArguments&
   if (learners.empty()) learners = run.folder().learners(run.last_task());
   std::vector<NamedAdapter> list;
   for (const std::string& learner : learners) {
-    for (int64_t task = 1; task <= run.last_task(); ++task) {
-      if (!std::filesystem::is_directory(run.folder().task(task))) continue;
+    for (const int64_t task : run.saved_tasks()) {
       const std::string name =
           learners.size() > 1 ? fmt::format("{} {}", learner, task) : fmt::format("task {}", task);
       list.push_back({name, learner, run.adapter(run.checkpoint(task, learner))});
@@ -139,7 +138,7 @@ void analyze_distance(const DistanceArguments& a) {
   std::string terminal = fmt::format("{:<12} {:<12} {:>10} {:>8} {:>10} {:>8}\n", "from", "to",
                                      "factors", "cosine", "products", "cosine");
   for (size_t i = 0; i + 1 < list.size(); ++i) {
-    if (!successive(list[i], list[i + 1])) continue;
+    if (!same_learner(list[i], list[i + 1])) continue;
     const AdapterCloseness& c = pair(pairs, i, i + 1);
     blocks.push_back(block_view<BlockCloseness>(
         fmt::format("{} to {}", list[i].name, list[i + 1].name), c.blocks,
@@ -160,8 +159,10 @@ void analyze_distance(const DistanceArguments& a) {
                 {"y_label", ""}, {"z_label", id}, {"views", std::move(views)}};
   };
   result["figures"] = {matrix("distance", "Distance", distances),
-                       matrix("cosine", "Cosine", cosines),
-                       block_figure("blocks", "Distance of products by layer", "distance", blocks)};
+                       matrix("cosine", "Cosine", cosines)};
+  if (!blocks.empty())
+    result["figures"].push_back(
+        block_figure("blocks", "Distance of products by layer", "distance", blocks));
   finish_analysis(run, a, result, csv, terminal);
 }
 
@@ -175,7 +176,7 @@ void analyze_subspace(const DistanceArguments& a) {
   std::string terminal =
       fmt::format("{:<12} {:<12} {:>14} {:>14}\n", "from", "to", "input overlap", "output overlap");
   for (size_t i = 0; i + 1 < list.size(); ++i) {
-    if (!successive(list[i], list[i + 1])) continue;
+    if (!same_learner(list[i], list[i + 1])) continue;
     const auto angles = subspace_angles(list[i].adapter, list[i + 1].adapter);
     const std::string name = fmt::format("{} to {}", list[i].name, list[i + 1].name);
     inputs.push_back(block_view<BlockAngles>(name, angles,
@@ -202,6 +203,11 @@ void analyze_subspace(const DistanceArguments& a) {
                       {"degrees", blocks}});
     terminal += fmt::format("{:<12} {:<12} {:>14.4f} {:>14.4f}\n", list[i].name, list[i + 1].name,
                             input, output);
+  }
+  if (detail.empty()) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[analyze] {} has one checkpoint of each learner only", a.run),
+                "Subspaces are compared between successive checkpoints of a learner.");
   }
   Json result = base_result(run, "subspace", "Subspaces of the updates");
   result["pairs"] = detail;

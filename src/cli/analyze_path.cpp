@@ -1,4 +1,6 @@
 // ilora analyze path: losses and scores of every task along a path between two checkpoints.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -33,17 +35,35 @@ PathEnd checkpoint_end(const AnalyzedRun& run, int64_t task, const std::string& 
   return {name, folder, learned_by(run, task)};
 }
 
-void group_tasks(PathPlan& plan, const PathArguments& a) {
-  plan.old_tasks = a.old_tasks.empty() ? plan.a.learned : a.old_tasks;
-  plan.new_tasks = a.new_tasks;
-  for (const std::string& task : a.new_tasks.empty() ? plan.b.learned : Names()) {
-    if (std::find(plan.old_tasks.begin(), plan.old_tasks.end(), task) == plan.old_tasks.end())
-      plan.new_tasks.push_back(task);
+bool contains(const Names& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// Which tasks count as old and new: those that were named, else, of those that are `measured`, what
+// the beginning has learned and what the end has beside. No task is both.
+void group_tasks(PathPlan& plan, const PathArguments& a, const Names& measured) {
+  for (const Names& named : {a.old_tasks, a.new_tasks}) {
+    for (const std::string& task : named) {
+      if (contains(measured, task)) continue;
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[analyze] no task is called {} (--old, --new)", task),
+                  fmt::format("There are: {}.", fmt::join(measured, ", ")));
+    }
   }
-  // Tasks that were named stay: where --task leaves one out, that is an error later on.
-  const auto left_out = [&](const std::string& task) { return !a.measures(task); };
-  if (a.old_tasks.empty()) std::erase_if(plan.old_tasks, left_out);
-  if (a.new_tasks.empty()) std::erase_if(plan.new_tasks, left_out);
+  const auto add = [&](Names& group, const Names& from, const Names& other) {
+    for (const std::string& task : from) {
+      if (contains(measured, task) && !contains(group, task) && !contains(other, task))
+        group.push_back(task);
+    }
+  };
+  add(plan.old_tasks, a.old_tasks.empty() ? plan.a.learned : a.old_tasks,
+      a.old_tasks.empty() ? a.new_tasks : Names());
+  add(plan.new_tasks, a.new_tasks.empty() ? plan.b.learned : a.new_tasks, plan.old_tasks);
+  for (const std::string& task : a.new_tasks) {
+    if (!contains(plan.old_tasks, task)) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[analyze] {} counts as old and as new (--old, --new)", task));
+  }
   if (plan.old_tasks.empty() && plan.new_tasks.empty()) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[analyze] neither {} nor {} has learned a task that is measured",
@@ -53,7 +73,7 @@ void group_tasks(PathPlan& plan, const PathArguments& a) {
 }
 
 std::vector<PathPlan> plan_paths(const PathArguments& a, const AnalyzedRun& run,
-                                 const AnalyzedRun* other) {
+                                 const AnalyzedRun* other, const Names& measured) {
   std::vector<PathPlan> plans;
   if (!a.from_adapter.empty() || !a.to_adapter.empty()) {
     if (a.from_adapter.empty() || a.to_adapter.empty()) {
@@ -64,7 +84,7 @@ std::vector<PathPlan> plan_paths(const PathArguments& a, const AnalyzedRun& run,
                   {a.to_adapter, a.to_adapter, {}},
                   {},
                   {}};
-    group_tasks(plan, a);
+    group_tasks(plan, a, measured);
     return {plan};
   }
   const std::string learner = run.learner(a.learner);
@@ -72,21 +92,22 @@ std::vector<PathPlan> plan_paths(const PathArguments& a, const AnalyzedRun& run,
   const std::string to_learner =
       a.to_learner.empty() && other == nullptr ? learner : last.learner(a.to_learner);
   std::vector<std::pair<int64_t, int64_t>> pairs;
+  const std::vector<int64_t> saved = run.saved_tasks();
   if (a.all_pairs) {
-    for (int64_t k = 1; k < run.last_task(); ++k) pairs.emplace_back(k, k + 1);
+    for (size_t k = 1; k < saved.size(); ++k) pairs.emplace_back(saved[k - 1], saved[k]);
   } else if (!a.pair.empty()) {
     pairs.push_back(parse_pair(a.pair));
   } else if (other != nullptr) {
     pairs.emplace_back(run.last_task(), last.last_task());
-  } else {
-    pairs.emplace_back(run.last_task() - 1, run.last_task());
+  } else if (saved.size() > 1) {
+    pairs.emplace_back(saved[saved.size() - 2], saved.back());
   }
   for (const auto& [from, to] : pairs) {
     PathPlan plan{checkpoint_end(run, from, learner, other != nullptr, learner != to_learner),
                   checkpoint_end(last, to, to_learner, other != nullptr, learner != to_learner),
                   {},
                   {}};
-    group_tasks(plan, a);
+    group_tasks(plan, a, measured);
     plans.push_back(std::move(plan));
   }
   return plans;
@@ -100,10 +121,7 @@ std::vector<size_t> indices(const Landscape& landscape, const Names& names) {
     const auto& tasks = landscape.tasks();
     const auto at =
         std::find_if(tasks.begin(), tasks.end(), [&](const TaskEval& t) { return t.name == name; });
-    if (at == tasks.end()) {
-      throw Error(ErrorKind::kUsage, fmt::format("[analyze] no task is called {}", name),
-                  "Old and new tasks are tasks of the run (or of --to-run).");
-    }
+    ILORA_CHECK(at != tasks.end(), "no task {}", name);
     found.push_back(static_cast<size_t>(at - tasks.begin()));
   }
   return found;
@@ -129,7 +147,7 @@ class PathMaker {
     if (curve == CurveKind::kLine) return {};
     const std::vector<Row> rows = run_.training_rows(tasks);
     const std::vector<const Row*> pointers = row_pointers(rows);
-    Adapter scratch(run_.bench().files.config(), first_.options());
+    Adapter scratch(run_.config(), first_.options());
     bend_ = Buffer(DType::kF32, {first_.layout().size()});
     curve_point(bend_.view(), CurveKind::kLine, first_.values(), {}, last_.values(), 0.5);
     Engine& engine = *run_.bench().engine;
@@ -215,11 +233,18 @@ void analyze_path(const PathArguments& a) {
   AnalyzedRun run(a);
   std::optional<AnalyzedRun> other;
   if (!a.to_run.empty()) other.emplace(a.to_run);
-  run.texts(other ? other->recipe().task_folders() : std::vector<fs::path>());
-  const std::vector<PathPlan> plans = plan_paths(a, run, other ? &*other : nullptr);
+  Names measured;
+  for (const TaskText& text :
+       run.texts(other ? other->recipe().task_folders() : std::vector<fs::path>()))
+    measured.push_back(text.name);
+  const std::vector<PathPlan> plans = plan_paths(a, run, other ? &*other : nullptr, measured);
   if (plans.empty()) {
     throw Error(ErrorKind::kUsage, fmt::format("[analyze] {} has one checkpoint only", a.run),
                 "A path needs two ends: --to-run RUN2, or --to-adapter DIR.");
+  }
+  if (!a.export_best.empty() && (plans.size() > 1 || a.space == "both")) {
+    throw Error(ErrorKind::kUsage, "[analyze] --export-best writes the best point of one path",
+                "Name one pair (--pair A,B) and one space.");
   }
   Landscape landscape = run.landscape(parse_split(a.split));
   std::optional<Landscape> choosing;
@@ -230,13 +255,12 @@ void analyze_path(const PathArguments& a) {
     for (MeasuredPath& m : measure_plan(a, run, plan, landscape, choosing ? &*choosing : nullptr))
       paths.push_back(std::move(m));
   }
-  if (!a.export_best.empty()) export_best(a, run, paths.front());
-
   const auto& tasks = landscape.tasks();
   Json result = path_result(a, paths, tasks);
   result["run"] = run.label();
   result["learner"] = run.learner(a.learner);
   finish_analysis(run, a, result, path_csv(paths, tasks), path_terminal(a, paths, tasks));
+  if (!a.export_best.empty()) export_best(a, run, paths.front());
 }
 
 }  // namespace
@@ -246,13 +270,18 @@ void add_analyze_path(CLI::App& analyze) {
       "path", "losses and scores of every task between two checkpoints, barriers, the best point");
   auto a = std::make_shared<PathArguments>();
   a->add(*command, "path");
-  command->add_option("--pair", a->pair,
-                      "A,B: from after task A to after task B (default: the last two)");
-  command->add_flag("--all-pairs", a->all_pairs, "every checkpoint to the next one");
-  command->add_option("--learner", a->learner, "fast, slow, ... (default: the one that answers)");
+  CLI::Option* pair = command->add_option(
+      "--pair", a->pair, "A,B: from after task A to after task B (default: the last two)");
+  CLI::Option* all =
+      command->add_flag("--all-pairs", a->all_pairs, "every checkpoint to the next one");
+  all->excludes(pair);
+  CLI::Option* learner = command->add_option("--learner", a->learner,
+                                             "fast, slow, ... (default: the one that answers)");
   command->add_option("--to-learner", a->to_learner, "learner of the end, where another one");
   command->add_option("--to-run", a->to_run, "the end lies in another run");
-  command->add_option("--from-adapter", a->from_adapter, "a PEFT folder as the beginning");
+  CLI::Option* from =
+      command->add_option("--from-adapter", a->from_adapter, "a PEFT folder as the beginning");
+  for (CLI::Option* checkpoint : {pair, all, learner}) from->excludes(checkpoint);
   command->add_option("--to-adapter", a->to_adapter, "a PEFT folder as the end");
   command->add_option("--points", a->points, "points of the path; 0 and 1 are always among them")
       ->capture_default_str();
@@ -281,7 +310,7 @@ void add_analyze_path(CLI::App& analyze) {
                       "tasks that count as old (default: what the beginning has learned)");
   command->add_option("--new", a->new_tasks,
                       "tasks that count as new (default: what the end has learned beside them)");
-  a->add_split(*command);
+  a->add_measured(*command);
   command
       ->add_option("--choose", a->choose,
                    "the split on which the best point is chosen (default: --split, which flatters)")

@@ -89,9 +89,10 @@ Json gap_json(const std::vector<MeasuredPath>& paths, const std::vector<TaskEval
 std::string sentence(const MeasuredPath& m) {
   const Json best = best_json(m, m.all);
   const double gain = best["gain"], score = best["score"];
-  const std::string against = gain > 0   ? fmt::format("{:.3f} above", gain)
-                              : gain < 0 ? fmt::format("{:.3f} below", -gain)
-                                         : "the same as";
+  constexpr double kSame = 5e-4;  // as it is shown
+  const std::string against = gain >= kSame    ? fmt::format("{:.3f} above", gain)
+                              : gain <= -kSame ? fmt::format("{:.3f} below", -gain)
+                                               : "the same as";
   return fmt::format(
       "{}: the best mean of {} is {:.3f} at α = {:.2f}, {} the better end ({:.3f}; 95 % interval "
       "of "

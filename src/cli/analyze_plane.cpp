@@ -35,8 +35,7 @@ struct Checkpoint {
 // Every checkpoint of the run's learners.
 std::vector<Checkpoint> all_checkpoints(AnalyzedRun& run) {
   std::vector<Checkpoint> list;
-  for (int64_t task = 1; task <= run.last_task(); ++task) {
-    if (!std::filesystem::is_directory(run.folder().task(task))) continue;
+  for (const int64_t task : run.saved_tasks()) {
     for (const std::string& learner : run.folder().learners(task)) {
       list.push_back({learner, task, run.adapter(run.checkpoint(task, learner))});
       require_same_layout(list.front().adapter, list.front().learner, list.back().adapter,
@@ -271,7 +270,7 @@ void add_analyze_plane(CLI::App& analyze) {
       ->capture_default_str();
   command->add_option("--seed", a->seed, "of random directions")->capture_default_str();
   command->add_flag("--scores", a->scores, "scores too, not the loss alone");
-  a->add_split(*command);
+  a->add_measured(*command);
   command->callback([a] { analyze_plane(*a); });
 }
 

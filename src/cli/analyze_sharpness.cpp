@@ -1,5 +1,7 @@
 // ilora analyze sharpness: trace and largest eigenvalue of the loss's Hessian, at checkpoints or
 // along a path.
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -30,8 +32,7 @@ std::vector<Place> places(AnalyzedRun& run, const SharpnessArguments& a) {
   const std::string learner = run.learner(a.learner);
   std::vector<Place> list;
   if (a.pair.empty()) {
-    for (int64_t k = 1; k <= run.last_task(); ++k) {
-      if (!std::filesystem::is_directory(run.folder().task(k))) continue;
+    for (const int64_t k : run.saved_tasks()) {
       const std::string name = fmt::format("task {}", k);
       list.push_back({name, name, run.adapter(run.checkpoint(k, learner))});
     }
@@ -42,8 +43,7 @@ std::vector<Place> places(AnalyzedRun& run, const SharpnessArguments& a) {
   const Adapter last = run.adapter(run.checkpoint(to, learner));
   require_same_layout(first, fmt::format("task {}", from), last, fmt::format("task {}", to));
   for (const double alpha : path_alphas(a.points, 0, 1)) {
-    Place place{fmt::format("α {:.3g}", alpha), alpha,
-                Adapter(run.bench().files.config(), first.options())};
+    Place place{fmt::format("α {:.3g}", alpha), alpha, Adapter(run.config(), first.options())};
     interpolate_factors(place.adapter, first, last, alpha);
     list.push_back(std::move(place));
   }
@@ -87,14 +87,13 @@ void analyze_sharpness(SharpnessArguments a) {
   const std::vector<Place> list = places(run, a);
   const std::vector<Row> rows = choose_rows(run, a.total_rows);
   const std::vector<const Row*> pointers = row_pointers(rows);
-  Adapter scratch(run.bench().files.config(), list.front().adapter.options());
-
   NumberTable csv{{"place", "trace", "trace_error", "largest", "largest_residual", "smallest"}, {}};
   std::string terminal = fmt::format("{:<12} {:>12} {:>10} {:>12} {:>10} {:>12}\n", "", "trace",
                                      "±", "largest", "residual", "smallest");
   Json points = Json::array(), traces = Json::array(), largest = Json::array();
   Progress progress("sharpness", static_cast<int64_t>(list.size()), "place");
   for (const Place& place : list) {
+    Adapter scratch(run.config(), place.adapter.options());
     const Sharpness s =
         measure_sharpness(*run.bench().engine, place.adapter, scratch, pointers, a.options);
     const auto& spectrum = s.spectrum;
@@ -120,9 +119,10 @@ void analyze_sharpness(SharpnessArguments a) {
                  {"run", run.label()}, {"learner", run.learner(a.learner)}, {"rows", rows.size()},
                  {"points", points}};
   result["text"] = {fmt::format(
-      "Hessian of the mean loss over {} training rows of all tasks, in the space of the adapter's "
-      "values: trace by {} probes, largest eigenvalue by {} Lanczos steps.",
-      rows.size(), a.options.probes, a.options.steps)};
+      "Hessian of the mean loss over {} training rows of {}, in the space of the adapter's values: "
+      "trace by {} probes, largest eigenvalue by {} Lanczos steps.",
+      rows.size(), a.tasks.empty() ? "all tasks" : fmt::format("{}", fmt::join(a.tasks, ", ")),
+      a.options.probes, a.options.steps)};
   result["figures"] = {
       figure("trace", "trace of the Hessian", list, {{{"name", "trace"}, {"values", traces}}}),
       figure("largest", "largest eigenvalue", list,
@@ -137,6 +137,7 @@ void add_analyze_sharpness(CLI::App& analyze) {
       "sharpness", "trace and largest eigenvalue of the Hessian, at checkpoints or along a path");
   auto a = std::make_shared<SharpnessArguments>();
   a->add(*command, "sharpness");
+  a->add_task(*command);
   command->add_option("--learner", a->learner, "whose checkpoints (default: the one that answers)");
   command->add_option("--pair", a->pair,
                       "A,B: along the line between two checkpoints, not at every checkpoint");

@@ -180,11 +180,12 @@ window.drawAnalyses = function (kit) {
     const place = document.getElementById('analysis-' + analysis.name).querySelector('.panels');
     const ids = [];
     for (const run of analysis.runs)
-      for (const figure of run.figures) if (!ids.includes(figure.id)) ids.push(figure.id);
+      for (const figure of run.figures)
+        if (figure.views.length && !ids.includes(figure.id)) ids.push(figure.id);
     for (const id of ids)
       for (const run of analysis.runs)
         for (const figure of run.figures)
-          if (figure.id === id)
+          if (figure.id === id && figure.views.length)
             panel(place, figure, figure.title + (data.runs.length > 1 ? ` – ${run.label}` : ''));
   }
 };

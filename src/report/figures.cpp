@@ -1,8 +1,10 @@
 #include "report/figures.h"
 
 #include <cmath>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <regex>
 #include <sstream>
 
 #include "base/error.h"
@@ -114,12 +116,23 @@ void run_gnuplot(const std::string& program, const fs::path& output) {
   if (pipe == nullptr) {
     throw Error(ErrorKind::kInternal, "[analyze] gnuplot cannot be started");
   }
+  // A gnuplot that ends before it has read all is an error here, not the program's end.
+  const auto before = std::signal(SIGPIPE, SIG_IGN);
   const size_t written = std::fwrite(program.data(), 1, program.size(), pipe);
   const int status = pclose(pipe);
+  std::signal(SIGPIPE, before);
   if (written != program.size() || status != 0 || !fs::exists(output)) {
     throw Error(ErrorKind::kInternal,
                 fmt::format("[analyze] gnuplot could not draw {}", output.string()),
                 "Its own words are above. The JSON and CSV files are written.");
+  }
+}
+
+// Pictures of an earlier analysis of that name: it may have had more views.
+void remove_pictures(const fs::path& folder, const std::string& name) {
+  const std::regex picture(name + "-[a-z]+(-[0-9]+)?[.](svg|png)");
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    if (std::regex_match(entry.path().filename().string(), picture)) fs::remove(entry.path());
   }
 }
 
@@ -142,6 +155,7 @@ std::string gnuplot_program(const Json& figure, const Json& view, const fs::path
 
 std::optional<int> draw_figures(const Json& analysis, const fs::path& folder,
                                 const std::string& name) {
+  remove_pictures(folder, name);
   if (!has_gnuplot()) return std::nullopt;
   int count = 0;
   for (const Json& figure : analysis.at("figures")) {
@@ -151,7 +165,6 @@ std::optional<int> draw_figures(const Json& analysis, const fs::path& folder,
       for (const char* extension : {".svg", ".png"}) {
         const fs::path output =
             folder / (name + "-" + figure.at("id").get<std::string>() + number + extension);
-        fs::remove(output);
         run_gnuplot(gnuplot_program(figure, views[k], output), output);
         ++count;
       }

@@ -205,7 +205,9 @@ std::string matrices(const std::vector<RunData>& runs) {
         std::ranges::count(run.measures, run.measures.front()) == std::ssize(run.measures);
     const std::string caption =
         one_measure ? "Scores, measured by " + run.measures.front() : "Scores";
-    out += fmt::format("<article><h3>{}</h3>\n{}{}{}{}</article>\n", escape(run.label),
+    const std::string note =
+        run.note.empty() ? "" : fmt::format("<p class=\"note\">{}</p>\n", escape(run.note));
+    out += fmt::format("<article><h3>{}</h3>\n{}{}{}{}{}</article>\n", escape(run.label), note,
                        matrix_table(run, run.scores, caption), other_scores(run), probes_table(run),
                        facts(run));
   }

@@ -149,6 +149,7 @@ RunData read_results(const std::filesystem::path& folder) {
   run.model = text(results, "model");
   run.status = text(results, "status");
   run.deployed = text(results, "deployed");
+  run.note = text(results, "note");
   if (const auto it = results.find("measures"); it != results.end() && it->is_array())
     for (const Json& measure : *it) run.measures.push_back(plain(measure));
   read_probes(run, results);

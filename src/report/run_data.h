@@ -64,6 +64,7 @@ struct RunData {
   std::string label;  // tells the runs of one report apart: method, and seed or folder where needed
   std::string method, seed, model, status;
   std::string deployed;               // the learner that is used
+  std::string note;                   // where the scores need a word of explanation
   std::vector<std::string> tasks;     // in the order learned
   std::vector<std::string> measures;  // of each task
   ScoreMatrix scores;                 // deployed learner, primary measure

@@ -39,9 +39,10 @@ std::string whole(double value) {  // 12,345
 }
 
 void describe_one(std::vector<std::string>& out, const RunData& run) {
-  out.push_back(fmt::format("{}{} learned {}: {}.", run.label,
-                            run.model.empty() ? "" : " on " + run.model,
-                            count(run.tasks.size(), "task"), join(run.tasks)));
+  const bool trained = run.timing.train_tokens != 0;  // also where that is not known
+  out.push_back(fmt::format(
+      "{}{} {} {}: {}.", run.label, run.model.empty() ? "" : " on " + run.model,
+      trained ? "learned" : "was asked", count(run.tasks.size(), "task"), join(run.tasks)));
   const Metrics& m = run.metrics;
   const Score before = run.scores.empty() ? std::nullopt : average(run.scores.front());
   if (m.average_accuracy && before)

@@ -182,9 +182,9 @@ TEST_F(Analysis, DistancesSubspacesAndRepresentations) {
   const Json cka = analyze_json("cka");
   const Json& drift = cka.at("drift").at("alpha");
   EXPECT_EQ(drift.size(), 3U);  // base, task 2, task 3
-  // The embedding has no adapter; of rows that end alike it is constant, and CKA undefined.
+  // The embedding has no adapter.
   const Json& embedding = drift.at("base")[0];
-  EXPECT_TRUE(embedding.is_null() || std::abs(embedding.get<double>() - 1) < 1e-6) << embedding;
+  EXPECT_NEAR(embedding.get<double>(), 1, 1e-6);
   EXPECT_NE(drift.at("base").back(), 1);
 }
 
@@ -235,24 +235,72 @@ TEST_F(Analysis, PathsBetweenRuns) {
   EXPECT_THAT(refused.err, HasSubstr("rank 2"));
 }
 
+// A checkpoint of all tasks, soft prompts that grow, a pool of them, one task alone.
+TEST_F(Analysis, RunsOfOtherShapes) {
+  const auto train = [&](const std::string& method, const Settings& more) {
+    const fs::path run = *folder_ / ("of-" + method + (more.size() > 1 ? "-1" : ""));
+    Settings settings = {"train.epochs=1"};
+    settings.insert(settings.end(), more.begin(), more.end());
+    const Outcome outcome =
+        run_ilora(*folder_, train_arguments(tiny_settings(run, method, settings)));
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return run.string();
+  };
+  const auto analyzed = [&](const std::string& what, const std::string& run,
+                            const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"analyze", what, run, "--json"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_ilora(*folder_, arguments);
+  };
+  const std::string mtl = train("mtl", {}), pp = train("pp", {"data.tasks=alpha,beta"}),
+                    l2p = train("l2p", {"data.tasks=alpha,beta"});
+  for (const auto& more : std::vector<std::vector<std::string>>{{}, {"--all-pairs"}}) {
+    const Outcome outcome = analyzed("path", mtl, more);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.err, HasSubstr("one checkpoint only"));
+  }
+  const Outcome drift = analyzed("cka", mtl);
+  ASSERT_EQ(drift.code, 0) << drift.err;
+  EXPECT_EQ(Json::parse(drift.out).at("drift").at("alpha").size(), 1U);  // the base alone
+  const Outcome grown = analyzed("path", pp);
+  EXPECT_EQ(grown.code, 1);
+  EXPECT_THAT(grown.err, HasSubstr("soft prompts"));
+  const std::vector<std::string> few = {"--hessian-rows", "4", "--probes", "1", "--steps", "2"};
+  const Outcome sharp = analyzed("sharpness", pp, few);
+  ASSERT_EQ(sharp.code, 0) << sharp.err;
+  for (const Json& point : Json::parse(sharp.out).at("points")) EXPECT_NE(point.at("largest"), 0);
+  EXPECT_EQ(analyzed("sharpness", l2p, few).code, 1) << "which prompts a row takes has no gradient";
+  const std::string one = train("ilora", {"data.tasks=alpha", "seed=3"});
+  EXPECT_EQ(analyzed("distance", one).code, 0);
+  EXPECT_EQ(analyzed("subspace", one).code, 2);
+  for (const Json& figure : read_json(fs::path(one) / "analysis/distance.json").at("figures"))
+    EXPECT_FALSE(figure.at("views").empty());
+  // Of one task the representations are compared with those after that task.
+  const Json gamma = analyze_json("cka", {"--task", "gamma"}).at("drift").at("gamma");
+  EXPECT_FALSE(gamma.contains("task 3"));
+}
+
 TEST_F(Analysis, SaysWhatIsWrong) {
   const auto error = [&](const std::string& what, const std::vector<std::string>& more, int code) {
     const Outcome outcome = analyze(what, more);
     EXPECT_EQ(outcome.code, code) << outcome.all();
     return outcome.err;
   };
-  EXPECT_THAT(error("path", {"--pair", "1,9"}, 1), HasSubstr("checkpoints of tasks 1 to 3"));
+  EXPECT_THAT(error("path", {"--pair", "1,9"}, 1), HasSubstr("checkpoints of tasks 1, 2, 3"));
   EXPECT_THAT(error("path", {"--pair", "one"}, 2), HasSubstr("--pair 1,2"));
   EXPECT_THAT(error("path", {"--learner", "middle"}, 1), HasSubstr("fast, slow"));
   EXPECT_THAT(error("path", {"--from", "0.5"}, 2), HasSubstr("--from -0.25"));
   EXPECT_THAT(error("path", {"--space", "product", "--curve", "bezier"}, 2),
               HasSubstr("runs through factors"));
   EXPECT_THAT(error("path", {"--old", "nothing"}, 2), HasSubstr("no task is called nothing"));
+  EXPECT_THAT(error("path", {"--old", "alpha", "--new", "alpha"}, 2),
+              HasSubstr("as old and as new"));
+  EXPECT_THAT(error("path", {"--all-pairs", "--export-best", "x"}, 2), HasSubstr("one path"));
   EXPECT_THAT(error("path", {"--set", "data.folder=/nowhere"}, 1), HasSubstr("--set data.folder="));
   EXPECT_THAT(error("path", {"--from-adapter", "x"}, 2), HasSubstr("both its ends"));
   EXPECT_THAT(error("path", {"--name", "../x"}, 2), HasSubstr("letters, digits"));
   EXPECT_THAT(error("plane", {"--through", "1,2"}, 2), HasSubstr("three checkpoints"));
-  EXPECT_THAT(error("plane", {"--through", "1,1,2"}, 1), HasSubstr("one line"));
+  EXPECT_THAT(error("plane", {"--through", "1,1,2"}, 1), HasSubstr("--through"));
   const Outcome missing = run_ilora(*folder_, {"analyze", "path", "/nowhere"});
   EXPECT_EQ(missing.code, 1);
   EXPECT_THAT(missing.err, HasSubstr("no run folder"));

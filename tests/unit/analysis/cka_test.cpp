@@ -53,6 +53,15 @@ TEST(Cka, OfUnrelatedRowsIsNearZeroWhereItIsUnbiased) {
 }
 
 TEST(Cka, OfAConstantIsUndefined) {
+  // Rows that are all the same, by whatever number: what rounding leaves of their spread is no
+  // spread.
+  for (int n : {8, 17, 30, 32}) {
+    const MatrixXd same = (MatrixXd::Ones(n, 1) * MatrixXd::Random(1, 24)).eval();
+    EXPECT_TRUE(std::isnan(linear_cka(same, MatrixXd::Random(n, 24)))) << n;
+    MinibatchCka batches;
+    batches.add(same, same);
+    EXPECT_TRUE(std::isnan(batches.value())) << n;
+  }
   EXPECT_TRUE(std::isnan(linear_cka(MatrixXd::Ones(6, 2), MatrixXd::Random(6, 2))));
 }
 
