@@ -7,6 +7,8 @@
 #
 # May be stopped at any time: calling it again goes on where it was. Everything it makes is in runs/quickstart/.
 set -euo pipefail
+given=${1:-${ILORA_MODEL:-}}
+[[ -z $given || ! -e $given ]] || given=$(realpath "$given")  # before the folder changes
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 fail() {
@@ -43,8 +45,7 @@ out=runs/quickstart
 ilora=build/quickstart/bin/ilora
 
 build
-chosen=${1:-${ILORA_MODEL:-}}
-model=$(scripts/model.sh ${chosen:+"$chosen"} | tail -n 1) || exit 1
+model=$(scripts/model.sh ${given:+"$given"} | tail -n 1) || exit 1
 
 mkdir -p "$out"
 if [[ -f $out/model.txt && $(<"$out/model.txt") != "$model" ]]; then

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -51,6 +52,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) fail("read", path, errno);
   if (S_ISDIR(info.st_mode)) fail("read", path, EISDIR);
+  if (!S_ISREG(info.st_mode)) fail("map", path, ENODEV);
   size_ = static_cast<size_t>(info.st_size);
   if (size_ == 0) return;
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
@@ -85,7 +87,26 @@ void release_pages(std::span<const std::byte> mapped) {
   if (bytes > 0) ::madvise(begin, bytes, MADV_DONTNEED);
 }
 
+// What a pipe brings, to its end.
+std::string read_stream(const std::filesystem::path& path) {
+  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.fd < 0) fail("open", path, errno);
+  std::string content;
+  std::array<char, 1 << 16> part{};
+  while (true) {
+    const ssize_t n = ::read(file.fd, part.data(), part.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) fail("read", path, errno);
+    if (n == 0) return content;
+    content.append(part.data(), static_cast<size_t>(n));
+  }
+}
+
 std::string read_file(const std::filesystem::path& path) {
+  struct stat info {};
+  const bool stream =
+      ::stat(path.c_str(), &info) == 0 && (S_ISFIFO(info.st_mode) || S_ISCHR(info.st_mode));
+  if (stream) return read_stream(path);
   const MappedFile file(path);
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }

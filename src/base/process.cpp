@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <system_error>
 #include <thread>
 
 #include "base/error.h"
@@ -115,7 +116,12 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
   // Not closed on exec: a child that outlives its parent still holds the folder.
   file_ = open_file(folder / ".lock", O_RDWR | O_CREAT);
   if (::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+  const int reason = errno;
   ::close(file_);
+  if (reason != EWOULDBLOCK) {
+    throw Error(ErrorKind::kFile, fmt::format("[process] cannot lock {}: {}", folder.string(),
+                                              std::generic_category().message(reason)));
+  }
   throw Error(ErrorKind::kUsage,
               fmt::format("[process] {} is in use by another ilora", folder.string()),
               "Wait until it has ended, or choose another folder.");

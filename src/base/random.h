@@ -26,7 +26,7 @@ enum class Stream : uint64_t {
   kMemory,
   kDropout,
   kSampling,
-  kSuite,
+  kSuite,  // not drawn from; the numbers of those behind it must not move
   kTest,
   kSearch,
   kBootstrap,

@@ -10,7 +10,7 @@ namespace ilora {
 namespace {
 
 struct GenerateArguments {
-  std::string model, run, learner, adapter, mode = "auto", text_template = "raw";
+  std::string model, run, learner, adapter, mode, text_template = "raw";
   std::vector<std::string> prompts;
   GenerateOptions options;
   bool json = false;
@@ -28,7 +28,7 @@ void answer(const GenerateArguments& a) {
     recipe.text_template = a.text_template;
   }
   if (!a.model.empty()) recipe.model = a.model;
-  recipe.mode = a.mode;
+  if (!a.mode.empty()) recipe.mode = a.mode;
   Workbench bench(recipe);
   Responder responder(bench, adapter);
 
@@ -51,7 +51,8 @@ void answer(const GenerateArguments& a) {
       std::cout << text << "\n";
     }
   }
-  if (a.json) std::cout << json.dump(2) << "\n";
+  // A prompt may hold any bytes.
+  if (a.json) std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
 }
 
 }  // namespace
@@ -61,17 +62,22 @@ void add_generate(CLI::App& app) {
   auto a = std::make_shared<GenerateArguments>();
   command->add_option("prompts", a->prompts, "one or more prompts")->required();
   command->add_option("--model", a->model, "a GGUF file or a Hugging Face folder");
-  command->add_option("--run", a->run, "a run folder: its model, and the learner it deploys");
-  command->add_option("--learner", a->learner, "with --run: fast, slow, ...");
-  command->add_option("--adapter", a->adapter, "a PEFT folder");
-  command->add_option("--template", a->text_template, "raw or chat")
-      ->check(CLI::IsMember({"raw", "chat"}));
-  command->add_option("--mode", a->mode, "auto, f32 or bf16")
+  CLI::Option* run =
+      command->add_option("--run", a->run, "a run folder: its model, and the learner it deploys");
+  command->add_option("--learner", a->learner, "with --run: fast, slow, ...")->needs(run);
+  command->add_option("--adapter", a->adapter, "a PEFT folder")->excludes(run);
+  command->add_option("--template", a->text_template, "raw or chat (of a run: its own)")
+      ->check(CLI::IsMember({"raw", "chat"}))
+      ->excludes(run);
+  command->add_option("--mode", a->mode, "auto, f32 or bf16 (default: a run's own, else auto)")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer");
-  command->add_option("--temperature", a->options.sampling.temperature, "0: greedy");
-  command->add_option("--top-k", a->options.sampling.top_k, "0: all");
-  command->add_option("--top-p", a->options.sampling.top_p, "nucleus");
+  command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--temperature", a->options.sampling.temperature, "0: greedy")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--top-k", a->options.sampling.top_k, "0: all")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--top-p", a->options.sampling.top_p, "nucleus")->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", a->options.sampling.seed, "of sampling");
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] { answer(*a); });

@@ -1,6 +1,9 @@
 // ilora suite: writes the tasks that ship with the program.
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "data/mini_suite.h"
@@ -18,6 +21,20 @@ void add_suite(CLI::App& app) {
       ->check(CLI::IsMember({"mini"}));
   command->add_option("--out", a->out, "the folder to write")->required();
   command->callback([a] {
+    const auto same = [](const std::vector<Example>& x, const std::vector<Example>& y) {
+      return std::ranges::equal(x, y, [](const Example& p, const Example& q) {
+        return p.prompt == q.prompt && p.answer == q.answer;
+      });
+    };
+    for (const TaskText& task : mini_suite()) {
+      const std::filesystem::path folder = std::filesystem::path(a->out) / task.name;
+      if (!std::filesystem::exists(folder)) continue;
+      const TaskText there = read_task(folder);
+      if (same(there.train, task.train) && same(there.test, task.test)) continue;
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[suite] {} holds another task of that name", folder.string()),
+                  "Choose another folder (--out).");
+    }
     for (const TaskText& task : mini_suite()) {
       write_task(std::filesystem::path(a->out) / task.name, task);
       log().info("{}/{}: {} training, {} eval and {} test rows", a->out, task.name,

@@ -19,7 +19,7 @@ namespace ilora {
 struct Position {
   int64_t task = 0;        // index of the stream's task, from 0
   int64_t tasks = 0;       // number of tasks in the stream
-  int64_t task_step = 0;   // optimiser steps of this task done before this one
+  int64_t task_step = 0;   // optimiser steps of this task, this one included once it is done
   int64_t task_steps = 0;  // optimiser steps that this task takes
   int64_t epoch = 0;       // of this task, from 0
   int64_t step = 0;        // optimiser steps of the whole run, this one included once it is done

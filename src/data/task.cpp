@@ -9,8 +9,8 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/text_file.h"
-#include "text/chat_template.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace ilora {
 namespace {
@@ -64,6 +64,12 @@ void write_split(const std::filesystem::path& path, const std::vector<Example>& 
   std::string text = "[\n";
   for (size_t i = 0; i < examples.size(); ++i) {
     const Json row = {{"prompt", examples[i].prompt}, {"answer", examples[i].answer}};
+    const std::string both = examples[i].prompt + examples[i].answer;
+    if (find_invalid_utf8(both) < both.size()) {
+      throw Error(ErrorKind::kData,
+                  fmt::format("[data] row {} is not UTF-8 ({})", i, path.string()),
+                  "Convert the text, for example by iconv.");
+    }
     text += row.dump() + (i + 1 < examples.size() ? ",\n" : "\n");
   }
   write_file_atomic(path, text + "]\n");
@@ -139,7 +145,12 @@ void write_task(const std::filesystem::path& folder, const TaskText& task) {
 Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context)
     : tokenizer_(tokenizer), options_(std::move(options)) {
   options_.max_length = std::min(options_.max_length, context);
-  end_ = options_.text_template == "chat" ? ChatTemplate(tokenizer).turn_end() : tokenizer.eos();
+  if (options_.text_template == "chat") {
+    chat_.emplace(tokenizer);
+    template_front_ = static_cast<int64_t>(tokenizer.encode(chat_->head(), true).size());
+    template_back_ = static_cast<int64_t>(tokenizer.encode(chat_->tail(), true).size());
+  }
+  end_ = chat_ ? chat_->turn_end() : tokenizer.eos();
   if (end_ < 0) {
     throw Error(ErrorKind::kUnsupported, "[data] the tokenizer has no end-of-sequence token",
                 "Without it a model cannot learn where an answer stops.");
@@ -147,9 +158,8 @@ Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t cont
 }
 
 std::vector<int32_t> Encoder::prompt(const std::string& text) const {
-  const bool chat = options_.text_template == "chat";
   std::vector<int32_t> ids =
-      chat ? tokenizer_.encode(render_prompt(tokenizer_, text), true) : tokenizer_.encode(text);
+      chat_ ? tokenizer_.encode(chat_->prompt(text), true) : tokenizer_.encode(text);
   if (tokenizer_.adds_bos() && (ids.empty() || ids.front() != tokenizer_.bos()))
     ids.insert(ids.begin(), tokenizer_.bos());
   return ids;
@@ -168,10 +178,18 @@ bool Encoder::cut_answer(std::vector<int32_t>& answer_tokens) const {
 
 void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve) const {
   const int64_t room = std::max<int64_t>(options_.max_length - reserve, 1);
-  const int64_t excess = static_cast<int64_t>(tokens.size()) - room;
+  const auto length = static_cast<int64_t>(tokens.size()), excess = length - room;
   if (excess <= 0) return;
-  const std::ptrdiff_t keep = tokenizer_.adds_bos() && room > 1 ? 1 : 0;  // BOS stays in front
-  tokens.erase(tokens.begin() + keep, tokens.begin() + keep + excess);
+  // BOS and the template stay.
+  const int64_t front = template_front_ + (tokenizer_.adds_bos() && room > 1 ? 1 : 0);
+  if (excess > length - front - template_back_) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[data] rows of {} tokens leave no room for the chat template's {} and "
+                            "{} more (data.max_length)",
+                            options_.max_length, template_front_ + template_back_, reserve),
+                "Raise data.max_length, or set data.max_answer or eval.max_new_tokens lower.");
+  }
+  tokens.erase(tokens.begin() + front, tokens.begin() + front + excess);
 }
 
 Row Encoder::encode(const Example& example, int32_t task, uint64_t id,

@@ -5,11 +5,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/task_definition.h"
 #include "model/row.h"
+#include "text/chat_template.h"
 
 namespace ilora {
 
@@ -90,7 +92,8 @@ class Encoder {
   // Cuts an answer to what is learned of it (max_answer). True where it is whole: then an end token
   // follows.
   bool cut_answer(std::vector<int32_t>& answer_tokens) const;
-  // The prompt's tokens cut from the left to leave room for `reserve` more.
+  // The prompt's tokens cut from the left to leave room for `reserve` more; a chat template around
+  // them stays whole. Throws Error(kUsage) where that does not fit.
   void cut(std::vector<int32_t>& prompt_tokens, int64_t reserve) const;
   int32_t end_token() const { return end_; }
   int64_t max_length() const { return options_.max_length; }
@@ -98,6 +101,8 @@ class Encoder {
 
  private:
   const Tokenizer& tokenizer_;
+  std::optional<ChatTemplate> chat_;
+  int64_t template_front_ = 0, template_back_ = 0;  // tokens of it around a prompt
   EncodeOptions options_;
   int32_t end_ = -1;
 };

@@ -17,9 +17,8 @@ static_assert(std::endian::native == std::endian::little, "GGUF numbers are read
 
 constexpr const char* kDamaged = "The file is damaged or was cut short; obtain it again.";
 constexpr const char* kSupported =
-    "Supported types: F32, F16, BF16, Q8_0, Q4_0, Q4_1. Use a file of one of these, or convert it "
-    "with "
-    "llama-quantize.";
+    "Supported types: F32, F16, BF16, Q8_0, Q4_0, Q4_1. Use a file of one of these, or make "
+    "one: llama-quantize --pure IN OUT q8_0 (without --pure it stores the head as Q6_K).";
 
 [[noreturn]] void fail(const std::string& message, const std::string& hint = kDamaged) {
   throw Error(ErrorKind::kFormat, "[gguf] " + message, hint);

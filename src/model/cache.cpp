@@ -12,13 +12,15 @@ void KeyValueCache::reshape(int64_t slots, int64_t capacity) {
   slots_ = slots;
   capacity_ = capacity;
   if (slots * capacity <= held_) return;
-  held_ = slots * capacity;
+  const int64_t tokens = slots * capacity;
+  held_ = 0;  // should memory run out
   keys_.clear();
   values_.clear();
   for (int64_t l = 0; l < layers_; ++l) {
-    keys_.emplace_back(state_, std::initializer_list<int64_t>{held_, width_});
-    values_.emplace_back(state_, std::initializer_list<int64_t>{held_, width_});
+    keys_.emplace_back(state_, std::initializer_list<int64_t>{tokens, width_});
+    values_.emplace_back(state_, std::initializer_list<int64_t>{tokens, width_});
   }
+  held_ = tokens;
 }
 
 void KeyValueCache::store(const Kernels& kernels, int64_t l, Tensor k, Tensor v,

@@ -11,9 +11,9 @@ namespace ilora {
 namespace {
 
 [[noreturn]] void unsupported(const std::string& where, const std::string& what) {
-  throw Error(
-      ErrorKind::kUnsupported, fmt::format("[model] {} is not supported ({})", what, where),
-      "ilora runs models of the Llama family (SmolLM2, Llama, Mistral without sliding windows).");
+  throw Error(ErrorKind::kUnsupported, fmt::format("[model] {} is not supported ({})", what, where),
+              "ilora runs models of the Llama family: SmolLM2, Llama, and Mistral without sliding "
+              "windows.");
 }
 
 void validate(const ModelConfig& c, const std::string& where) {
@@ -28,6 +28,11 @@ void validate(const ModelConfig& c, const std::string& where) {
                      c.kv_heads));
   demand(c.head_dim > 0 && c.head_dim % 2 == 0,
          fmt::format("expected an even head width, got {}", c.head_dim));
+  // More is a damaged file, and would overflow where sizes are multiplied.
+  constexpr int64_t kMost = int64_t{1} << 24;
+  for (const int64_t size : {c.layers, c.width, c.heads, c.head_dim, c.feed_forward, c.vocabulary,
+                             c.context, c.heads * c.head_dim})
+    demand(size <= kMost, fmt::format("expected sizes of at most {}, got {}", kMost, size));
   demand(c.rope_theta > 0 && c.norm_epsilon > 0, "expected a positive rope base and norm epsilon");
 }
 
@@ -91,9 +96,23 @@ ModelConfig config_from_gguf(const GgufFile& file) {
   if (file.integer(key("rope.dimension_count"), c.head_dim) != c.head_dim) {
     unsupported(file.name(), "a rotary embedding over a part of each head");
   }
-  const std::string scaling = file.text(key("rope.scaling.type"), "none");
+  // Without a type a factor means linear scaling; the older key says the same.
+  const double factor =
+      file.number(key("rope.scaling.factor"), file.number(key("rope.scale_linear"), 1.0));
+  const bool scaled = factor != 0 && factor != 1;
+  const std::string scaling = file.text(key("rope.scaling.type"), scaled ? "linear" : "none");
   if (scaling != "none")
     unsupported(file.name(), fmt::format("rope scaling of type '{}'", scaling));
+  if (file.integer("split.count", 0) > 1) {
+    throw Error(
+        ErrorKind::kUnsupported,
+        fmt::format("[model] {} is one of {} parts", file.name(), file.integer("split.count")),
+        "Join them: llama-gguf-split --merge FIRST-PART WHOLE.gguf.");
+  }
+  if (file.integer(key("expert_count"), 0) > 0) unsupported(file.name(), "a mixture of experts");
+  for (const StoredTensor& tensor : file.tensors()) {
+    if (tensor.name.ends_with(".bias")) unsupported(file.name(), "a bias (" + tensor.name + ")");
+  }
   const StoredTensor& embedding = file.tensor("token_embd.weight");
   c.vocabulary = embedding.shape.empty() ? 0 : embedding.shape.front();
   c.tied_embeddings = file.find_tensor("output.weight") == nullptr;
@@ -114,10 +133,13 @@ ModelConfig config_from_folder(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "config.json";
   const std::string where = path.string();
   const Json json = read_json(path);
-  const std::string type = json.value("model_type", std::string());
-  if (type != "llama") unsupported(where, fmt::format("model_type '{}'", type));
   ModelConfig c;
   try {
+    const std::string type = json.at("model_type");
+    const bool mistral = type == "mistral" && json.value("sliding_window", Json()).is_null();
+    if (type != "llama" && !mistral)
+      unsupported(where, fmt::format("model_type '{}'{}", type,
+                                     type == "mistral" ? " with sliding windows" : ""));
     c.name = folder.filename().string();
     c.layers = json.at("num_hidden_layers");
     c.width = json.at("hidden_size");

@@ -10,7 +10,7 @@
 namespace ilora {
 namespace {
 
-// Probabilities of the candidates, in order of falling logits.
+// A token that may come next.
 struct Candidate {
   float logit;
   int32_t token;
@@ -75,8 +75,9 @@ class Decoder {
     for (const Lane& lane : lanes_) {
       for (const auto& prompt : lane.prompts) longest = std::max(longest, prompt.size());
     }
-    return std::min(static_cast<int64_t>(longest) + options_.max_new_tokens,
-                    engine_.config().context);
+    const int64_t context = engine_.config().context;
+    return std::min(static_cast<int64_t>(longest) + std::min(options_.max_new_tokens, context),
+                    context);
   }
 
   void admit() {

@@ -41,17 +41,27 @@ void refuse_unsupported(const Json& json, const std::string& where) {
   };
   const std::string type = type_of(json);
   if (type != kLora && type != kPromptTuning && type != kPromptPool) refuse("peft_type " + type);
-  if (json.value("num_transformer_submodules", int64_t{1}) != 1)
-    refuse("num_transformer_submodules above 1");
-  if (json.value("use_dora", false)) refuse("DoRA (use_dora)");
-  if (json.value("bias", std::string("none")) != "none") refuse("a trained bias");
-  if (json.value("lora_bias", false)) refuse("lora_bias");
-  if (json.value("fan_in_fan_out", false)) refuse("fan_in_fan_out");
+  const auto differs = [&](const char* key, const Json& from) {
+    const Json value = json.value(key, Json());
+    return !value.is_null() && value != from;
+  };
+  if (differs("num_transformer_submodules", 1)) refuse("num_transformer_submodules above 1");
+  if (differs("use_dora", false)) refuse("DoRA (use_dora)");
+  if (differs("bias", "none")) refuse("a trained bias");
+  for (const char* key : {"lora_bias", "fan_in_fan_out", "use_qalora"}) {
+    if (differs(key, false)) refuse(key);
+  }
   for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
-                          "target_parameters", "trainable_token_indices"}) {
+                          "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
+                          "layer_replication"}) {
     const Json value = json.value(key, Json());
     if (!value.is_null() && !value.empty()) refuse(key);
   }
+  // PiSSA, OLoRA, CorDA and LoftQ change the base weights when they begin; these do not.
+  const Json start = json.value("init_lora_weights", Json(true));
+  const bool plain = start.is_null() || start.is_boolean() || start == "gaussian" ||
+                     start == "eva" || start == "orthogonal";
+  if (!plain) refuse(fmt::format("init_lora_weights {}, which changes the base,", start.dump()));
 }
 
 void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
@@ -177,6 +187,9 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
 LoraOptions load_peft_options(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / "adapter_config.json";
   const Json json = read_json(path);
+  if (!json.is_object()) {
+    throw Error(ErrorKind::kFormat, fmt::format("[peft] expected an object ({})", path.string()));
+  }
   refuse_unsupported(json, path.string());
   if (type_of(json) != kLora) return prompt_options(json, path.string());
   LoraOptions options;
@@ -194,7 +207,16 @@ LoraOptions load_peft_options(const std::filesystem::path& folder) {
     }
     // PEFT writes a set: bring it into the order of the block, so that layouts do not depend on it.
     const std::set<std::string> names = targets.get<std::set<std::string>>();
-    for (const std::string& name : names) parse_module(name);
+    for (const std::string& name : names) {
+      try {
+        parse_module(name);
+      } catch (const Error& e) {
+        throw Error(
+            ErrorKind::kUnsupported,
+            fmt::format("[peft] target module {} is not supported ({})", name, path.string()),
+            e.hint());
+      }
+    }
     for (const Module m : kAllModules) {
       if (names.contains(std::string(module_name(m)))) options.targets.emplace_back(module_name(m));
     }

@@ -97,6 +97,12 @@ ModelFiles::ModelFiles(const std::filesystem::path& path) : path_(path) {
   if (std::filesystem::is_directory(path)) {
     config_ = config_from_folder(path);
     folder_ = std::make_unique<TensorFolder>(path);
+    for (const StoredTensor& tensor : folder_->tensors()) {
+      if (tensor.name.ends_with(".bias"))
+        throw Error(
+            ErrorKind::kUnsupported,
+            fmt::format("[model] a bias ({}) is not supported ({})", tensor.name, path.string()));
+    }
   } else {
     gguf_ = std::make_unique<GgufFile>(path);
     config_ = config_from_gguf(*gguf_);

@@ -185,11 +185,17 @@ ChatTemplate::ChatTemplate(const Tokenizer& tokenizer) {
   turn_end_ = tokenizer.find(turn_end_text_);
 }
 
+std::string ChatTemplate::head() const {
+  const std::string user = "<|im_start|>user\n";
+  return system_.empty() ? user : "<|im_start|>system\n" + system_ + turn_end_text_ + "\n" + user;
+}
+
+std::string ChatTemplate::tail() const {
+  return turn_end_text_ + "\n<|im_start|>assistant\n";
+}
+
 std::string ChatTemplate::prompt(std::string_view user_text) const {
-  std::string text;
-  if (!system_.empty()) text = "<|im_start|>system\n" + system_ + turn_end_text_ + "\n";
-  text.append("<|im_start|>user\n").append(user_text).append(turn_end_text_);
-  return text + "\n<|im_start|>assistant\n";
+  return head().append(user_text).append(tail());
 }
 
 std::string ChatTemplate::exchange(std::string_view user_text, std::string_view answer) const {

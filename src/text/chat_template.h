@@ -20,6 +20,9 @@ class ChatTemplate {
   // where its vocabulary lacks the template's tokens; the hint names `template: raw`.
   explicit ChatTemplate(const Tokenizer& tokenizer);
 
+  // What stands before and behind the user's text in prompt().
+  std::string head() const;
+  std::string tail() const;
   // One user turn and the beginning of the assistant's: to be encoded with parse_special.
   std::string prompt(std::string_view user_text) const;
   // The same with the assistant's turn, closed. prompt(user) + answer + turn_end_text() + "\n".

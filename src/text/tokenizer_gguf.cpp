@@ -10,14 +10,19 @@ namespace {
 // Values of tokenizer.ggml.token_type.
 enum TokenType : int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5 };
 
-std::vector<PreTokenizerStep> steps_of(const std::string& name, const std::string& file) {
+std::vector<PreTokenizerStep> steps_of(const GgufFile& gguf) {
+  const std::string name = gguf.text("tokenizer.ggml.pre", "default"), file = gguf.name();
   if (name == "smollm") return {digits_step(true), gpt2_words_step()};
-  // Files from before this key existed are GPT-2-like; their converter writes no name or "default".
-  if (name == "gpt-2" || name == "gpt2" || name == "default") return {gpt2_words_step()};
+  // Files from before this key existed, or with "default", may be of any model: of GPT-2's own
+  // vocabulary the rule is known.
+  constexpr size_t kGpt2Vocabulary = 50257;
+  const bool gpt2 =
+      name == "default" && gguf.texts("tokenizer.ggml.tokens").size() == kGpt2Vocabulary;
+  if (name == "gpt-2" || name == "gpt2" || gpt2) return {gpt2_words_step()};
   throw Error(
       ErrorKind::kUnsupported,
-      fmt::format("[tokenizer] expected a pre-tokenizer among smollm, gpt-2, gpt2, default, got "
-                  "'{}' ({}: tokenizer.ggml.pre)",
+      fmt::format("[tokenizer] expected a pre-tokenizer among smollm, gpt-2 and gpt2, got '{}' "
+                  "({}: tokenizer.ggml.pre)",
                   name, file),
       "Use the model's Hugging Face folder, whose tokenizer.json describes the pre-tokenizer.");
 }
@@ -93,7 +98,7 @@ TokenizerSpec tokenizer_spec_of_gguf(const GgufFile& file) {
   }
   TokenizerSpec spec;
   spec.where = file.name();
-  spec.steps = steps_of(file.text("tokenizer.ggml.pre", "default"), file.name());
+  spec.steps = steps_of(file);
   if (file.boolean("tokenizer.ggml.add_space_prefix", false)) {
     spec.steps.insert(spec.steps.end() - 1,
                       prefix_space_step());  // as ByteLevel: before the words are cut

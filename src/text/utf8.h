@@ -1,6 +1,6 @@
 // UTF-8: where characters end, what is invalid, and what stands in its place.
 //
-// Called by the tokenizer (input, decoding), the stream decoder and the added-token splitter.
+// Called by the tokenizer, by what reads text files, and by the measures.
 // Invalid bytes follow Unicode 15, section 3.9, "U+FFFD substitution of maximal subparts": one
 // U+FFFD for each longest prefix of a well-formed character, and one for each byte that cannot
 // begin one. Python's bytes.decode(errors="replace") and Rust's from_utf8_lossy do the same.

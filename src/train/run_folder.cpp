@@ -48,7 +48,8 @@ bool RunFolder::exists() const {
 }
 
 void RunFolder::log_event(const Json& event) const {
-  append_line(metrics(), event.dump());
+  // The name of a folder may hold any bytes.
+  append_line(metrics(), event.dump(-1, ' ', false, Json::error_handler_t::replace));
 }
 
 int64_t RunFolder::metrics_bytes() const {

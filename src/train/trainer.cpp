@@ -370,6 +370,11 @@ void Trainer::write_results(const std::string& status) const {
         "The tasks were learned together: there is a first and a last row of scores and none "
         "between, so transfer, forgetting and incremental accuracy are not defined.";
   }
+  if (method_.answers_by_task()) {
+    json["note"] =
+        "Each task is answered with what was saved right after it: the method is told which task a "
+        "row belongs to, which others are not.";
+  }
   json["timing"] = {
       {"train_seconds", train_seconds_},
       {"train_tokens", train_tokens_},

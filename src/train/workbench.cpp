@@ -61,6 +61,15 @@ Workbench::Workbench(const Recipe& recipe)
   engine = std::make_unique<Engine>(files.config(), *weights, kernels, options);
   tokenizer = std::make_unique<Tokenizer>(load_tokenizer(files));
   encoder = std::make_unique<Encoder>(*tokenizer, recipe.encoding(), files.config().context);
+  for (const int32_t id : {encoder->end_token(), tokenizer->adds_bos() ? tokenizer->bos() : 0}) {
+    if (id < files.config().vocabulary) continue;
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[model] the tokenizer's token {} is beyond the model's {} embeddings "
+                            "({})",
+                            id, files.config().vocabulary, files.path().string()),
+                "Tokenizer and weights do not belong together: tokens were added without resizing "
+                "the embeddings.");
+  }
 }
 
 }  // namespace ilora

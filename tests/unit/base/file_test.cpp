@@ -2,8 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+
 #include <signal.h>
 #include <sys/resource.h>
+#include <fstream>
+#include <thread>
 
 #include "base/error.h"
 #include "tests/unit/base/error_of.h"
@@ -53,6 +57,15 @@ TEST(File, FolderIsNotAFile) {
   EXPECT_THAT(error_of([&] { read_file(folder / "a"); }).what(), HasSubstr("directory"));
   EXPECT_EQ(error_of([&] { write_file_atomic(folder / "a", "x"); }).kind(), ErrorKind::kFile);
   EXPECT_FALSE(std::filesystem::exists(folder / "a.tmp"));
+}
+
+TEST(File, APipeIsReadToItsEnd) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::thread writer([&] { std::ofstream(pipe) << std::string(100'000, 'x'); });
+  EXPECT_EQ(read_file(pipe), std::string(100'000, 'x'));
+  writer.join();
 }
 
 TEST(File, AppendsLines) {

@@ -47,6 +47,12 @@ TEST(ReadTask, ObeysLimitsAndAMissingEvalSplit) {
   EXPECT_TRUE(read_task(folder / "t").eval.empty());
 }
 
+TEST(WriteTask, RefusesTextThatIsNotUtf8) {
+  const TemporaryFolder folder;
+  const TaskText task{"t", {{"gr\xfc\xdf", "a"}}, {}, {{"b", "c"}}};
+  EXPECT_THAT(message_of([&] { write_task(folder / "t", task); }), HasSubstr("UTF-8"));
+}
+
 TEST(WriteTask, LeavesOutEvalWithoutRows) {
   const TemporaryFolder folder;
   write_task(folder / "t", {"t", {{"a", "b"}}, {}, {{"e", "f"}}});
@@ -199,6 +205,22 @@ TEST_F(EncoderTest, CutsLongAnswersAtTheirEndWhereThatIsAsked) {
   const Row whole = encoder.encode({"prompt", " a b"}, 0, 0, "x");
   EXPECT_EQ(whole.tokens.back(), encoder.end_token());
   EXPECT_EQ(whole.labels(false), static_cast<int64_t>(short_answer.size()) + 1);
+}
+
+TEST_F(EncoderTest, CutsInsideAChatTemplate) {
+  const Encoder whole(tokenizer_, {"chat", 1024}, 1024), tight(tokenizer_, {"chat", 8}, 1024);
+  const Example example = {"one two three four five six seven eight nine ten eleven twelve", "yes"};
+  const auto length = whole.encode(example, 0, 0, "x").length();
+  const Encoder encoder(tokenizer_, {"chat", length - 10}, 1024);
+  const Row row = encoder.encode(example, 0, 0, "x");
+  const std::string text =
+      tokenizer_.decode({row.tokens.data(), static_cast<size_t>(row.prompt_length)}, false);
+  const ChatTemplate chat(tokenizer_);
+  EXPECT_EQ(row.length(), length - 10);
+  EXPECT_TRUE(text.starts_with(chat.head())) << text;
+  EXPECT_TRUE(text.ends_with("twelve" + chat.tail())) << text;
+  EXPECT_THAT(text, ::testing::Not(HasSubstr("one two")));
+  EXPECT_THAT(message_of([&] { tight.encode(example, 0, 0, "x"); }), HasSubstr("data.max_length"));
 }
 
 TEST_F(EncoderTest, ContextBoundsTheLength) {

@@ -160,9 +160,21 @@ TEST_F(PeftFolder, TheOrderOfTargetsDoesNotMatter) {
   EXPECT_EQ(read.values().ptr<float>()[7], adapter_.values().ptr<float>()[7]);
 }
 
+TEST_F(PeftFolder, WhatIsNullIsNotThere) {
+  Json json = read_json(path_ / "adapter_config.json");
+  for (const char* key : {"use_dora", "num_transformer_submodules", "lora_bias"})
+    json[key] = nullptr;
+  json["init_lora_weights"] = "gaussian";
+  write_json(path_ / "adapter_config.json", json);
+  EXPECT_EQ(load_peft(path_, small_model()).options().rank, 4);
+}
+
 TEST_F(PeftFolder, RefusesWhatIloraCannotCompute) {
   EXPECT_THAT(error_with("use_dora", true), HasSubstr("DoRA"));
   EXPECT_THAT(error_with("bias", "all"), HasSubstr("bias"));
+  EXPECT_THAT(error_with("init_lora_weights", "pissa_niter_16"), HasSubstr("pissa_niter_16"));
+  EXPECT_THAT(error_with("alora_invocation_tokens", {1, 2}), HasSubstr("alora"));
+  EXPECT_THAT(error_with("target_modules", {"lm_head"}), HasSubstr("adapter_config.json"));
   EXPECT_THAT(error_with("peft_type", "IA3"), HasSubstr("IA3"));
   EXPECT_THAT(error_with("rank_pattern", {{"q_proj", 2}}), HasSubstr("rank_pattern"));
   EXPECT_THAT(error_with("modules_to_save", {"lm_head"}), HasSubstr("modules_to_save"));
