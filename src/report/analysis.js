@@ -16,13 +16,13 @@ window.drawAnalyses = function (kit) {
   function lines(figure, view, state, width) {
     const made = layout(width);
     const named = !view.x.every(isNumber);
-    const traces = view.series.map((s, i) => ({
+    const traces = view.series.map((s) => ({
       name: plain(shorten(s.name, 32)),
       x: view.x.map((x) => (isNumber(x) ? x : plain(x))),
       y: state.log ? s.values.map((v) => (v > 0 ? v : null)) : s.values,
       visible: !state.hidden.has(s.name),
       mode: view.x.length > 40 ? 'lines' : 'lines+markers',
-      line: { color: colourOf(i), dash: dashOf(i), width: 2 },
+      line: { color: colourOf(state.names.indexOf(s.name)), dash: dashOf(state.names.indexOf(s.name)), width: 2 },
       marker: { size: 5 },
       hovertemplate: '%{y:.4~g}',
     }));
@@ -46,6 +46,18 @@ window.drawAnalyses = function (kit) {
   }
 
   // ---- Maps ----
+
+  // The lowest and highest value of several views, as they are shown; null where there is none.
+  function rangeOf(views, shown) {
+    let low = Infinity, high = -Infinity;
+    for (const view of views)
+      for (const row of view.z)
+        for (const value of row.map(shown).filter(isNumber)) {
+          low = Math.min(low, value);
+          high = Math.max(high, value);
+        }
+    return low < high ? [low, high] : null;
+  }
 
   function map(figure, view, state, width) {
     const made = layout(width);
@@ -75,7 +87,9 @@ window.drawAnalyses = function (kit) {
     }
     if (trace.type === 'contour')
       Object.assign(trace, { ncontours: 14, line: { width: 0.6, color: style('--muted') } });
-    if (figure.range && !state.log) Object.assign(trace, { zmin: figure.range[0], zmax: figure.range[1], zauto: false });
+    // One scale for all panels of a view.
+    const range = figure.range && !state.log ? figure.range : rangeOf(state.siblings(view.name), shown);
+    if (range) Object.assign(trace, { zmin: range[0], zmax: range[1], zauto: false });
     const traces = [trace];
     (view.paths || []).forEach((path, i) => {
       const colour = style(['--c1', '--c4', '--c2', '--c6'][i % 4]);
@@ -133,7 +147,7 @@ window.drawAnalyses = function (kit) {
       button.type = 'button';
       button.setAttribute('aria-pressed', String(!state.hidden.has(name)));
       const swatch = element('i', 'swatch');
-      swatch.style.background = view.series ? colourOf(index) : style(['--c1', '--c4', '--c2', '--c6'][index % 4]);
+      swatch.style.background = view.series ? colourOf(state.names.indexOf(name)) : style(['--c1', '--c4', '--c2', '--c6'][index % 4]);
       button.prepend(swatch);
       button.onclick = () => {
         if (!state.hidden.delete(name)) state.hidden.add(name);
@@ -153,14 +167,21 @@ window.drawAnalyses = function (kit) {
     place.append(scale);
   }
 
-  function panel(place, figure, caption) {
+  // `all`: the figures of this id, one for each run. Their names have one colour in all panels and
+  // views, and their maps one scale.
+  function panel(place, figure, caption, all) {
     const node = element('figure');
     node.append(element('figcaption', '', caption));
     const bar = element('div', 'legend');
     const plot = element('div', 'plot');
     node.append(bar, plot);
     place.append(node);
-    const state = { view: 0, hidden: new Set(), log: false };
+    const views = all.flatMap((f) => f.views);
+    const state = {
+      view: 0, hidden: new Set(), log: false,
+      names: [...new Set(views.flatMap((v) => (v.series || []).map((s) => s.name)))],
+      siblings: (name) => views.filter((v) => v.name === name && v.z),
+    };
     const self = {
       draw(width) {
         const size = width || Math.floor(plot.getBoundingClientRect().width);
@@ -182,10 +203,12 @@ window.drawAnalyses = function (kit) {
     for (const run of analysis.runs)
       for (const figure of run.figures)
         if (figure.views.length && !ids.includes(figure.id)) ids.push(figure.id);
-    for (const id of ids)
+    for (const id of ids) {
+      const drawn = (run) => run.figures.filter((f) => f.id === id && f.views.length);
+      const all = analysis.runs.flatMap(drawn);
       for (const run of analysis.runs)
-        for (const figure of run.figures)
-          if (figure.id === id && figure.views.length)
-            panel(place, figure, figure.title + (data.runs.length > 1 ? ` – ${run.label}` : ''));
+        for (const figure of drawn(run))
+          panel(place, figure, figure.title + (data.runs.length > 1 ? ` – ${run.label}` : ''), all);
+    }
   }
 };
