@@ -10,6 +10,11 @@ fail() {
   exit 1
 }
 
+case "${1:-}" in
+  '' | --check) ;;
+  *) fail "expected nothing or --check, got '$1'" ;;
+esac
+
 tool=
 for candidate in clang-format-14 clang-format; do
   if command -v "$candidate" >/dev/null && "$candidate" --version | grep -q 'version 14\.'; then
@@ -31,5 +36,4 @@ case "${1:-}" in
     "$tool" --dry-run -Werror "${files[@]}" || fail "some files are not formatted; scripts/format.sh does it"
     echo "format: ${#files[@]} files are formatted" >&2
     ;;
-  *) fail "expected nothing or --check, got '$1'" ;;
 esac

@@ -89,7 +89,7 @@ TEST(NewMethod, ResumesToTheSameBits) {
     while (child.running() && (!fs::exists(RunFolder(cut).metrics()) || count_steps(cut) < 17))
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     child.send(SIGKILL);
-    child.wait();
+    EXPECT_EQ(child.wait().signal, SIGKILL) << "the run was over too soon";
   }
   const Outcome resumed = run_ilora(folder, {"train", "--resume", cut.string()});
   ASSERT_EQ(resumed.code, 0) << resumed.err;

@@ -22,12 +22,12 @@ struct Case {
   friend std::ostream& operator<<(std::ostream& out, const Case& c) { return out << c.name; }
 };
 
-// Kills the child once the run has logged `steps` steps, or lets it end.
+// Kills the child once the run has logged `steps` steps.
 void kill_after(Child& child, const fs::path& run, int64_t steps) {
   while (child.running() && (!fs::exists(RunFolder(run).metrics()) || count_steps(run) < steps))
     std::this_thread::sleep_for(std::chrono::microseconds(500));
   child.send(SIGKILL);
-  child.wait();
+  EXPECT_EQ(child.wait().signal, SIGKILL) << "the run was over too soon";
 }
 
 class ReplayRuns : public ::testing::TestWithParam<Case> {};

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "base/random.h"
+#include "kernels/kernels.h"
 #include "model/prompt_pool.h"
 #include "tests/run_fixture.h"
 
@@ -131,6 +132,7 @@ TEST(EvaluateEach, LanesAnswerAsEachAlone) {
 
 // Values that change between evaluations are seen, and in bf16 each adapter's copy is its own.
 TEST(EvaluateEach, CopiesOfAdaptersFollowTheirValues) {
+  if (!cpu_features().bf16_possible) GTEST_SKIP() << "this CPU has no bf16";
   Many many(3, {"engine.mode=bf16"});
   const TaskEval task = many.task("choice");
   const auto before = many.evaluator.evaluate_each(task, many.deployed, {false, true});

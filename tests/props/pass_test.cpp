@@ -198,7 +198,6 @@ TEST(Pass, AllocatesNothingAfterTheFirst) {
       }
       const int64_t reporting = allocations - before;
       EXPECT_GT(cutting, 0);  // the counter counts
-      fprintf(stderr, "ALLOC %ld %ld %ld\n", (long)whole_run, (long)cutting, (long)reporting);
       EXPECT_LE(whole_run, cutting + reporting)
           << mode << " " << tokens << ": " << cuts.size() << " micro-passes";
     }

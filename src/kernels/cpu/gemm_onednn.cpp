@@ -4,7 +4,7 @@
 // off: its keys hold more than we need and its size is not ours to see). Measured with oneDNN 2.6.3
 // on two Ice Lake cores:
 //  - dense f32 operands, transposed or not, run "brg:avx512_core", and give the same bits on any
-//  number of threads;
+//  number of threads but for long sums (run() below);
 //  - a row stride larger than the width, bf16 operands, or a CPU without AVX-512 get "gemm:jit":
 //  about as fast in f32,
 //    but it splits sums by the number of threads. Such products are cut into tiles by shape alone,
@@ -142,20 +142,19 @@ class Cache {
                   std::bit_cast<uint32_t>(beta),
                   one_thread ? 0 : max_threads()};
     const std::lock_guard lock(mutex_);
-    PrimitivePtr& entry = map_[key];
-    if (!entry) {
+    auto at = map_.find(key);
+    if (at == map_.end()) {
       try {
-        entry = make_primitive(c, a, b, alpha, beta, one_thread);
+        at = map_.emplace(key, make_primitive(c, a, b, alpha, beta, one_thread)).first;
       } catch (const dnnl::error& e) {
-        map_.erase(key);
         throw Error(ErrorKind::kUnsupported,
                     fmt::format("[gemm] oneDNN has no product of {} ({}, {}) by ({}, {}) to {}: {}",
                                 dtype_name(a.dtype), a.rows, a.columns, b.rows, b.columns,
                                 dtype_name(c.dtype), e.what()));
       }
     }
-    entry->used = ++clock_;
-    PrimitivePtr found = entry;
+    PrimitivePtr found = at->second;
+    found->used = ++clock_;
     if (map_.size() > kMaxPrimitives) drop_oldest();
     return found;
   }
@@ -258,12 +257,27 @@ void run_tiles(const Operand& c, const Operand& a, const Operand& b, float alpha
   body(0, 1);
 }
 
-void run(const Operand& c, const Operand& a, const Operand& b, float alpha, float beta) {
+void run_whole(const Operand& c, const Operand& a, const Operand& b, float alpha, float beta) {
   const PrimitivePtr p = cache().get(c, a, b, alpha, beta, false);
   if (p->run) {
     execute(*p, c, a, b);
   } else {
     run_tiles(c, a, b, alpha, beta);
+  }
+}
+
+// Behind a transposed `a` oneDNN's own code splits long sums by the number of threads too, as the
+// gradients of LoRA have them: from 2,048 terms on with AVX-512, from 1,025 on with AMX. They are
+// cut here, by their length alone.
+void run(const Operand& c, const Operand& a, const Operand& b, float alpha, float beta) {
+  constexpr int64_t kMostTerms = 1024;
+  const int64_t depth = a.columns;
+  if (!a.transposed() || depth <= kMostTerms || c.dtype != DType::kF32)
+    return run_whole(c, a, b, alpha, beta);
+  for (int64_t d = 0; d < depth; d += kMostTerms) {
+    const int64_t terms = std::min(kMostTerms, depth - d);
+    run_whole(c, a.block(0, a.rows, d, terms), b.block(d, terms, 0, b.columns), alpha,
+              d == 0 ? beta : 1.0f);
   }
 }
 

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <chrono>
 #include <thread>
 
 #include "base/error.h"
@@ -19,6 +20,12 @@ using ::testing::HasSubstr;
 
 int shell(const std::string& script, const std::filesystem::path& output) {
   return Process({"/bin/sh", "-c", script}, output).wait();
+}
+
+void wait_for_output(const std::filesystem::path& log) {
+  const auto deadline = std::chrono::steady_clock::now() + 30s;
+  while (read_file(log).empty() && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(1ms);
 }
 
 TEST(Process, TellsTheExitCodeOrTheSignalAndAppendsWhatIsPrinted) {
@@ -41,7 +48,7 @@ TEST(Process, RunsBesideThisOneUntilItIsInterrupted) {
   const std::string script = "trap 'echo told; exit 7' INT; echo set; while :; do sleep 0.01; done";
   Process process({"/bin/sh", "-c", script}, folder / "log");
   EXPECT_EQ(process.exit_code(), std::nullopt);
-  while (read_file(folder / "log").empty()) std::this_thread::sleep_for(1ms);
+  wait_for_output(folder / "log");
   process.interrupt();
   EXPECT_EQ(process.wait(), 7);
   EXPECT_EQ(process.exit_code(), 7);
@@ -50,7 +57,13 @@ TEST(Process, RunsBesideThisOneUntilItIsInterrupted) {
 
 TEST(Process, ThatIsLetGoIsInterrupted) {
   const TemporaryFolder folder;
-  { const Process process({"/bin/sleep", "1000"}, folder / "log"); }
+  {
+    const Process process(
+        {"/bin/sh", "-c", "trap 'echo told; exit 7' INT; echo set; while :; do sleep 0.01; done"},
+        folder / "log");
+    wait_for_output(folder / "log");
+  }
+  EXPECT_EQ(read_file(folder / "log"), "set\ntold\n");
 }
 
 TEST(Process, HasThisOnesEnvironmentWithChanges) {

@@ -112,12 +112,14 @@ struct Product {
   float beta;
 };
 constexpr Product kProducts[] = {
-    {"x Wq^T", 208, 576, 576, false, true, 0},    {"x Wk^T", 208, 192, 576, false, true, 0},
-    {"h Wdown^T", 64, 576, 1536, false, true, 0}, {"dY Wup", 208, 576, 1536, false, false, 1},
-    {"x A^T", 208, 8, 576, false, true, 0},       {"h Bt", 208, 576, 8, false, false, 1},
-    {"dBt", 8, 576, 208, true, false, 1},         {"dA", 8, 576, 2048, true, false, 1},
-    {"dh A", 208, 576, 8, false, false, 1},       {"head", 16, 4096, 576, false, true, 0},
-    {"dlogits W", 16, 576, 4096, false, false, 0}};
+    {"x Wq^T", 208, 576, 576, false, true, 0},     {"x Wk^T", 208, 192, 576, false, true, 0},
+    {"h Wdown^T", 64, 576, 1536, false, true, 0},  {"dY Wup", 208, 576, 1536, false, false, 1},
+    {"x A^T", 208, 8, 576, false, true, 0},        {"h Bt", 208, 576, 8, false, false, 1},
+    {"dBt", 8, 576, 208, true, false, 1},          {"dA", 8, 576, 2048, true, false, 1},
+    {"dh A", 208, 576, 8, false, false, 1},        {"head", 16, 4096, 576, false, true, 0},
+    {"dlogits W", 16, 576, 4096, false, false, 0}, {"dBt, long", 8, 192, 2048, true, false, 1},
+    {"dBt, longer", 8, 192, 4096, true, false, 1}, {"dA, wide", 128, 192, 3072, true, false, 0},
+    {"dA, uneven", 8, 576, 2500, true, false, 1}};
 
 struct ProductData {
   Buffer a, b, c;
@@ -143,7 +145,7 @@ TEST(CpuGemm, TrainingShapesHaveTheSameBitsOnAnyNumberOfThreads) {
   for (const Product& p : kProducts) {
     for (const DType in : {DType::kF32, DType::kBF16}) {
       std::string first;
-      for (const int count : {1, 2, 3, 8}) {
+      for (const int count : {1, 2, 3, 8, 12}) {
         const ProductData d(p, in, DType::kF32);
         const Threads threads(count);
         cpu_kernels().gemm(d.c.view(), d.at, d.bt, 1.5f, p.beta);
