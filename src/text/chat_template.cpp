@@ -202,8 +202,4 @@ std::string ChatTemplate::exchange(std::string_view user_text, std::string_view 
   return prompt(user_text).append(answer).append(turn_end_text_) + "\n";
 }
 
-std::string render_prompt(const Tokenizer& tokenizer, std::string_view user_text) {
-  return ChatTemplate(tokenizer).prompt(user_text);
-}
-
 }  // namespace ilora

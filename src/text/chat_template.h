@@ -40,7 +40,4 @@ class ChatTemplate {
   int32_t turn_end_ = -1;
 };
 
-// ChatTemplate(tokenizer).prompt(user_text)
-std::string render_prompt(const Tokenizer& tokenizer, std::string_view user_text);
-
 }  // namespace ilora

@@ -53,7 +53,7 @@ TEST(ChatTemplate, RendersAsTransformers) {
 
 TEST(ChatTemplate, OfTheTinyTokenizer) {
   const Tokenizer tokenizer = Tokenizer::from_folder(kTests / "data/tiny-tokenizer");
-  const std::string prompt = render_prompt(tokenizer, "Hi");
+  const std::string prompt = ChatTemplate(tokenizer).prompt("Hi");
   EXPECT_EQ(prompt,
             "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
             "Face<|im_end|>\n"
