@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "tensor/quant.h"
+#include "tensor/dtype.h"
 
 namespace ilora {
 
@@ -28,8 +28,8 @@ std::optional<int64_t> checked_bytes(DType dtype, std::span<const int64_t> shape
     if (dimension < 0) return std::nullopt;
     if (__builtin_mul_overflow(count, dimension, &count) || count > kMost / 16) return std::nullopt;
   }
-  const bool blocks = dtype == DType::kQ8_0 || dtype == DType::kQ4_0 || dtype == DType::kQ4_1;
-  if (blocks && (shape.empty() || shape.back() % kQuantBlock != 0)) return std::nullopt;
+  // A block does not reach into the next row.
+  if ((shape.empty() ? 1 : shape.back()) % dtype_block(dtype) != 0) return std::nullopt;
   return dtype_bytes(dtype, count);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "formats/check.h"
+#include "tensor/quant.h"
 
 namespace ilora {
 namespace {
@@ -16,9 +17,13 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "GGUF numbers are read in place");
 
 constexpr const char* kDamaged = "The file is damaged or was cut short; obtain it again.";
-constexpr const char* kSupported =
-    "Supported types: F32, F16, BF16, Q8_0, Q4_0, Q4_1. Use a file of one of these, or make "
-    "one: llama-quantize --pure IN OUT q8_0 (without --pure it stores the head as Q6_K).";
+
+std::string supported_types() {
+  return fmt::format(
+      "Supported types: {}. Use a file of these, or make one: llama-quantize IN OUT "
+      "q8_0, from a file of F16 or BF16.",
+      kExpandableTypes);
+}
 
 [[noreturn]] void fail(const std::string& message, const std::string& hint = kDamaged) {
   throw Error(ErrorKind::kFormat, "[gguf] " + message, hint);
@@ -199,8 +204,18 @@ TensorType tensor_type(uint32_t number) {
       return {"Q4_0", DType::kQ4_0};
     case 3:
       return {"Q4_1", DType::kQ4_1};
+    case 6:
+      return {"Q5_0", DType::kQ5_0};
+    case 7:
+      return {"Q5_1", DType::kQ5_1};
     case 8:
       return {"Q8_0", DType::kQ8_0};
+    case 12:
+      return {"Q4_K", DType::kQ4_K};
+    case 13:
+      return {"Q5_K", DType::kQ5_K};
+    case 14:
+      return {"Q6_K", DType::kQ6_K};
     case 26:
       return {"I32", DType::kI32};
     case 28:
@@ -211,8 +226,8 @@ TensorType tensor_type(uint32_t number) {
       break;
   }
   static constexpr const char* kOthers[] = {
-      "",        "",      "",       "",      "",      "",       "Q5_0", "Q5_1",    "",
-      "Q8_1",    "Q2_K",  "Q3_K",   "Q4_K",  "Q5_K",  "Q6_K",   "Q8_K", "IQ2_XXS", "IQ2_XS",
+      "",        "",      "",       "",      "",      "",       "",     "",        "",
+      "Q8_1",    "Q2_K",  "Q3_K",   "",      "",      "",       "Q8_K", "IQ2_XXS", "IQ2_XS",
       "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",   "I16",     "",
       "I64",     "",      "IQ1_M",  "",      "",      "",       "",     "TQ1_0",   "TQ2_0",
       "",        "",      "",       "MXFP4", "NVFP4", "Q1_0"};
@@ -226,12 +241,12 @@ DType read_dtype(Cursor& in, const std::string& what) {
   if (*type.name == '\0') {
     fail(fmt::format("expected a known tensor type, got type number {} ({}, {})", number, what,
                      in.file()),
-         kSupported);
+         supported_types());
   }
   throw Error(ErrorKind::kUnsupported,
               fmt::format("[gguf] tensor type {} (number {}) is not supported ({}, {})", type.name,
                           number, what, in.file()),
-              kSupported);
+              supported_types());
 }
 
 struct Placed {

@@ -36,10 +36,10 @@ void expand_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t 
                     count);
     return;
   }
-  throw Error(ErrorKind::kUnsupported,
-              fmt::format("[tensor] expected F32, F16, BF16, Q8_0, Q4_0 or Q4_1, got {}",
-                          tensor.describe()),
-              "Convert the file to one of these types.");
+  throw Error(
+      ErrorKind::kUnsupported,
+      fmt::format("[tensor] expected one of {}, got {}", kExpandableTypes, tensor.describe()),
+      "Convert the file to one of these types.");
 }
 
 }  // namespace ilora

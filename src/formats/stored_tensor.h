@@ -23,9 +23,8 @@ struct StoredTensor {
   std::string describe() const;  // "blk.0.attn_q.weight Q4_1 (576, 576)"
 };
 
-// Expands rows [begin, end) (the tensor seen as (size/row_length, row_length)) to float32. Handles
-// F32, F16, BF16, Q8_0, Q4_0 and Q4_1; any other type throws Error(kUnsupported) that names the
-// tensor.
+// Expands rows [begin, end) (the tensor seen as (size/row_length, row_length)) to float32. A type
+// that tensor/quant.h cannot expand throws Error(kUnsupported) that names the tensor.
 void expand_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t end);
 
 }  // namespace ilora

@@ -76,10 +76,9 @@ Tensor stored_view(const StoredTensor& stored) {
   return {data, stored.dtype, {stored.shape[0], stored.shape[1]}};
 }
 
-bool is_aligned(const StoredTensor& stored) {
+bool is_aligned(const StoredTensor& stored) {  // of a type that products take
   const auto address = reinterpret_cast<uintptr_t>(stored.bytes.data());
-  return address % static_cast<uintptr_t>(dtype_bytes(stored.dtype, kQuantBlock) / kQuantBlock) ==
-         0;
+  return address % static_cast<uintptr_t>(dtype_bytes(stored.dtype, 1)) == 0;
 }
 
 constexpr std::array<const char*, kModules> kGgufNames = {

@@ -6,54 +6,61 @@
 
 namespace ilora {
 
-const char* dtype_name(DType dtype) {
+namespace {
+
+struct Storage {
+  const char* name;
+  int64_t block, bytes;  // elements and bytes of a block
+};
+
+Storage storage_of(DType dtype) {
   switch (dtype) {
     case DType::kF32:
-      return "F32";
+      return {"F32", 1, 4};
     case DType::kF16:
-      return "F16";
+      return {"F16", 1, 2};
     case DType::kBF16:
-      return "BF16";
+      return {"BF16", 1, 2};
     case DType::kF64:
-      return "F64";
+      return {"F64", 1, 8};
     case DType::kC128:
-      return "C128";
+      return {"C128", 1, 16};
     case DType::kI32:
-      return "I32";
+      return {"I32", 1, 4};
     case DType::kQ8_0:
-      return "Q8_0";
+      return {"Q8_0", 32, 34};
     case DType::kQ4_0:
-      return "Q4_0";
+      return {"Q4_0", 32, 18};
     case DType::kQ4_1:
-      return "Q4_1";
+      return {"Q4_1", 32, 20};
+    case DType::kQ5_0:
+      return {"Q5_0", 32, 22};
+    case DType::kQ5_1:
+      return {"Q5_1", 32, 24};
+    case DType::kQ4_K:
+      return {"Q4_K", 256, 144};
+    case DType::kQ5_K:
+      return {"Q5_K", 256, 176};
+    case DType::kQ6_K:
+      return {"Q6_K", 256, 210};
   }
-  return "?";
+  return {"?", 1, 0};
+}
+
+}  // namespace
+
+const char* dtype_name(DType dtype) {
+  return storage_of(dtype).name;
+}
+
+int64_t dtype_block(DType dtype) {
+  return storage_of(dtype).block;
 }
 
 int64_t dtype_bytes(DType dtype, int64_t count) {
-  constexpr int64_t kBlock = 32;
-  switch (dtype) {
-    case DType::kF16:
-    case DType::kBF16:
-      return 2 * count;
-    case DType::kF32:
-    case DType::kI32:
-      return 4 * count;
-    case DType::kF64:
-      return 8 * count;
-    case DType::kC128:
-      return 16 * count;
-    case DType::kQ8_0:
-      ILORA_CHECK(count % kBlock == 0);
-      return count / kBlock * 34;
-    case DType::kQ4_0:
-      ILORA_CHECK(count % kBlock == 0);
-      return count / kBlock * 18;
-    case DType::kQ4_1:
-      ILORA_CHECK(count % kBlock == 0);
-      return count / kBlock * 20;
-  }
-  return 0;
+  const Storage storage = storage_of(dtype);
+  ILORA_CHECK(count % storage.block == 0, "{} elements of {}", count, storage.name);
+  return count / storage.block * storage.bytes;
 }
 
 float to_float(Float16 x) {

@@ -9,10 +9,28 @@ namespace ilora {
 
 // kF64 and kC128 exist for tests alone: the reference kernels run in them as the oracle of every
 // gradient.
-enum class DType : uint8_t { kF32, kF16, kBF16, kF64, kC128, kI32, kQ8_0, kQ4_0, kQ4_1 };
+// From kQ8_0 on: ggml's quantised types, whose elements are stored in blocks (tensor/quant.h).
+enum class DType : uint8_t {
+  kF32,
+  kF16,
+  kBF16,
+  kF64,
+  kC128,
+  kI32,
+  kQ8_0,
+  kQ4_0,
+  kQ4_1,
+  kQ5_0,
+  kQ5_1,
+  kQ4_K,
+  kQ5_K,
+  kQ6_K,
+};
 
 const char* dtype_name(DType dtype);
-// Bytes of `count` elements; block-quantised types need count to be a multiple of 32.
+// Elements that are stored together: 1, or the block of a quantised type, 32 or 256.
+int64_t dtype_block(DType dtype);
+// Bytes of `count` elements, which must be whole blocks.
 int64_t dtype_bytes(DType dtype, int64_t count);
 
 struct BFloat16 {

@@ -1,12 +1,22 @@
-// Expansion of stored elements to float32: halves and ggml's 32-element blocks. Called when weights
-// are loaded (formats/) or used (kernels/).
+// Expansion of stored elements to float32: halves and ggml's blocks of 32 or 256 elements. Called
+// when weights are loaded (formats/) or used (kernels/).
 //
-// Blocks as ggml defines them (ggml-common.h), d and m being halves, every product and sum rounded
-// to float32:
-//   Q8_0, 34 bytes: d, 32 signed bytes q              x[i] = d*q[i]
-//   Q4_0, 18 bytes: d, 16 bytes of two nibbles        x[i] = d*(q[i] - 8)
-//   Q4_1, 20 bytes: d, m, 16 bytes of two nibbles     x[i] = d*q[i] + m
+// Blocks as ggml defines them (ggml-common.h), their fields in this order, every product and sum
+// rounded to float32. d and m are halves, q the elements' integers.
+//   Q8_0,  34 bytes: d, 32 signed bytes q                     x[i] = d*q[i]
+//   Q4_0,  18 bytes: d, 16 bytes of nibbles                   x[i] = d*(q[i] - 8)
+//   Q4_1,  20 bytes: d, m, 16 bytes of nibbles                x[i] = d*q[i] + m
+//   Q5_0,  22 bytes: d, 32 fifth bits, 16 bytes of nibbles    x[i] = d*(q[i] - 16)
+//   Q5_1,  24 bytes: d, m, 32 fifth bits, 16 bytes of nibbles x[i] = d*q[i] + m
 // Low nibbles are elements 0..15, high nibbles 16..31.
+//
+// The "K" types have blocks of 256 elements, in groups with scales s and minima t of few bits:
+//   Q4_K, 144 bytes: d, m, 12 bytes of s and t, 128 bytes of nibbles; groups of 32
+//   Q5_K, 176 bytes: d, m, 12 bytes of s and t, 32 bytes of fifth bits, 128 bytes of nibbles
+//                                                             x[i] = (d*s)*q[i] - m*t
+//   Q6_K, 210 bytes: 128 bytes of nibbles, 64 bytes of bits five and six, 16 signed bytes s, d;
+//                    groups of 16                             x[i] = (d*s)*(q[i] - 32)
+// Of 64 elements (Q6_K: 128) the low nibbles are the first half, the high ones the second.
 #pragma once
 
 #include <bit>
@@ -21,6 +31,10 @@
 namespace ilora {
 
 inline constexpr int64_t kQuantBlock = 32;
+inline constexpr int64_t kSuperBlock = 256;  // of the K types
+// For messages: what is_expandable knows.
+inline constexpr const char* kExpandableTypes =
+    "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K";
 
 // Branch-free, so that a loop over it vectorises: the exponent is rebiased by an exact
 // multiplication, which also normalises subnormals; infinities and NaNs get the full exponent.
@@ -46,11 +60,16 @@ void expand_elements(float* out, DType type, const std::byte* in, int64_t count)
 // Kernels::expand asks.
 void require_expandable(const Tensor& y, const Tensor& x, std::span<const int32_t> rows);
 
-// `in` needs no alignment. `blocks` counts blocks of 32, `count` elements.
+// `in` needs no alignment. `blocks` counts blocks of the type, `count` elements.
 void expand_f16(float* out, const std::byte* in, int64_t count);
 void expand_bf16(float* out, const std::byte* in, int64_t count);
 void expand_q8_0(float* out, const std::byte* in, int64_t blocks);
 void expand_q4_0(float* out, const std::byte* in, int64_t blocks);
 void expand_q4_1(float* out, const std::byte* in, int64_t blocks);
+void expand_q5_0(float* out, const std::byte* in, int64_t blocks);
+void expand_q5_1(float* out, const std::byte* in, int64_t blocks);
+void expand_q4_k(float* out, const std::byte* in, int64_t blocks);
+void expand_q5_k(float* out, const std::byte* in, int64_t blocks);
+void expand_q6_k(float* out, const std::byte* in, int64_t blocks);
 
 }  // namespace ilora

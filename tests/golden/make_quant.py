@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 FOLDER = pathlib.Path(__file__).parent / "quant"
 ROWS, COLUMNS = 6, 96
+SUPER_ROWS, SUPER_COLUMNS = 5, 512  # of the types with blocks of 256
 
 
 def half_bytes(rng, count):
@@ -21,15 +22,18 @@ def half_bytes(rng, count):
     return values.view(np.uint8).reshape(count, 2)
 
 
-def raw_blocks(rng, kind):
+def raw_blocks(rng, kind, rows, columns):
     """Random bytes as quants: every nibble and byte value occurs, which quantising real values does not promise."""
     block, size = gguf.GGML_QUANT_SIZES[kind]
-    blocks = ROWS * COLUMNS // block
+    blocks = rows * columns // block
     data = rng.integers(0, 256, (blocks, size), dtype=np.uint8)
-    data[:, :2] = half_bytes(rng, blocks)
-    if kind == Type.Q4_1:
+    if kind == Type.Q6_K:
+        data[:, -2:] = half_bytes(rng, blocks)
+    else:
+        data[:, :2] = half_bytes(rng, blocks)
+    if kind in (Type.Q4_1, Type.Q5_1, Type.Q4_K, Type.Q5_K):
         data[:, 2:4] = half_bytes(rng, blocks)[::-1]
-    return data.reshape(ROWS, -1)
+    return data.reshape(rows, -1)
 
 
 def main():
@@ -54,13 +58,17 @@ def main():
     writer.add_array("integers", [3, -4, 5])
     writer.add_array("numbers", [0.5, -1.25])
     expected = {}
-    for kind in (Type.F32, Type.F16, Type.BF16, Type.Q8_0, Type.Q4_0, Type.Q4_1):
+    for kind in (Type.F32, Type.F16, Type.BF16, Type.Q8_0, Type.Q4_0, Type.Q4_1, Type.Q5_0, Type.Q5_1):
         stored = {f"{kind.name}.values": gguf.quants.quantize(values, kind)}
-        if kind in (Type.Q8_0, Type.Q4_0, Type.Q4_1):
-            stored[f"{kind.name}.raw"] = raw_blocks(rng, kind)
+        if gguf.GGML_QUANT_SIZES[kind][0] > 1:
+            stored[f"{kind.name}.raw"] = raw_blocks(rng, kind, ROWS, COLUMNS)
         for name, data in stored.items():
             writer.add_tensor(name, data, raw_dtype=kind)
             expected[name] = gguf.quants.dequantize(data, kind).reshape(ROWS, COLUMNS).astype(np.float32)
+    for kind in (Type.Q4_K, Type.Q5_K, Type.Q6_K):  # the package expands them, but does not quantise to them
+        data = raw_blocks(rng, kind, SUPER_ROWS, SUPER_COLUMNS)
+        writer.add_tensor(f"{kind.name}.raw", data, raw_dtype=kind)
+        expected[f"{kind.name}.raw"] = gguf.quants.dequantize(data, kind).astype(np.float32)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

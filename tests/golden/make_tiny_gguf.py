@@ -1,5 +1,5 @@
 """Writes tests/golden/tiny-llama/mixed.gguf: the tiny Llama of make_tiny_llama.py in a GGUF file whose tensors have
-every type that is read, quantised by the `gguf` package. Query and key rows are interleaved as llama.cpp's converter
+every type that is read and fits its rows (no blocks of 256), quantised by the `gguf` package. Query and key rows are interleaved as llama.cpp's converter
 does for this architecture.
 
 Needs: pip install gguf numpy safetensors.  Run: python tests/golden/make_tiny_gguf.py
@@ -19,8 +19,8 @@ LINEAR = {
     "self_attn.v_proj": ("attn_v", Type.Q4_1, Type.F16),
     "self_attn.o_proj": ("attn_output", Type.Q4_0, Type.Q8_0),
     "mlp.gate_proj": ("ffn_gate", Type.Q4_1, Type.BF16),
-    "mlp.up_proj": ("ffn_up", Type.Q8_0, Type.Q4_0),
-    "mlp.down_proj": ("ffn_down", Type.Q4_0, Type.Q4_1),
+    "mlp.up_proj": ("ffn_up", Type.Q8_0, Type.Q5_0),
+    "mlp.down_proj": ("ffn_down", Type.Q5_1, Type.Q4_1),
 }
 
 

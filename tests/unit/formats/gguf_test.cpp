@@ -196,8 +196,8 @@ TEST(Gguf, RefusesBadTensors) {
   EXPECT_THAT(failure(one({1}, 99, 0)),
               AllOf(HasSubstr("type number 99"), HasSubstr("tensor \"w\"")));
   EXPECT_THAT(failure(one({1}, 4, 0)), HasSubstr("type number 4"));  // removed from ggml
-  EXPECT_THAT(failure(one({256}, 12, 0), ErrorKind::kUnsupported),
-              AllOf(HasSubstr("Q4_K"), HasSubstr("number 12"), HasSubstr("tensor \"w\""),
+  EXPECT_THAT(failure(one({256}, 11, 0), ErrorKind::kUnsupported),
+              AllOf(HasSubstr("Q3_K"), HasSubstr("number 11"), HasSubstr("tensor \"w\""),
                     HasSubstr("F32, F16, BF16, Q8_0, Q4_0, Q4_1")));
   EXPECT_THAT(failure(one({1, 1, 1, 1, 1}, 0, 0)), HasSubstr("at most 4 dimensions, got 5"));
   EXPECT_THAT(failure(one({0}, 0, 0)), HasSubstr("at least 1"));
@@ -207,6 +207,7 @@ TEST(Gguf, RefusesBadTensors) {
               HasSubstr("tensor \"w\""));
   EXPECT_THAT(failure(one({31, 32}, 8, 0)),
               AllOf(HasSubstr("tensor \"w\""), HasSubstr("Q8_0 (32, 31)")));
+  EXPECT_THAT(failure(one({128, 2}, 14, 0)), HasSubstr("Q6_K (2, 128)"));
   EXPECT_THAT(
       failure(with_tensors(Builder().tensor("w", {1}, 0, 0).tensor("w", {1}, 0, 32), 2, 64)),
       HasSubstr("two called \"w\""));

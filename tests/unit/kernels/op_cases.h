@@ -178,11 +178,14 @@ class OpCases {
 
   // Random blocks whose halves are finite, at an odd address; rows in order and in another one.
   void expand() {
-    constexpr DType kStored[] = {DType::kF32,  DType::kF16,  DType::kBF16,
-                                 DType::kQ8_0, DType::kQ4_0, DType::kQ4_1};
-    constexpr int64_t kShapes[][2] = {{1, 32}, {7, 64}, {33, 96}, {5, 1056}, {130, 576}};
+    constexpr DType kStored[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0,
+                                 DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
+                                 DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+    constexpr int64_t kShapes[][2] = {{1, 32},    {7, 64},  {33, 96},  {5, 1056},
+                                      {130, 576}, {3, 256}, {70, 1280}};
     for (const auto& s : kShapes) {
       for (const DType stored : kStored) {
+        if (s[1] % dtype_block(stored) != 0) continue;
         const auto bytes = static_cast<size_t>(dtype_bytes(stored, s[0] * s[1]));
         std::vector<uint8_t> memory(bytes + 1);
         const Random random(static_cast<uint64_t>(s[1]), Stream::kTest);

@@ -116,7 +116,13 @@ TEST(DType, SizesOfPlainAndBlockTypes) {
   EXPECT_EQ(dtype_bytes(DType::kQ8_0, 64), 68);
   EXPECT_EQ(dtype_bytes(DType::kQ4_0, 64), 36);
   EXPECT_EQ(dtype_bytes(DType::kQ4_1, 64), 40);
+  EXPECT_EQ(dtype_bytes(DType::kQ5_0, 64), 44);
+  EXPECT_EQ(dtype_bytes(DType::kQ5_1, 64), 48);
+  EXPECT_EQ(dtype_bytes(DType::kQ4_K, 512), 288);
+  EXPECT_EQ(dtype_bytes(DType::kQ5_K, 512), 352);
+  EXPECT_EQ(dtype_bytes(DType::kQ6_K, 512), 420);
   EXPECT_THROW(dtype_bytes(DType::kQ4_0, 33), Error);
+  EXPECT_THROW(dtype_bytes(DType::kQ6_K, 64), Error);
   EXPECT_STREQ(dtype_name(DType::kQ4_1), "Q4_1");
 }
 
