@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "base/random.h"
+#include "text/utf8.h"
 
 namespace ilora {
 namespace {
@@ -22,17 +23,16 @@ bool later(const BytePairEncoder::Scratch::Candidate& a,
 
 }  // namespace
 
-BytePairEncoder::BytePairEncoder(const std::array<int32_t, 256>& byte_ids,
-                                 std::span<const Merge> merges, int32_t unknown, bool fuse_unknown)
-    : byte_ids_(byte_ids), unknown_(unknown), fuse_unknown_(fuse_unknown) {
+BytePairEncoder::BytePairEncoder(Symbols symbols, std::span<const Merge> merges, int32_t unknown,
+                                 bool fuse_unknown)
+    : symbols_(std::move(symbols)), unknown_(unknown), fuse_unknown_(fuse_unknown) {
   table_.assign(std::bit_ceil(merges.size() * 2 + 1), Slot{kEmpty, 0, 0});
   mask_ = table_.size() - 1;
-  for (size_t rank = 0; rank < merges.size(); ++rank) {
-    const uint64_t key = key_of(merges[rank].left, merges[rank].right);
+  for (const Merge& merge : merges) {
+    const uint64_t key = key_of(merge.left, merge.right);
     size_t slot = mix64(key) & mask_;
     while (table_[slot].key != kEmpty && table_[slot].key != key) slot = (slot + 1) & mask_;
-    table_[slot] = {key, static_cast<int32_t>(rank),
-                    merges[rank].result};  // of equal pairs the last counts
+    table_[slot] = {key, merge.rank, merge.result};  // of equal pairs the last counts
   }
 }
 
@@ -55,24 +55,48 @@ void BytePairEncoder::push(Scratch& scratch, int32_t position) const {
   }
 }
 
-void BytePairEncoder::encode(std::string_view word, Scratch& scratch,
-                             std::vector<int32_t>& ids) const {
+// The word's symbols, each linked to its neighbours.
+void BytePairEncoder::begin(std::string_view word, Scratch& scratch) const {
   auto& symbols = scratch.symbols;
-  auto& heap = scratch.heap;
   symbols.clear();
-  heap.clear();
-  bool after_unknown = false;
-  for (const char c : word) {
-    int32_t id = byte_ids_[static_cast<unsigned char>(c)];
-    const bool is_unknown = id < 0;
-    if (is_unknown) id = fuse_unknown_ && after_unknown ? -1 : unknown_;
-    after_unknown = is_unknown;
-    if (id < 0) continue;
+  auto add = [&](int32_t id) {
     const auto index = static_cast<int32_t>(symbols.size());
     symbols.push_back({id, index - 1, index + 1});
+  };
+  bool after_unknown = false;
+  for (size_t position = 0; position < word.size();) {
+    size_t length = 1;
+    if (!symbols_.characters.empty()) {
+      length = utf8_unit(word, position).length;
+      const auto known = symbols_.characters.find(utf8_at(word, position));
+      if (known != symbols_.characters.end()) {
+        add(known->second);
+        position += length;
+        after_unknown = false;
+        continue;
+      }
+    }
+    for (const char c : word.substr(position, length)) {
+      const int32_t id = symbols_.bytes[static_cast<unsigned char>(c)];
+      if (id >= 0) {
+        add(id);
+      } else if (unknown_ >= 0 && !(fuse_unknown_ && after_unknown)) {
+        add(unknown_);
+      }
+      after_unknown = id < 0;
+    }
+    position += length;
   }
+  if (!symbols.empty()) symbols.back().next = -1;
+}
+
+void BytePairEncoder::encode(std::string_view word, Scratch& scratch,
+                             std::vector<int32_t>& ids) const {
+  begin(word, scratch);
+  auto& symbols = scratch.symbols;
+  auto& heap = scratch.heap;
+  heap.clear();
   if (symbols.empty()) return;
-  symbols.back().next = -1;
   for (int32_t i = 0; i + 1 < static_cast<int32_t>(symbols.size()); ++i) push(scratch, i);
 
   while (!heap.empty()) {

@@ -7,20 +7,26 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 namespace ilora {
 
 class BytePairEncoder {
  public:
-  struct Merge {  // its rank is its index
-    int32_t left, right, result;
+  struct Merge {
+    int32_t left, right, result, rank;
   };
-  // byte_ids: the token of each byte, -1 where the vocabulary has none. Such a byte becomes
-  // `unknown`, and where that is -1 it is dropped, as Hugging Face's BPE does; several in a row
-  // become one unknown where `fuse_unknown`.
-  BytePairEncoder(const std::array<int32_t, 256>& byte_ids, std::span<const Merge> merges,
-                  int32_t unknown, bool fuse_unknown);
+  // What a word is made of before any merge: its characters where they have a token, else the
+  // bytes of such a character.
+  struct Symbols {
+    std::unordered_map<char32_t, int32_t> characters;  // empty: words are made of bytes
+    std::array<int32_t, 256> bytes;                    // -1 where the vocabulary has none
+  };
+  // A byte without a token becomes `unknown`, and where that is -1 it is dropped, as Hugging Face's
+  // BPE does; several in a row become one unknown where `fuse_unknown`.
+  BytePairEncoder(Symbols symbols, std::span<const Merge> merges, int32_t unknown,
+                  bool fuse_unknown);
 
   struct Scratch {
     struct Symbol {
@@ -32,7 +38,7 @@ class BytePairEncoder {
     std::vector<Symbol> symbols;
     std::vector<Candidate> heap;
   };
-  // Appends the word's tokens to `ids`. Time n log n for n bytes.
+  // Appends the tokens of a word of well-formed UTF-8 to `ids`. Time n log n for n bytes.
   void encode(std::string_view word, Scratch& scratch, std::vector<int32_t>& ids) const;
 
  private:
@@ -40,13 +46,14 @@ class BytePairEncoder {
     uint64_t key;
     int32_t rank, result;
   };
-  std::array<int32_t, 256> byte_ids_;
+  Symbols symbols_;
   int32_t unknown_;
   bool fuse_unknown_;
   std::vector<Slot> table_;
   size_t mask_ = 0;
 
   const Slot* find(int32_t left, int32_t right) const;
+  void begin(std::string_view word, Scratch& scratch) const;
   void push(Scratch& scratch, int32_t position) const;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/normalizer.h"
 #include "text/utf8.h"
 
 namespace ilora {
@@ -49,50 +50,73 @@ void apply_behaviour(SplitBehaviour behaviour, std::vector<Span>& spans) {
 
 }  // namespace
 
+PreTokenizerStep split_step(std::string pattern, SplitBehaviour behaviour) {
+  PreTokenizerStep step;
+  step.pattern = std::move(pattern);
+  step.behaviour = behaviour;
+  return step;
+}
+
 PreTokenizerStep digits_step(bool individual) {
-  return {PreTokenizerStep::Kind::kSplit, "\\p{N}",
-          individual ? SplitBehaviour::kIsolated : SplitBehaviour::kContiguous, false};
+  return split_step("\\p{N}", individual ? SplitBehaviour::kIsolated : SplitBehaviour::kContiguous);
 }
 
 PreTokenizerStep gpt2_words_step() {
-  return {PreTokenizerStep::Kind::kSplit,
-          "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+",
-          SplitBehaviour::kIsolated, false};
+  return split_step(
+      "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+");
 }
 
-PreTokenizerStep prefix_space_step() {
-  return {PreTokenizerStep::Kind::kPrefixSpace, "", SplitBehaviour::kIsolated, false};
+PreTokenizerStep llama3_words_step() {
+  return split_step(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
+      " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+}
+
+PreTokenizerStep prefix_step(std::string text) {
+  PreTokenizerStep step;
+  step.kind = PreTokenizerStep::Kind::kPrefix;
+  step.text = std::move(text);
+  return step;
 }
 
 PreTokenizer::PreTokenizer(const std::vector<PreTokenizerStep>& steps, const std::string& where) {
-  for (const PreTokenizerStep& step : steps) {
-    steps_.push_back({step.kind, Regex(step.pattern, where), step.behaviour, step.invert});
-  }
+  for (const PreTokenizerStep& step : steps) steps_.push_back({step, Regex(step.pattern, where)});
 }
 
-void PreTokenizer::split(std::string_view text, Scratch& scratch) const {
+void PreTokenizer::split(std::string_view text, bool at_start, Scratch& scratch) const {
   scratch.words.clear();
   scratch.owned.clear();
   if (text.empty()) return;
   scratch.words.push_back(text);
   for (const Step& step : steps_) {
     scratch.next.clear();
-    if (step.kind == PreTokenizerStep::Kind::kPrefixSpace) {
-      // Reserved first: views into `owned` must stay where they are. An earlier prefix step's
-      // strings move out.
-      std::vector<std::string> owned;
-      owned.reserve(scratch.words.size());
-      for (const std::string_view piece : scratch.words) {
-        std::string& changed = owned.emplace_back(piece.front() == ' ' ? "" : " ");
-        changed.append(piece);
-        scratch.next.push_back(changed);
-      }
-      scratch.owned.swap(owned);
-    } else {
+    if (step.kind == PreTokenizerStep::Kind::kSplit) {
       for (const std::string_view piece : scratch.words) split_piece(step, piece, scratch);
+    } else {
+      change_pieces(step, at_start, scratch);
     }
     scratch.words.swap(scratch.next);
   }
+}
+
+void PreTokenizer::change_pieces(const Step& step, bool at_start, Scratch& scratch) {
+  // Reserved first: views into `owned` must stay where they are. An earlier step's strings move
+  // out.
+  std::vector<std::string> owned;
+  owned.reserve(scratch.words.size());
+  for (size_t i = 0; i < scratch.words.size(); ++i) {
+    const std::string_view piece = scratch.words[i];
+    std::string& changed = owned.emplace_back();
+    if (step.kind == PreTokenizerStep::Kind::kReplace) {
+      changed = replace_all(piece, step.text, step.by);
+    } else {
+      const bool wanted = !step.at_start || (at_start && i == 0);
+      if (wanted && !piece.starts_with(step.text)) changed = step.text;
+      changed += piece;
+    }
+    scratch.next.push_back(changed);
+  }
+  scratch.owned.swap(owned);
 }
 
 void PreTokenizer::split_piece(const Step& step, std::string_view piece, Scratch& scratch) const {

@@ -1,7 +1,7 @@
 // Cuts text into the words that byte pair encoding works on: a list of small steps, each of which
-// cuts the pieces of the one before. Components of a tokenizer.json (Sequence, Split, Digits,
-// ByteLevel) and the names in tokenizer.ggml.pre become such lists (tokenizer_json.cpp,
-// tokenizer_gguf.cpp).
+// cuts or changes the pieces of the one before. Components of a tokenizer.json (Sequence, Split,
+// Digits, ByteLevel, Metaspace) and the names in tokenizer.ggml.pre become such lists
+// (tokenizer_json.cpp, tokenizer_gguf.cpp).
 #pragma once
 
 #include <string>
@@ -23,19 +23,25 @@ enum class SplitBehaviour {
 
 struct PreTokenizerStep {
   enum class Kind {
-    kSplit,        // by `pattern`
-    kPrefixSpace,  // a space before every piece that does not begin with one
+    kSplit,    // at the matches of `pattern`
+    kPrefix,   // `text` before every piece that does not begin with it
+    kReplace,  // `by` for every `text`
   };
   Kind kind = Kind::kSplit;
   std::string pattern;  // Oniguruma syntax
   SplitBehaviour behaviour = SplitBehaviour::kIsolated;
   bool invert = false;  // the parts between the matches are the matches
+  std::string text, by;
+  bool at_start = false;  // kPrefix: only where the whole text begins
 };
 
 // The steps that several files share.
+PreTokenizerStep split_step(std::string pattern,
+                            SplitBehaviour behaviour = SplitBehaviour::kIsolated);
 PreTokenizerStep digits_step(bool individual);  // Hugging Face's Digits: every character of class N
-PreTokenizerStep gpt2_words_step();  // the expression of GPT-2, which ByteLevel(use_regex) uses
-PreTokenizerStep prefix_space_step();
+PreTokenizerStep gpt2_words_step();    // the expression of GPT-2, which ByteLevel(use_regex) uses
+PreTokenizerStep llama3_words_step();  // the expression of Llama 3
+PreTokenizerStep prefix_step(std::string text);
 
 class PreTokenizer {
  public:
@@ -55,17 +61,16 @@ class PreTokenizer {
   };
 
   // The words of well-formed UTF-8, none of them empty, in scratch.words; valid until the next
-  // call.
-  void split(std::string_view text, Scratch& scratch) const;
+  // call. `at_start`: nothing came before, no added token either.
+  void split(std::string_view text, bool at_start, Scratch& scratch) const;
 
  private:
-  struct Step {
-    PreTokenizerStep::Kind kind;
+  struct Step : PreTokenizerStep {
     Regex regex;
-    SplitBehaviour behaviour;
-    bool invert;
   };
   std::vector<Step> steps_;
+
+  static void change_pieces(const Step& step, bool at_start, Scratch& scratch);
 
   void split_piece(const Step& step, std::string_view piece, Scratch& scratch) const;
 };

@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "base/error.h"
 #include "text/added_tokens.h"
 #include "text/bpe.h"
 #include "text/byte_level.h"
+#include "text/normalizer.h"
+#include "text/pieces.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer_spec.h"
 #include "text/utf8.h"
@@ -77,11 +80,33 @@ TextMap<int32_t> model_ids(const TokenizerSpec& spec) {
   return ids;
 }
 
+BytePairEncoder::Symbols symbols_of(const TokenizerSpec& spec, const TextMap<int32_t>& ids) {
+  BytePairEncoder::Symbols symbols;
+  const bool pieces = spec.alphabet == Alphabet::kPieces;
+  for (int i = 0; i < 256; ++i) {
+    const auto byte = static_cast<unsigned char>(i);
+    const std::string written = pieces ? piece_of_byte(byte) : token_of_byte(byte);
+    const auto entry = ids.find(written);
+    if (pieces && entry == ids.end()) {
+      throw Error(ErrorKind::kUnsupported,
+                  fmt::format("[tokenizer] expected a token for each byte, got none for {} ({})",
+                              written, spec.where));
+    }
+    symbols.bytes[byte] = entry == ids.end() ? -1 : entry->second;
+  }
+  if (!pieces) return symbols;
+  for (const auto& [token, id] : ids) {
+    if (token.empty() || find_invalid_utf8(token) != token.size()) continue;
+    if (utf8_unit(token, 0).length == token.size()) symbols.characters[utf8_at(token, 0)] = id;
+  }
+  return symbols;
+}
+
 BytePairEncoder make_encoder(const TokenizerSpec& spec, const TextMap<int32_t>& ids) {
   std::vector<BytePairEncoder::Merge> merges;
   merges.reserve(spec.merges.size());
   std::string joined;
-  for (const auto& [left, right] : spec.merges) {
+  for (const auto& [left, right, rank] : spec.merges) {
     joined.assign(left).append(right);
     int32_t found[3];
     const std::string* names[3] = {&left, &right, &joined};
@@ -97,20 +122,15 @@ BytePairEncoder make_encoder(const TokenizerSpec& spec, const TextMap<int32_t>& 
       }
       found[i] = entry->second;
     }
-    merges.push_back({found[0], found[1], found[2]});
+    merges.push_back({found[0], found[1], found[2], rank});
   }
-  std::array<int32_t, 256> byte_ids;
-  for (int byte = 0; byte < 256; ++byte) {
-    const auto entry = ids.find(token_of_byte(static_cast<unsigned char>(byte)));
-    byte_ids[static_cast<size_t>(byte)] = entry == ids.end() ? -1 : entry->second;
-  }
-  return {byte_ids, merges, spec.unknown, spec.fuse_unknown};
+  return {symbols_of(spec, ids), merges, spec.unknown, spec.fuse_unknown};
 }
 
-std::string normalize(std::string_view text, const std::vector<NormalForm>& forms) {
-  std::string result(text);
-  for (const NormalForm form : forms) result = normalize_utf8(result, form);
-  return result;
+// The bytes of a token of the vocabulary; none where it is not written in the alphabet.
+std::optional<std::string> decoded_token(const TokenizerSpec& spec, const std::string& written) {
+  if (spec.alphabet == Alphabet::kPieces) return bytes_of_piece(written);
+  return bytes_of_token(written);
 }
 
 // The added tokens to find in the text as it is, or those to find in the normalized text.
@@ -130,7 +150,7 @@ struct Tokenizer::Impl {
   std::string where;
   TextMap<int32_t> ids;  // by the token as the file writes it
   AddedTokenSplitter raw, normalized;
-  std::vector<NormalForm> normalizers;
+  std::vector<NormalizerStep> normalizers;
   PreTokenizer pre_tokenizer;
   BytePairEncoder encoder;
   TextMap<int32_t>
@@ -138,6 +158,7 @@ struct Tokenizer::Impl {
   std::string bytes;  // of all tokens
   std::vector<size_t> offsets;  // into bytes, one more than tokens
   std::vector<char> special;
+  bool strips_space;
   int32_t bos, eos;
   bool adds_bos;
   std::string chat_template;
@@ -155,6 +176,7 @@ struct Tokenizer::Impl {
         pre_tokenizer(spec.steps, spec.where),
         encoder(make_encoder(spec, from_model)),
         special(spec.tokens.size(), 0),
+        strips_space(spec.strips_space),
         bos(spec.bos),
         eos(spec.eos),
         adds_bos(spec.adds_bos && spec.bos >= 0),
@@ -172,7 +194,7 @@ struct Tokenizer::Impl {
     }
     offsets.push_back(0);
     for (size_t i = 0; i < spec.tokens.size(); ++i) {
-      const auto decoded = is_text[i] ? std::nullopt : bytes_of_token(spec.tokens[i]);
+      const auto decoded = is_text[i] ? std::nullopt : decoded_token(spec, spec.tokens[i]);
       const std::string& own = decoded ? *decoded : spec.tokens[i];
       if (spec.ignore_merges && spec.in_model[i]) whole_words.emplace(own, static_cast<int32_t>(i));
       bytes += own;
@@ -211,28 +233,30 @@ struct Tokenizer::Impl {
     if (cached) scratch.cache.put(word, std::span(out).subspan(before));
   }
 
-  void encode_text(std::string_view text, EncodeScratch& scratch, std::vector<int32_t>& out) const {
-    pre_tokenizer.split(text, scratch.words);
+  void encode_text(std::string_view text, bool at_start, EncodeScratch& scratch,
+                   std::vector<int32_t>& out) const {
+    pre_tokenizer.split(text, at_start, scratch.words);
     for (const std::string_view word : scratch.words.words) encode_word(word, scratch, out);
   }
 
-  // A part between the added tokens that are found in the text as it is.
-  void encode_part(std::string_view text, bool parse_special, EncodeScratch& scratch,
+  // A part between the added tokens that are found in the text as it is; `at_start`: the first.
+  void encode_part(std::string_view text, bool at_start, bool parse_special, EncodeScratch& scratch,
                    std::vector<int32_t>& out) const {
     std::string changed;
     if (!normalizers.empty()) {
       changed = normalize(text, normalizers);
       text = changed;
     }
-    if (normalized.empty()) return encode_text(text, scratch, out);
+    if (normalized.empty()) return encode_text(text, at_start, scratch, out);
     scratch.inner_parts.clear();
     normalized.split(text, parse_special, scratch.inner_parts);
     for (const auto& part : scratch.inner_parts) {
       if (part.id >= 0) {
         out.push_back(part.id);
       } else {
-        encode_text(part.text, scratch, out);
+        encode_text(part.text, at_start, scratch, out);
       }
+      at_start = false;
     }
   }
 };
@@ -272,7 +296,7 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special
     if (part.id >= 0) {
       ids.push_back(part.id);
     } else {
-      impl_->encode_part(part.text, parse_special, *scratch, ids);
+      impl_->encode_part(part.text, &part == scratch->parts.data(), parse_special, *scratch, ids);
     }
   }
   impl_->give_back(std::move(scratch));
@@ -285,6 +309,7 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
     if (is_special(id) && skip_special) continue;
     bytes += token_bytes(id);
   }
+  if (impl_->strips_space && bytes.starts_with(' ')) bytes.erase(0, 1);
   return find_invalid_utf8(bytes) == bytes.size() ? bytes : replace_invalid_utf8(bytes);
 }
 
@@ -298,6 +323,10 @@ std::string_view Tokenizer::token_bytes(int32_t id) const {
 bool Tokenizer::is_special(int32_t id) const {
   impl_->check_id(id);
   return impl_->special[static_cast<size_t>(id)] != 0;
+}
+
+bool Tokenizer::strips_space() const {
+  return impl_->strips_space;
 }
 
 int32_t Tokenizer::vocabulary_size() const {
@@ -327,6 +356,10 @@ int32_t Tokenizer::find(std::string_view token) const {
 std::string StreamDecoder::push(int32_t id) {
   if (tokenizer_.is_special(id) && skip_special_) return {};
   pending_ += tokenizer_.token_bytes(id);
+  if (at_start_ && !pending_.empty()) {
+    if (tokenizer_.strips_space() && pending_.front() == ' ') pending_.erase(0, 1);
+    at_start_ = false;
+  }
   const size_t certain = utf8_complete_prefix(pending_);
   std::string text = replace_invalid_utf8(std::string_view(pending_).substr(0, certain));
   pending_.erase(0, certain);
@@ -336,6 +369,7 @@ std::string StreamDecoder::push(int32_t id) {
 std::string StreamDecoder::finish() {
   std::string text = replace_invalid_utf8(pending_);
   pending_.clear();
+  at_start_ = true;
   return text;
 }
 

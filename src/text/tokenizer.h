@@ -1,9 +1,11 @@
-// Byte-level BPE tokenizers (Sennrich et al. 2016; Radford et al. 2019), as Hugging Face's
-// `tokenizers` defines them.
+// BPE tokenizers (Sennrich et al. 2016), as Hugging Face's `tokenizers` defines them: of bytes
+// (Radford et al. 2019: GPT-2, Llama 3, SmolLM2) and of characters with bytes as fallback (Kudo and
+// Richardson 2018: Llama 2, Mistral). The latter put a space before a text, which decode() takes
+// away again.
 //
-// Where a vocabulary has no token for some byte (SmolLM2 has none for six control characters and
-// for bytes that no assigned character uses), that byte is dropped by encode(), as there; every
-// other text comes back from decode().
+// Where a byte-level vocabulary has no token for some byte (SmolLM2 has none for six control
+// characters and for bytes that no assigned character uses), that byte is dropped by encode(), as
+// there; every other text comes back from decode().
 #pragma once
 
 #include <cstdint>
@@ -22,8 +24,8 @@ struct TokenizerSpec;
 class Tokenizer {
  public:
   // From the metadata of a GGUF file (tokenizer.ggml.*), or from a folder that holds tokenizer.json
-  // and, where present, tokenizer_config.json (special tokens, chat template). Errors name the file
-  // and the key.
+  // or tokenizer.model and, where present, tokenizer_config.json (special tokens, chat template).
+  // Errors name the file and the key.
   static Tokenizer from_gguf(const GgufFile& file);
   static Tokenizer from_folder(const std::filesystem::path& folder);
 
@@ -43,6 +45,7 @@ class Tokenizer {
   // text. Throws Error(kData) for an id outside the vocabulary, as is_special does.
   std::string_view token_bytes(int32_t id) const;
   bool is_special(int32_t id) const;
+  bool strips_space() const;  // whether decode() takes the space that a text begins with
 
   int32_t vocabulary_size() const;
   int32_t bos() const;                       // -1 where there is none
@@ -50,8 +53,8 @@ class Tokenizer {
   bool adds_bos() const;                     // whether the file asks for BOS before a text
   const std::string& chat_template() const;  // Jinja source as stored, possibly empty
   const std::string& source() const;         // the file it was read from, for messages
-  // The id of a token written exactly so in the file (special tokens as text, others in the
-  // byte-level alphabet: a space is U+0120), -1 where there is none.
+  // The id of a token written exactly so in the file (special tokens as text; in others a space is
+  // U+0120, or U+2581 in Llama 2's kind), -1 where there is none.
   int32_t find(std::string_view token) const;
 
  private:
@@ -74,6 +77,7 @@ class StreamDecoder {
  private:
   const Tokenizer& tokenizer_;
   bool skip_special_;
+  bool at_start_ = true;
   std::string pending_;
 };
 

@@ -2,29 +2,36 @@
 // "Tokenizer").
 #include "base/error.h"
 #include "formats/gguf.h"
-#include "text/tokenizer_spec.h"
+#include "text/pieces.h"
 
 namespace ilora {
 namespace {
 
-// Values of tokenizer.ggml.token_type.
-enum TokenType : int64_t { kNormal = 1, kUnknown = 2, kControl = 3, kUserDefined = 4, kUnused = 5 };
-
-std::vector<PreTokenizerStep> steps_of(const GgufFile& gguf) {
+// What the name of a pre-tokenizer stands for; byte-level BPE files have it in place of a
+// description.
+void read_pre_tokenizer(const GgufFile& gguf, TokenizerSpec& spec) {
   const std::string name = gguf.text("tokenizer.ggml.pre", "default"), file = gguf.name();
-  if (name == "smollm") return {digits_step(true), gpt2_words_step()};
   // Files from before this key existed, or with "default", may be of any model: of GPT-2's own
   // vocabulary the rule is known.
   constexpr size_t kGpt2Vocabulary = 50257;
   const bool gpt2 =
       name == "default" && gguf.texts("tokenizer.ggml.tokens").size() == kGpt2Vocabulary;
-  if (name == "gpt-2" || name == "gpt2" || gpt2) return {gpt2_words_step()};
-  throw Error(
-      ErrorKind::kUnsupported,
-      fmt::format("[tokenizer] expected a pre-tokenizer among smollm, gpt-2 and gpt2, got '{}' "
-                  "({}: tokenizer.ggml.pre)",
-                  name, file),
-      "Use the model's Hugging Face folder, whose tokenizer.json describes the pre-tokenizer.");
+  if (name == "smollm") {
+    spec.steps = {digits_step(true), gpt2_words_step()};
+  } else if (name == "gpt-2" || name == "gpt2" || gpt2) {
+    spec.steps = {gpt2_words_step()};
+  } else if (name == "llama-bpe" || name == "llama3" || name == "llama-v3") {
+    spec.steps = {llama3_words_step()};
+    spec.ignore_merges = true;
+    spec.adds_bos = true;
+  } else {
+    throw Error(
+        ErrorKind::kUnsupported,
+        fmt::format("[tokenizer] expected a pre-tokenizer among smollm, gpt-2 and llama-bpe, got "
+                    "'{}' ({}: tokenizer.ggml.pre)",
+                    name, file),
+        "Use the model's Hugging Face folder, whose tokenizer.json describes the pre-tokenizer.");
+  }
 }
 
 int32_t id_of(const GgufFile& file, const char* key, size_t vocabulary) {
@@ -38,7 +45,8 @@ int32_t id_of(const GgufFile& file, const char* key, size_t vocabulary) {
   return static_cast<int32_t>(id);
 }
 
-void read_tokens(const GgufFile& file, TokenizerSpec& spec) {
+// The tokens with their types (PieceType) and, where the file has them, scores.
+std::vector<Piece> read_tokens(const GgufFile& file) {
   const auto& tokens = file.texts("tokenizer.ggml.tokens");
   if (tokens.empty()) {
     throw Error(
@@ -46,27 +54,24 @@ void read_tokens(const GgufFile& file, TokenizerSpec& spec) {
         fmt::format("[tokenizer] expected a vocabulary, got no tokens ({}: tokenizer.ggml.tokens)",
                     file.name()));
   }
-  const std::vector<int64_t> types = file.find("tokenizer.ggml.token_type") != nullptr
-                                         ? file.integers("tokenizer.ggml.token_type")
-                                         : std::vector<int64_t>(tokens.size(), kNormal);
-  if (types.size() != tokens.size()) {
+  const auto of_each = [&]<class Value>(const char* key, std::vector<Value> values) {
+    if (values.size() == tokens.size()) return values;
     throw Error(ErrorKind::kFormat,
-                fmt::format("[tokenizer] expected {} token types, one for each token, got {} ({}: "
-                            "tokenizer.ggml.token_type)",
-                            tokens.size(), types.size(), file.name()));
+                fmt::format("[tokenizer] expected {} values, one for each token, got {} ({}: {})",
+                            tokens.size(), values.size(), file.name(), key));
+  };
+  constexpr const char *kTypes = "tokenizer.ggml.token_type", *kScores = "tokenizer.ggml.scores";
+  std::vector<Piece> pieces(tokens.size());
+  for (size_t i = 0; i < tokens.size(); ++i) pieces[i].text = tokens[i];
+  if (file.find(kTypes) != nullptr) {
+    const std::vector<int64_t> types = of_each(kTypes, file.integers(kTypes));
+    for (size_t i = 0; i < types.size(); ++i) pieces[i].type = static_cast<PieceType>(types[i]);
   }
-  spec.tokens.assign(tokens.begin(), tokens.end());
-  // Converters mix added tokens into the one list; merges never lead to them, so all may count as
-  // the model's.
-  spec.in_model.assign(tokens.size(), 1);
-  for (size_t i = 0; i < tokens.size(); ++i) {
-    if (types[i] != kControl && types[i] != kUserDefined) continue;
-    AddedToken token;
-    token.id = static_cast<int32_t>(i);
-    token.text = spec.tokens[i];
-    token.special = types[i] == kControl;
-    spec.added.push_back(std::move(token));
+  if (file.find(kScores) != nullptr) {
+    const std::vector<double> scores = of_each(kScores, file.numbers(kScores));
+    for (size_t i = 0; i < scores.size(); ++i) pieces[i].score = scores[i];
   }
+  return pieces;
 }
 
 void read_merges(const GgufFile& file, TokenizerSpec& spec) {
@@ -81,33 +86,61 @@ void read_merges(const GgufFile& file, TokenizerSpec& spec) {
                       "tokenizer.ggml.merges, entry {})",
                       merges[rank], file.name(), rank));
     }
-    spec.merges.emplace_back(merges[rank].substr(0, space), merges[rank].substr(space + 1));
+    spec.merges.push_back({std::string(merges[rank].substr(0, space)),
+                           std::string(merges[rank].substr(space + 1)),
+                           static_cast<int32_t>(rank)});
   }
+}
+
+// GPT-2's kind: BPE of bytes, with merges.
+TokenizerSpec byte_level_spec(const GgufFile& file) {
+  TokenizerSpec spec;
+  spec.where = file.name();
+  read_pre_tokenizer(file, spec);
+  if (file.boolean("tokenizer.ggml.add_space_prefix", false)) {
+    spec.steps.insert(spec.steps.end() - 1,
+                      prefix_step(" "));  // as ByteLevel: before the words are cut
+  }
+  const std::vector<Piece> tokens = read_tokens(file);
+  // Converters mix added tokens into the one list; merges never lead to them, so all may count as
+  // the model's.
+  spec.in_model.assign(tokens.size(), 1);
+  for (size_t i = 0; i < tokens.size(); ++i) {
+    spec.tokens.push_back(tokens[i].text);
+    const PieceType type = tokens[i].type;
+    if (type != PieceType::kControl && type != PieceType::kUserDefined) continue;
+    AddedToken& token = spec.added.emplace_back();
+    token.id = static_cast<int32_t>(i);
+    token.text = tokens[i].text;
+    token.special = type == PieceType::kControl;
+  }
+  read_merges(file, spec);
+  return spec;
+}
+
+// Llama 2's kind: BPE of characters, with scores in place of merges.
+TokenizerSpec piece_spec(const GgufFile& file) {
+  file.numbers("tokenizer.ggml.scores");  // an error where there are none
+  TokenizerSpec spec = spec_of_pieces(read_tokens(file), file.name(),
+                                      file.boolean("tokenizer.ggml.add_space_prefix", true));
+  spec.adds_bos = true;
+  return spec;
 }
 
 }  // namespace
 
 TokenizerSpec tokenizer_spec_of_gguf(const GgufFile& file) {
   const std::string model = file.text("tokenizer.ggml.model");
-  if (model != "gpt2") {
-    throw Error(
-        ErrorKind::kUnsupported,
-        fmt::format(
-            "[tokenizer] expected gpt2 (byte-level BPE), got '{}' ({}: tokenizer.ggml.model)",
-            model, file.name()));
+  if (model != "gpt2" && model != "llama") {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("[tokenizer] expected gpt2 (BPE of bytes) or llama (BPE of characters, "
+                            "with scores), got '{}' ({}: tokenizer.ggml.model)",
+                            model, file.name()));
   }
-  TokenizerSpec spec;
-  spec.where = file.name();
-  spec.steps = steps_of(file);
-  if (file.boolean("tokenizer.ggml.add_space_prefix", false)) {
-    spec.steps.insert(spec.steps.end() - 1,
-                      prefix_space_step());  // as ByteLevel: before the words are cut
-  }
-  read_tokens(file, spec);
-  read_merges(file, spec);
+  TokenizerSpec spec = model == "gpt2" ? byte_level_spec(file) : piece_spec(file);
   spec.bos = id_of(file, "tokenizer.ggml.bos_token_id", spec.tokens.size());
   spec.eos = id_of(file, "tokenizer.ggml.eos_token_id", spec.tokens.size());
-  spec.adds_bos = file.boolean("tokenizer.ggml.add_bos_token", false);
+  spec.adds_bos = file.boolean("tokenizer.ggml.add_bos_token", spec.adds_bos);
   spec.chat_template = file.text("tokenizer.chat_template", "");
   return spec;
 }

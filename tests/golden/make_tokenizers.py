@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
 """Writes the expected token ids of tests/golden/tokenizers/, and the tiny tokenizer of tests/data/.
 
-Reference: Hugging Face `tokenizers` 0.23 and `transformers` 5 (for chat templates). Usage:
+Reference: Hugging Face `tokenizers` 0.23, `sentencepiece` 0.2 and `transformers` 5 (for chat templates). Usage:
 
     make_tokenizers.py [--gguf SmolLM2-135M-Instruct.gguf] [--shared FOLDER] [--train]
 
-Without --gguf the files of SmolLM2 stay as they are; without --shared (a folder with gpt2/, llama3/, qwen3/, each
-with its tokenizer.json) those of these families do. --train makes the tiny tokenizer anew from corpus.json.
+Without --gguf the files of SmolLM2 stay as they are; without --shared (a folder with gpt2/, llama3/, qwen3/ and
+mistral/, each with its tokenizer.json, and llama2/ with its tokenizer.model) those of these families do. --train makes the tiny tokenizer anew from corpus.json.
 An expected-ids file holds, line by line of corpus.json, `plain` (special tokens in the text are text), `special`
 (only the lines whose ids differ when special tokens are parsed) and `decoded` (ids, text with and without special
-tokens).
+tokens). Of vocabularies with byte fallback no ids are decoded that are not UTF-8: there `tokenizers` writes a U+FFFD for
+each byte of a run, which ilora does not.
 """
 import argparse
 import json
 import random
+import re
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -79,6 +81,72 @@ def train_tiny():
               "unk_token": "<|endoftext|>", "pad_token": "<|im_end|>", "clean_up_tokenization_spaces": False,
               "tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 1024, "chat_template": CHATML_SMOLLM}
     (TINY / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def expected_pieces(encode, decode, size, space, special):
+    """As expected(), for a vocabulary with byte fallback; `encode` takes special tokens as text, `space` is a token."""
+    plain = [encode(text) for text in CORPUS]
+    rng = random.Random(7)
+    decoded = []
+    for ids in rng.sample([ids for ids in plain if len(ids) > 3], 20):
+        begin = rng.randrange(len(ids) // 2)
+        decoded.append(ids[begin:])
+    decoded += [[rng.randrange(259, size) for _ in range(rng.randrange(1, 12))] for _ in range(20)]
+    decoded += [[1, *plain[3], 2], [space], [space, space], [1, space, 13], [68, 35, 68]]  # 13, 35 and 68: bytes
+    triples = [[ids, decode(ids, True), decode(ids, False)] for ids in decoded]
+    return {"plain": plain, "special": special, "decoded": [t for t in triples if "\ufffd" not in t[1]]}
+
+
+def tokenizers_encoder(tokenizer):
+    def encode(text, parse_special=False):
+        tokenizer.encode_special_tokens = not parse_special
+        return tokenizer.encode(text, add_special_tokens=False).ids
+
+    return encode
+
+
+def mistral(path):
+    tokenizer = Tokenizer.from_file(str(path))
+    encode = tokenizers_encoder(tokenizer)
+    special = {str(i): ids for i, text in enumerate(CORPUS) if (ids := encode(text, True)) != encode(text)}
+    return expected_pieces(encode, lambda ids, skip: tokenizer.decode(ids, skip_special_tokens=skip),
+                           tokenizer.get_vocab_size(), tokenizer.token_to_id("\u2581"), special)
+
+
+def metaspace(path):
+    """Mistral's vocabulary with the pre-tokenizer that newer converters write in place of the normalizer."""
+    texts = ["", " ", "  ", "a", " a", "a b", "a  b ", "<s>a b", "<s> a b", " x<s> y", "a</s>b</s> c", "</s>", "\n a",
+             "\u2581a \u2581", "Größe 中文 😀", "one two three four"]
+    cases = []
+    for scheme in ("first", "always", "never"):
+        for split in (False, True):
+            tree = json.loads(path.read_text(encoding="utf-8"))
+            tree["normalizer"] = None
+            tree["pre_tokenizer"] = {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": scheme, "split": split}
+            encode = tokenizers_encoder(Tokenizer.from_str(json.dumps(tree)))
+            cases.append({"pre_tokenizer": tree["pre_tokenizer"], "plain": [encode(text) for text in texts],
+                          "special": [encode(text, True) for text in texts]})
+    return {"texts": texts, "cases": cases}
+
+
+def llama2(path):
+    from sentencepiece import SentencePieceProcessor
+
+    model = SentencePieceProcessor(model_file=str(path))
+
+    def decode(ids, skip_special):  # SentencePiece always skips control tokens
+        return model.decode(ids) if skip_special or not {1, 2} & set(ids) else None
+
+    def encode_special(text):  # as transformers' tokenizer does: each part between the tokens is a text
+        ids = []
+        for part in re.split("(<unk>|<s>|</s>)", text):
+            ids += [model.piece_to_id(part)] if part in ("<unk>", "<s>", "</s>") else model.encode(part)
+        return ids
+
+    special = {str(i): ids for i, text in enumerate(CORPUS) if (ids := encode_special(text)) != model.encode(text)}
+    result = expected_pieces(model.encode, decode, model.vocab_size(), model.piece_to_id("\u2581"), special)
+    result["decoded"] = [entry for entry in result["decoded"] if entry[2] is not None]
+    return result
 
 
 def from_gguf(path):
@@ -157,6 +225,10 @@ def main():
     if args.shared:
         for name in ("gpt2", "llama3", "qwen3"):
             write(OUT / f"{name}.json", expected(Tokenizer.from_file(str(args.shared / name / "tokenizer.json"))))
+        path = args.shared / "mistral" / "tokenizer.json"
+        write(OUT / "mistral.json", mistral(path))
+        write(OUT / "metaspace.json", metaspace(path))
+        write(OUT / "llama2.json", llama2(args.shared / "llama2" / "tokenizer.model"))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,12 @@
 // Properties of the tokenizer, and what damaged files are told.
 #include "text/tokenizer.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -16,6 +18,8 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "formats/gguf.h"
+#include "tests/unit/formats/bytes.h"
+#include "tests/unit/text/gguf_writer.h"
 #include "text/utf8.h"
 
 namespace ilora {
@@ -260,9 +264,15 @@ TEST(TokenizerErrors, DamagedTokenizerJson) {
          t["normalizer"] = {{"type", "Lowercase"}};
        }},
       {kUnsupported,
-       {"pre_tokenizer.pretokenizers[0]", "Metaspace"},
+       {"pre_tokenizer.pretokenizers[0]", "Whitespace"},
        [](Json& t) {
-         t["pre_tokenizer"]["pretokenizers"][0] = {{"type", "Metaspace"}};
+         t["pre_tokenizer"]["pretokenizers"][0] = {{"type", "Whitespace"}};
+       }},
+      {kFormat,
+       {"pre_tokenizer.pretokenizers[0].prepend_scheme", "first, always or never", "often"},
+       [](Json& t) {
+         t["pre_tokenizer"]["pretokenizers"][0] = {
+             {"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "often"}};
        }},
       {kUnsupported, {"no pre-tokenizer ByteLevel"}, [](Json& t) { t["pre_tokenizer"] = nullptr; }},
       {kUnsupported,
@@ -316,62 +326,88 @@ TEST(TokenizerJson, OtherComponents) {
   EXPECT_TRUE(template_bos.adds_bos());
 }
 
-// ---- GGUF
+// ---- tokenizer.model (that a real one is read as SentencePiece does: golden_test.cpp)
 // ------------------------------------------------------------------------------------------------------
 
-// Writes metadata as a GGUF file of version 3 without tensors.
-class GgufWriter {
- public:
-  void text(const std::string& key, const std::string& value) {
-    begin(key, 8);
-    string(value);
-  }
-  void u32(const std::string& key, uint32_t value) {
-    begin(key, 4);
-    number(value);
-  }
-  void texts(const std::string& key, const std::vector<std::string>& values) {
-    begin(key, 9);
-    number<uint32_t>(8);
-    number<uint64_t>(values.size());
-    for (const auto& value : values) string(value);
-  }
-  void integers(const std::string& key, const std::vector<int32_t>& values) {
-    begin(key, 9);
-    number<uint32_t>(5);
-    number<uint64_t>(values.size());
-    for (const int32_t value : values) number(value);
-  }
-  std::string finish() const {
-    std::string head = "GGUF";
-    auto add = [&](auto value) {
-      head.append(reinterpret_cast<const char*>(&value), sizeof(value));
-    };
-    add(uint32_t{3});
-    add(uint64_t{0});
-    add(count_);
-    head += body_;
-    head.resize((head.size() + 31) / 32 * 32, '\0');
-    return head;
-  }
+// A field of a protocol buffer: a tag, and a number or a length and bytes (each below 128).
+std::string field(int number, int value) {
+  return {static_cast<char>(number << 3), static_cast<char>(value)};
+}
+std::string field(int number, const std::string& bytes) {
+  return std::string{static_cast<char>(number << 3 | 2), static_cast<char>(bytes.size())} + bytes;
+}
+std::string piece(const std::string& text, float score, int type) {
+  std::string number(sizeof score, '\0');
+  std::memcpy(number.data(), &score, sizeof score);
+  return field(1, field(1, text) + static_cast<char>(2 << 3 | 5) + number + field(3, type));
+}
 
- private:
-  std::string body_;
-  uint64_t count_ = 0;
-  template <typename T>
-  void number(T value) {
-    body_.append(reinterpret_cast<const char*>(&value), sizeof(value));
+struct SmallModel {
+  std::string pieces = piece("<unk>", 0, 2) + piece("<s>", 0, 3) + piece("</s>", 0, 3) +
+                       bytes_of_all() + piece("\xE2\x96\x81", -1, 1) + piece("a", -2, 1) +
+                       piece("b", -3, 1) + piece("ab", -4, 1) +
+                       piece(
+                           "\xE2\x96\x81"
+                           "a",
+                           -5, 1);
+  std::string trainer = field(3, 2), normalizer = field(4, 0);  // BPE, keeps white space
+
+  static std::string bytes_of_all() {
+    std::string all;
+    for (int byte = 0; byte < 256; ++byte) all += piece(fmt::format("<0x{:02X}>", byte), 0, 6);
+    return all;
   }
-  void string(const std::string& value) {
-    number<uint64_t>(value.size());
-    body_ += value;
-  }
-  void begin(const std::string& key, uint32_t type) {
-    ++count_;
-    string(key);
-    number(type);
-  }
+  std::string content() const { return pieces + field(2, trainer) + field(3, normalizer); }
 };
+
+Tokenizer load_model(const std::string& content) {
+  const test::TestFolder folder("tokenizer-model");
+  folder.write("tokenizer.model", content);
+  return Tokenizer::from_folder(folder.path());
+}
+
+TEST(TokenizerModel, SmallVocabulary) {
+  const Tokenizer tokenizer = load_model(SmallModel().content());
+  const int32_t space = 259, a = 260, b = 261, ab = 262, space_a = 263;
+  EXPECT_THAT(tokenizer.encode("ab"), ElementsAre(space, ab));  // ab goes before the later a
+  EXPECT_THAT(tokenizer.encode("aa b"), ElementsAre(space_a, a, space, b));
+  EXPECT_THAT(tokenizer.encode("\n"), ElementsAre(space, 13));  // by its byte
+  EXPECT_THAT(tokenizer.encode(""), ElementsAre());
+  EXPECT_THAT(tokenizer.encode("a</s>a", true), ElementsAre(space_a, 2, space_a));
+  EXPECT_EQ(tokenizer.decode(Ids{1, space_a, b, space_a, 2}), "ab a");
+  EXPECT_EQ(tokenizer.decode(Ids{1, space_a}, false), "<s> a");
+  EXPECT_EQ(tokenizer.token_bytes(space_a), " a");
+  StreamDecoder stream(tokenizer);
+  for (const char* expected : {"a", " a"}) EXPECT_EQ(stream.push(space_a), expected);
+  EXPECT_EQ(stream.finish(), "");
+  EXPECT_EQ(stream.push(space_a), "a");  // a new text
+}
+
+TEST(TokenizerModel, Errors) {
+  const auto check = [](ErrorKind kind, const std::string& part, auto change) {
+    SmallModel model;
+    change(model);
+    expect_error(kind, {part, "tokenizer.model"}, [&] { load_model(model.content()); });
+  };
+  const auto kUnsupported = ErrorKind::kUnsupported;
+  check(kUnsupported, "other than BPE", [](SmallModel& m) { m.trainer = field(3, 1); });
+  check(kUnsupported, "suffix", [](SmallModel& m) { m.trainer += std::string("\xC0\x01\x01"); });
+  check(kUnsupported, "rules", [](SmallModel& m) { m.normalizer += field(2, "x"); });
+  check(kUnsupported, "extra white space", [](SmallModel& m) { m.normalizer = ""; });
+  check(kUnsupported, "not escaped", [](SmallModel& m) { m.normalizer += field(5, 0); });
+  check(kUnsupported, "<0x00>", [](SmallModel& m) { m.pieces = piece("a", 0, 1); });
+  check(ErrorKind::kFormat, "damaged", [](SmallModel& m) { m.pieces = "{\"a\": 1}"; });
+  check(ErrorKind::kFormat, "damaged", [](SmallModel& m) { m.normalizer += "\x1A\x7F"; });
+  check(ErrorKind::kFormat, "each token once", [](SmallModel& m) { m.pieces += piece("a", 0, 1); });
+  const std::string whole = SmallModel().content();
+  for (size_t size = 0; size < whole.size(); size += 97) {
+    const std::string cut = whole.substr(0, size);
+    EXPECT_THROW(load_model(cut), Error) << size;
+  }
+}
+
+// ---- GGUF
+// ------------------------------------------------------------------------------------------------------
 
 struct SmallGguf {
   std::vector<std::string> tokens = {"<|end|>",
@@ -386,16 +422,18 @@ struct SmallGguf {
                                      "<tool>"};
   std::vector<int32_t> types = {3, 1, 1, 1, 1, 1, 1, 1, 4};
   std::vector<std::string> merges = {"a b", "\xC4\xA0 ab", "1 1"};
+  std::vector<float> scores;
   std::string model = "gpt2", pre = "smollm";
   uint32_t eos = 0;
   bool without_merges = false;
 
   Tokenizer load() const {
-    GgufWriter writer;
+    test::GgufWriter writer;
     writer.text("tokenizer.ggml.model", model);
     if (!pre.empty()) writer.text("tokenizer.ggml.pre", pre);
     writer.texts("tokenizer.ggml.tokens", tokens);
     writer.integers("tokenizer.ggml.token_type", types);
+    if (!scores.empty()) writer.numbers("tokenizer.ggml.scores", scores);
     if (!without_merges) writer.texts("tokenizer.ggml.merges", merges);
     writer.u32("tokenizer.ggml.eos_token_id", eos);
     const std::string bytes = writer.finish();
@@ -437,8 +475,18 @@ TEST(TokenizerGguf, Errors) {
   for (const char* unsaid : {"default", ""})
     check(ErrorKind::kUnsupported, {"tokenizer.ggml.pre", "default"},
           [&](SmallGguf& f) { f.pre = unsaid; });
-  check(ErrorKind::kUnsupported, {"tokenizer.ggml.model", "llama"},
+  check(ErrorKind::kUnsupported, {"tokenizer.ggml.model", "t5"},
+        [](SmallGguf& f) { f.model = "t5"; });
+  check(ErrorKind::kFormat, {"tokenizer.ggml.scores", "got none"},
         [](SmallGguf& f) { f.model = "llama"; });
+  check(ErrorKind::kUnsupported, {"a token for each byte", "<0x00>"}, [](SmallGguf& f) {
+    f.model = "llama";
+    f.scores = std::vector<float>(f.tokens.size(), 0.0f);
+  });
+  check(ErrorKind::kFormat, {"tokenizer.ggml.scores", "9", "1"}, [](SmallGguf& f) {
+    f.model = "llama";
+    f.scores = {0.0f};
+  });
   check(ErrorKind::kFormat, {"token_type", "9", "8"}, [](SmallGguf& f) { f.types.pop_back(); });
   check(ErrorKind::kFormat, {"eos_token_id", "below 9", "77"}, [](SmallGguf& f) { f.eos = 77; });
   check(ErrorKind::kFormat, {"entry 1", "'ba' is unknown"},
