@@ -31,7 +31,17 @@ OneDnnOffer onednn_offer();
 // Memory of the calling thread that only grows, 64-byte aligned; a slot is overwritten by the next
 // call that asks for the same one. Bounded by the longest sequence (attention) or by constants
 // (gemm).
-enum class Slot { kGemmA, kGemmB, kGemmC, kOneDnn, kAttention, kPartials, kCount };
+enum class Slot {
+  kGemmA,
+  kGemmB,
+  kGemmC,
+  kGemmRow,
+  kGemmColumn,
+  kOneDnn,
+  kAttention,
+  kPartials,
+  kCount
+};
 void* scratch(Slot slot, size_t bytes);
 inline float* scratch_floats(Slot slot, size_t count) {
   return static_cast<float*>(scratch(slot, count * sizeof(float)));

@@ -1,4 +1,5 @@
-// Matrix products of the fast table, by oneDNN 2.6 matmul primitives.
+// Matrix products of the fast table, by matmul primitives of oneDNN 2.6 (Debian 12) or 3 (Debian
+// 13).
 //
 // A primitive costs 0.1 to 0.9 ms to make, so they are kept in a map of our own (oneDNN's cache is
 // off: its keys hold more than we need and its size is not ours to see). Measured with oneDNN 2.6.3
@@ -13,6 +14,7 @@
 //  f32 in blocks.
 #include <algorithm>
 #include <bit>
+#include <cstring>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
@@ -84,7 +86,8 @@ struct KeyHash {
 
 struct Primitive {
   dnnl::memory::desc a, b, c, workspace;
-  dnnl::matmul run;  // empty where the product is cut into tiles
+  float alpha = 1.0f;  // oneDNN 3 takes it with the operands
+  dnnl::matmul run;    // empty where the product is cut into tiles
   size_t workspace_bytes = 0;
   std::string implementation;
   uint64_t used = 0;
@@ -102,22 +105,49 @@ dnnl::memory::desc describe(const Operand& x) {
   return {{x.rows, x.columns}, type, dnnl::memory::dims{x.row_stride, x.column_stride}};
 }
 
+// What oneDNN 2 and 3 say differently.
+#if DNNL_VERSION_MAJOR >= 3
+constexpr int kScaleArgument = DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC;
+
+void scale_product(dnnl::primitive_attr& attributes, float) {
+  attributes.set_scales_mask(DNNL_ARG_SRC, 0);
+}
+dnnl::matmul::primitive_desc choose(const Primitive& p, const dnnl::primitive_attr& attributes) {
+  return {engine(), p.a, p.b, p.c, attributes};
+}
+const_dnnl_memory_desc_t c_desc(const dnnl::memory::desc& desc) {
+  return desc.get();
+}
+#else
+constexpr int kScaleArgument = 0;
+
+void scale_product(dnnl::primitive_attr& attributes, float alpha) {
+  attributes.set_output_scales(0, {alpha});
+}
+dnnl::matmul::primitive_desc choose(const Primitive& p, const dnnl::primitive_attr& attributes) {
+  return {dnnl::matmul::desc(p.a, p.b, p.c), attributes, engine()};
+}
+const dnnl_memory_desc_t* c_desc(const dnnl::memory::desc& desc) {
+  return &desc.data;
+}
+#endif
+
 PrimitivePtr make_primitive(const Operand& c, const Operand& a, const Operand& b, float alpha,
                             float beta, bool one_thread) {
   auto p = std::make_shared<Primitive>();
   p->a = describe(a);
   p->b = describe(b);
   p->c = describe(c);
+  p->alpha = alpha;
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (alpha != 1.0f) attributes.set_output_scales(0, {alpha});
+  if (alpha != 1.0f) scale_product(attributes, alpha);
   if (beta != 0.0f) {
     dnnl::post_ops sum;
     sum.append_sum(1.0f);
     attributes.set_post_ops(sum);
   }
-  const dnnl::matmul::primitive_desc choice(dnnl::matmul::desc(p->a, p->b, p->c), attributes,
-                                            engine());
+  const dnnl::matmul::primitive_desc choice = choose(*p, attributes);
   p->implementation = choice.impl_info_str();
   p->workspace = choice.scratchpad_desc();
   p->workspace_bytes = p->workspace.get_size();
@@ -188,7 +218,7 @@ Cache& cache() {
 class Argument {
  public:
   Argument(const dnnl::memory::desc& desc, void* data) {
-    const dnnl_status_t status = dnnl_memory_create(&memory_, &desc.data, engine().get(), data);
+    const dnnl_status_t status = dnnl_memory_create(&memory_, c_desc(desc), engine().get(), data);
     if (status != dnnl_success) throw std::bad_alloc();
   }
   ~Argument() { dnnl_memory_destroy(memory_); }
@@ -203,15 +233,58 @@ class Argument {
 void execute(const Primitive& p, const Operand& c, const Operand& a, const Operand& b) {
   thread_local const dnnl::stream stream(engine());
   void* workspace = p.workspace_bytes > 0 ? scratch(Slot::kOneDnn, p.workspace_bytes) : nullptr;
-  const Argument ma(p.a, a.data), mb(p.b, b.data), mc(p.c, c.data), mw(p.workspace, workspace);
-  const dnnl_exec_arg_t arguments[] = {{DNNL_ARG_SRC, ma.get()},
-                                       {DNNL_ARG_WEIGHTS, mb.get()},
-                                       {DNNL_ARG_DST, mc.get()},
-                                       {DNNL_ARG_SCRATCHPAD, mw.get()}};
-  const int count = p.workspace_bytes > 0 ? 4 : 3;
+  static const dnnl::memory::desc one_number({1}, dnnl::memory::data_type::f32,
+                                             dnnl::memory::format_tag::a);
+  float alpha = p.alpha;
+  const Argument ma(p.a, a.data), mb(p.b, b.data), mc(p.c, c.data), mw(p.workspace, workspace),
+      scale(one_number, &alpha);
+  dnnl_exec_arg_t arguments[5] = {
+      {DNNL_ARG_SRC, ma.get()}, {DNNL_ARG_WEIGHTS, mb.get()}, {DNNL_ARG_DST, mc.get()}};
+  int count = 3;
+  if (p.workspace_bytes > 0) arguments[count++] = {DNNL_ARG_SCRATCHPAD, mw.get()};
+  if (kScaleArgument != 0 && alpha != 1.0f) arguments[count++] = {kScaleArgument, scale.get()};
   const dnnl_status_t status = dnnl_primitive_execute(p.run.get(), stream.get(), count, arguments);
   ILORA_CHECK(status == dnnl_success, "oneDNN's matmul returned {}", static_cast<int>(status));
 }
+
+// Copies the elements of a vector; strides in elements.
+void copy_vector(DType dtype, void* to, int64_t to_stride, const void* from, int64_t from_stride,
+                 int64_t count) {
+  const int64_t size = dtype_bytes(dtype, 1);
+  for (int64_t i = 0; i < count; ++i) {
+    std::memcpy(static_cast<char*>(to) + i * to_stride * size,
+                static_cast<const char*>(from) + i * from_stride * size, static_cast<size_t>(size));
+  }
+}
+
+// oneDNN 3.7 takes a single row of `a` and a single column of `c` for dense, whatever their stride:
+// here their elements come together, and those of `c` go apart again at the end.
+class Dense {
+ public:
+  Dense(const Operand& from_c, const Operand& from_a, float beta) : a(from_a), c(from_c), to_(c) {
+    if (a.rows == 1 && a.columns > 1 && a.column_stride != 1) {
+      a.data = scratch(Slot::kGemmRow, static_cast<size_t>(dtype_bytes(a.dtype, a.columns)));
+      a.column_stride = 1;
+      a.settle();
+      copy_vector(a.dtype, a.data, 1, from_a.data, from_a.column_stride, a.columns);
+    }
+    if (c.columns == 1 && c.rows > 1 && c.row_stride != 1) {
+      c.data = scratch(Slot::kGemmColumn, static_cast<size_t>(dtype_bytes(c.dtype, c.rows)));
+      c.row_stride = 1;
+      if (beta != 0.0f) copy_vector(c.dtype, c.data, 1, to_.data, to_.row_stride, c.rows);
+    }
+  }
+  ~Dense() {
+    if (c.data != to_.data) copy_vector(c.dtype, to_.data, to_.row_stride, c.data, 1, c.rows);
+  }
+  Dense(const Dense&) = delete;
+  Dense& operator=(const Dense&) = delete;
+
+  Operand a, c;
+
+ private:
+  Operand to_;
+};
 
 // Tiles by shape alone: at least eight of them where each is still worth a thread.
 struct Tiles {
@@ -240,9 +313,9 @@ void run_tiles(const Operand& c, const Operand& a, const Operand& b, float alpha
     const int64_t row = begin / across * tile.rows, column = begin % across * tile.columns;
     const int64_t rows = std::min(tile.rows, c.rows - row),
                   columns = std::min(tile.columns, c.columns - column);
-    const Operand pa = a.block(row, rows, 0, depth), pb = b.block(0, depth, column, columns);
-    const Operand pc = c.block(row, rows, column, columns);
-    execute(*cache().get(pc, pa, pb, alpha, beta, true), pc, pa, pb);
+    const Operand pb = b.block(0, depth, column, columns);
+    const Dense dense(c.block(row, rows, column, columns), a.block(row, rows, 0, depth), beta);
+    execute(*cache().get(dense.c, dense.a, pb, alpha, beta, true), dense.c, dense.a, pb);
   };
   if (count > 1) {
     parallel_for(count, 1, body);
@@ -258,11 +331,12 @@ void run_tiles(const Operand& c, const Operand& a, const Operand& b, float alpha
 }
 
 void run_whole(const Operand& c, const Operand& a, const Operand& b, float alpha, float beta) {
-  const PrimitivePtr p = cache().get(c, a, b, alpha, beta, false);
+  const Dense dense(c, a, beta);
+  const PrimitivePtr p = cache().get(dense.c, dense.a, b, alpha, beta, false);
   if (p->run) {
-    execute(*p, c, a, b);
+    execute(*p, dense.c, dense.a, b);
   } else {
-    run_tiles(c, a, b, alpha, beta);
+    run_tiles(dense.c, dense.a, b, alpha, beta);
   }
 }
 

@@ -80,7 +80,8 @@ TEST(CpuTable, RunsTheTargetThatWasAskedFor) {
     EXPECT_FALSE(cpu::bf16_dot_native());
     Buffer a = normal(DType::kF32, {64, 64}, 1), b = normal(DType::kF32, {64, 64}, 2),
            c(DType::kF32, {64, 64});
-    EXPECT_EQ(cpu::gemm_implementation(c.view(), a.view(), b.view(), 1, 0), "gemm:jit");
+    EXPECT_TRUE(
+        cpu::gemm_implementation(c.view(), a.view(), b.view(), 1, 0).starts_with("gemm:jit"));
   }
   EXPECT_TRUE(features.bf16_possible || !features.bf16_native);
   EXPECT_TRUE(features.bf16_native || !cpu::bf16_dot_native());
@@ -159,13 +160,18 @@ TEST(CpuGemm, TrainingShapesHaveTheSameBitsOnAnyNumberOfThreads) {
   }
 }
 
+// oneDNN 2 calls it "brg:avx512_core", oneDNN 3 "brg_matmul:avx512_core".
+bool is_brgemm(const std::string& code) {
+  return code.starts_with("brg") && code.find(":avx512") != code.npos;
+}
+
 TEST(CpuGemm, TrainingShapesRunFastCode) {
   for (const Product& p : kProducts) {
     const ProductData d(p, DType::kF32, DType::kF32);
     const std::string code = cpu::gemm_implementation(d.c.view(), d.at, d.bt, 1, p.beta);
-    EXPECT_TRUE(code.starts_with("brg:avx512") || code == "gemm:jit") << p.name << ": " << code;
+    EXPECT_TRUE(is_brgemm(code) || code.starts_with("gemm:jit")) << p.name << ": " << code;
     if (cpu_features().bf16_possible) {
-      EXPECT_TRUE(code.starts_with("brg:avx512")) << p.name << ": " << code;
+      EXPECT_TRUE(is_brgemm(code)) << p.name << ": " << code;
     }
   }
 }

@@ -149,7 +149,8 @@ class OpCases {
   void gemm() {
     constexpr int64_t kShapes[][3] = {{1, 1, 1},     {3, 5, 7},     {17, 33, 49},  {65, 100, 192},
                                       {1, 200, 576}, {31, 8, 576},  {8, 576, 130}, {576, 8, 33},
-                                      {2, 1536, 64}, {64, 48, 320}, {100, 17, 16}, {67, 33, 500}};
+                                      {2, 1536, 64}, {64, 48, 320}, {100, 17, 16}, {67, 33, 500},
+                                      {1, 33, 70},   {33, 1, 70},   {257, 8, 40}};
     for (const auto& s : kShapes) {
       for (int variant = 0; variant < 8; ++variant) {
         const bool ta = variant & 1, tb = variant & 2, more = variant & 4;
