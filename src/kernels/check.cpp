@@ -29,12 +29,13 @@ struct Tolerance {
 
 // Every operation. Those with 0 must give equal values.
 constexpr double kUlp = 0x1p-7;
-constexpr std::array<Tolerance, 24> kTolerances = {{
+constexpr std::array<Tolerance, 25> kTolerances = {{
     {"gemm", 1e-5, 1e-5, kUlp},
     {"expand", 0, 0, 0},
     {"embed", 0, 0, 0},
     {"rmsnorm", 1e-5, 1e-5, kUlp},
     {"rmsnorm_backward", 1e-5, 1e-5, kUlp},
+    {"add_row", 1e-6, 1e-6, kUlp},
     {"rope", 1e-6, 1e-6, kUlp},
     {"swiglu", 1e-5, 1e-5, kUlp},
     {"swiglu_backward", 1e-5, 1e-5, kUlp},
@@ -208,6 +209,11 @@ void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
           [&](const Kernels& k, Outputs o) { k.rmsnorm_backward(o[0], dy, x, w, rstd); });
 }
 
+void add_row(Tensor y, Tensor w) {
+  checked({"add_row", w.dtype, {w}, {largest(w)}}, {y},
+          [&](const Kernels& k, Outputs o) { k.add_row(o[0], w); });
+}
+
 void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
           bool inverse) {
   checked({"rope", x.dtype, {x, cos, sin}, {largest(x)}}, {y},
@@ -350,6 +356,7 @@ const Kernels& check_kernels(const Kernels& fast, const Kernels& reference) {
       .embed = embed,
       .rmsnorm = rmsnorm,
       .rmsnorm_backward = rmsnorm_backward,
+      .add_row = add_row,
       .rope = rope,
       .swiglu = swiglu,
       .swiglu_backward = swiglu_backward,

@@ -58,8 +58,8 @@ struct Kernels {
 
   // ---- stored weights ------------------------------------------------------------------
   // y (N,C) T|G = rows `rows` (N of them; empty: the first N in order) of x (Nx,C), contiguous and
-  // stored as F32, F16, BF16, Q8_0, Q4_0 or Q4_1 (blocks along C; no alignment is needed). Expanded
-  // to float32 as tensor/quant.h says and then rounded to y's type. A negative row gives zeros.
+  // stored in a type that tensor/quant.h knows (blocks along C; no alignment is needed). Expanded
+  // to float32 as it says there and then rounded to y's type. A negative row gives zeros.
   void (*expand)(Tensor y, Tensor x, std::span<const int32_t> rows) = nullptr;
 
   // ---- rows ----------------------------------------------------------------------------
@@ -70,6 +70,8 @@ struct Kernels {
   void (*rmsnorm)(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps) = nullptr;
   // dx (N,D) T += the gradient of rmsnorm; dy (N,D) T. dx may not alias dy.
   void (*rmsnorm_backward)(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) = nullptr;
+  // y (N,D) T += w (D) T, in every row: a bias.
+  void (*add_row)(Tensor y, Tensor w) = nullptr;
   // y (N,H,Dh) T|G = x (N,H,Dh) T|G rotated by its row's position: the pair (x[i], x[i+Dh/2]) turns
   // by the angle whose cosine and sine are cos/sin (positions,Dh/2) T at that position. inverse
   // turns back: it is the gradient. y may be x itself when the types agree. (Su et al. 2021,

@@ -15,6 +15,7 @@ Kernels make_table(const char* name) {
   k.embed = reference::embed<T>;
   k.rmsnorm = reference::rmsnorm<T>;
   k.rmsnorm_backward = reference::rmsnorm_backward<T>;
+  k.add_row = reference::add_row<T>;
   k.rope = reference::rope<T>;
   k.swiglu = reference::swiglu<T>;
   k.swiglu_backward = reference::swiglu_backward<T>;

@@ -184,6 +184,17 @@ void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
   }
 }
 
+template <class T>
+void add_row(Tensor y, Tensor w) {
+  const int64_t rows = y.shape[0], width = y.shape[1];
+  require_shape("add_row", y, {rows, width});
+  require_shape("add_row", w, {width});
+  const Cells<T> cy(y), cw(w);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t d = 0; d < width; ++d) cy.add(cw.get(d), n, d);
+  }
+}
+
 // A rotation, whose transpose (its gradient) is the rotation by the opposite angle.
 template <class T>
 void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,

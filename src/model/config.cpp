@@ -12,8 +12,8 @@ namespace {
 
 [[noreturn]] void unsupported(const std::string& where, const std::string& what) {
   throw Error(ErrorKind::kUnsupported, fmt::format("[model] {} is not supported ({})", what, where),
-              "ilora runs models of the Llama family: SmolLM2, Llama, and Mistral without sliding "
-              "windows.");
+              "ilora runs models of the Llama family: SmolLM2, Llama, Qwen2, and Mistral without "
+              "sliding windows.");
 }
 
 void validate(const ModelConfig& c, const std::string& where) {
@@ -74,14 +74,30 @@ void read_rope_scaling(const Json& json, ModelConfig& c, const std::string& wher
   }
 }
 
+// What a model is by its family alone.
+void set_family(ModelConfig& c, const std::string& type) {
+  c.qkv_bias = type == "qwen2";
+  c.interleaved_in_gguf = type != "qwen2";
+}
+
 }  // namespace
+
+void ModelConfig::check_bias(std::string_view tensor, const std::string& where) const {
+  if (!tensor.ends_with(".bias")) return;
+  for (const char* known : {".q_proj.bias", ".k_proj.bias", ".v_proj.bias", ".attn_q.bias",
+                            ".attn_k.bias", ".attn_v.bias"}) {
+    if (qkv_bias && tensor.ends_with(known)) return;
+  }
+  unsupported(where, fmt::format("a bias ({})", tensor));
+}
 
 ModelConfig config_from_gguf(const GgufFile& file) {
   const std::string architecture = file.text("general.architecture");
-  if (architecture != "llama")
+  if (architecture != "llama" && architecture != "qwen2")
     unsupported(file.name(), fmt::format("architecture '{}'", architecture));
   const auto key = [&](const char* name) { return architecture + "." + name; };
   ModelConfig c;
+  set_family(c, architecture);
   c.name = file.text("general.name", "");
   c.layers = file.integer(key("block_count"));
   c.width = file.integer(key("embedding_length"));
@@ -110,9 +126,7 @@ ModelConfig config_from_gguf(const GgufFile& file) {
         "Join them: llama-gguf-split --merge FIRST-PART WHOLE.gguf.");
   }
   if (file.integer(key("expert_count"), 0) > 0) unsupported(file.name(), "a mixture of experts");
-  for (const StoredTensor& tensor : file.tensors()) {
-    if (tensor.name.ends_with(".bias")) unsupported(file.name(), "a bias (" + tensor.name + ")");
-  }
+  for (const StoredTensor& tensor : file.tensors()) c.check_bias(tensor.name, file.name());
   const StoredTensor& embedding = file.tensor("token_embd.weight");
   c.vocabulary = embedding.shape.empty() ? 0 : embedding.shape.front();
   c.tied_embeddings = file.find_tensor("output.weight") == nullptr;
@@ -136,10 +150,13 @@ ModelConfig config_from_folder(const std::filesystem::path& folder) {
   ModelConfig c;
   try {
     const std::string type = json.at("model_type");
-    const bool mistral = type == "mistral" && json.value("sliding_window", Json()).is_null();
-    if (type != "llama" && !mistral)
-      unsupported(where, fmt::format("model_type '{}'{}", type,
-                                     type == "mistral" ? " with sliding windows" : ""));
+    if (type != "llama" && type != "mistral" && type != "qwen2")
+      unsupported(where, fmt::format("model_type '{}'", type));
+    const bool windows = type == "qwen2" ? json.value("use_sliding_window", false)
+                                         : !json.value("sliding_window", Json()).is_null();
+    if (type != "llama" && windows)
+      unsupported(where, fmt::format("model_type '{}' with sliding windows", type));
+    set_family(c, type);
     c.name = folder.filename().string();
     c.layers = json.at("num_hidden_layers");
     c.width = json.at("hidden_size");

@@ -4,13 +4,15 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace ilora {
 
 class GgufFile;
 
-// The Llama family: RMSNorm, rotary positions, grouped-query attention, SwiGLU, no biases.
+// The Llama family: RMSNorm, rotary positions, grouped-query attention, SwiGLU; biases of queries,
+// keys and values alone, where the model is a Qwen2.
 struct ModelConfig {
   std::string name;          // as the file calls itself, for reports
   int64_t layers = 0;        // L
@@ -25,6 +27,8 @@ struct ModelConfig {
   double norm_epsilon = 1e-5;
   bool tied_embeddings = false;     // the output head is the embedding table
   std::vector<float> rope_factors;  // Dh/2 divisors of the rotary frequencies; empty: none
+  bool qkv_bias = false;
+  bool interleaved_in_gguf = true;  // how its GGUF files order the rows of q and k (weights.h)
 
   int64_t query_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
@@ -32,6 +36,8 @@ struct ModelConfig {
   int64_t layer_gemm_parameters() const {
     return width * (2 * query_width() + 2 * kv_width() + 3 * feed_forward);
   }
+  // Throws Error(kUnsupported) for a bias that the model would leave out without a word.
+  void check_bias(std::string_view tensor, const std::string& where) const;
 };
 
 // Throw Error(kFormat or kUnsupported) naming the file and the key.

@@ -33,14 +33,16 @@ void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor
                     bool accumulate) {
   const Kernels& k = ctx.kernels;
   const Tensor w = base_weight(ctx, l, module);  // (out,in)
+  const Tensor bias = ctx.weights.layer(l).bias[static_cast<size_t>(module)];
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
-  if (!h_all) {
-    k.gemm(y, x, w.transposed(), 1.0f, accumulate ? 1.0f : 0.0f);
-    return;
-  }
-  const bool round = y.dtype != k.state;
+  const bool round = y.dtype != k.state && (h_all || bias);
   const Tensor sum = round ? scratch(ctx.act.wide, y.shape[0], y.shape[1]) : y;
   k.gemm(sum, x, w.transposed(), 1.0f, accumulate ? 1.0f : 0.0f);
+  if (bias) k.add_row(sum, bias);
+  if (!h_all) {
+    if (round) k.convert(y, sum);
+    return;
+  }
   for (const PackedSegment& segment : ctx.packed.segments) {
     if (segment.begin == segment.end) continue;
     Tensor input;

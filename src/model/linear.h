@@ -1,7 +1,7 @@
 // A frozen linear map with LoRA: one base GEMM for all rows, thin ones per segment and adapter.
 //
-//   y = x W^T + sum over adapters of s * drop(x) A^T B^T        (Hu et al. 2021, eq. 3; rows are
-//   tokens)
+//   y = x W^T + b + sum over adapters of s * drop(x) A^T B^T        (Hu et al. 2021, eq. 3; rows
+//   are tokens; b where the model has one)
 #pragma once
 
 #include "model/block.h"

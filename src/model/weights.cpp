@@ -15,7 +15,7 @@
 namespace ilora {
 namespace {
 
-// Llama-family GGUF files interleave each head's rotary pairs: row (h, half, j) of Hugging Face's
+// GGUF files of Llama interleave each head's rotary pairs: row (h, half, j) of Hugging Face's
 // order is the file's row (h, j, half).
 std::vector<int32_t> interleaved_rows(int64_t count, int64_t head_dim) {
   std::vector<int32_t> rows(static_cast<size_t>(count));
@@ -96,12 +96,8 @@ ModelFiles::ModelFiles(const std::filesystem::path& path) : path_(path) {
   if (std::filesystem::is_directory(path)) {
     config_ = config_from_folder(path);
     folder_ = std::make_unique<TensorFolder>(path);
-    for (const StoredTensor& tensor : folder_->tensors()) {
-      if (tensor.name.ends_with(".bias"))
-        throw Error(
-            ErrorKind::kUnsupported,
-            fmt::format("[model] a bias ({}) is not supported ({})", tensor.name, path.string()));
-    }
+    for (const StoredTensor& tensor : folder_->tensors())
+      config_.check_bias(tensor.name, path.string());
   } else {
     gguf_ = std::make_unique<GgufFile>(path);
     config_ = config_from_gguf(*gguf_);
@@ -162,7 +158,8 @@ Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage
                  bool loads)
     : gemm_(gemm), loads_(loads), storage_(storage) {
   const ModelConfig& c = files.config();
-  if (files.gguf() != nullptr) row_map_ = interleaved_rows(c.query_width(), c.head_dim);
+  if (files.gguf() != nullptr && c.interleaved_in_gguf)
+    row_map_ = interleaved_rows(c.query_width(), c.head_dim);
   embedding_ = matrix(
       find(files, "token_embd.weight", "model.embed_tokens.weight", {c.vocabulary, c.width}));
   for (int64_t l = 0; l < c.layers; ++l) {
@@ -183,6 +180,12 @@ Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage
           find(files, fmt::format("{}{}.weight", blk, kGgufNames[i]),
                fmt::format("{}{}.{}.weight", hf, module_parent(m), module_name(m)), {out, in}),
           rows);
+      if (c.qkv_bias && (m == Module::kQuery || m == Module::kKey || m == Module::kValue)) {
+        layer.bias[i] =
+            load(find(files, fmt::format("{}{}.bias", blk, kGgufNames[i]),
+                      fmt::format("{}{}.{}.bias", hf, module_parent(m), module_name(m)), {out}),
+                 state);
+      }
     }
   }
   final_norm_ = load(find(files, "output_norm.weight", "model.norm.weight", {c.width}), state);

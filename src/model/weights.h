@@ -49,7 +49,7 @@ enum class WeightStorage : uint8_t {
 // A matrix of the base: G, or what Kernels::expand makes G of.
 struct WeightView {
   Tensor stored;  // (out,in)
-  // Per row the stored row that holds it; empty: in order. Llama-family GGUF files interleave each
+  // Per row the stored row that holds it; empty: in order. GGUF files of Llama interleave each
   // head's rotary pairs in the rows of q and k.
   std::span<const int32_t> rows;
 };
@@ -58,6 +58,7 @@ struct LayerWeights {
   Tensor attention_norm;                    // (D) T
   Tensor feed_forward_norm;                 // (D) T
   std::array<WeightView, kModules> linear;  // (out,in), by Module
+  std::array<Tensor, kModules> bias;        // (out) T; none but where the model has one
 };
 
 // What weights take.

@@ -48,6 +48,12 @@ void apply_behaviour(SplitBehaviour behaviour, std::vector<Span>& spans) {
   }
 }
 
+// The words of Llama 3 and Qwen2, which cut numbers in their own ways.
+PreTokenizerStep words_with_numbers(const std::string& number) {
+  return split_step("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|" + number +
+                    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+}
+
 }  // namespace
 
 PreTokenizerStep split_step(std::string pattern, SplitBehaviour behaviour) {
@@ -67,9 +73,11 @@ PreTokenizerStep gpt2_words_step() {
 }
 
 PreTokenizerStep llama3_words_step() {
-  return split_step(
-      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}|"
-      " ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+  return words_with_numbers("\\p{N}{1,3}");
+}
+
+PreTokenizerStep qwen2_words_step() {
+  return words_with_numbers("\\p{N}");
 }
 
 PreTokenizerStep prefix_step(std::string text) {

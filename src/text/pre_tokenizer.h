@@ -41,6 +41,7 @@ PreTokenizerStep split_step(std::string pattern,
 PreTokenizerStep digits_step(bool individual);  // Hugging Face's Digits: every character of class N
 PreTokenizerStep gpt2_words_step();    // the expression of GPT-2, which ByteLevel(use_regex) uses
 PreTokenizerStep llama3_words_step();  // the expression of Llama 3
+PreTokenizerStep qwen2_words_step();   // the same with each digit apart
 PreTokenizerStep prefix_step(std::string text);
 
 class PreTokenizer {

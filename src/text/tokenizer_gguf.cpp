@@ -24,12 +24,16 @@ void read_pre_tokenizer(const GgufFile& gguf, TokenizerSpec& spec) {
     spec.steps = {llama3_words_step()};
     spec.ignore_merges = true;
     spec.adds_bos = true;
+  } else if (name == "qwen2") {
+    spec.normalizers = {{NormalizerStep::Kind::kForm, NormalForm::kNfc, {}, {}}};
+    spec.steps = {qwen2_words_step()};
   } else {
     throw Error(
         ErrorKind::kUnsupported,
-        fmt::format("[tokenizer] expected a pre-tokenizer among smollm, gpt-2 and llama-bpe, got "
-                    "'{}' ({}: tokenizer.ggml.pre)",
-                    name, file),
+        fmt::format(
+            "[tokenizer] expected a pre-tokenizer among smollm, gpt-2, llama-bpe and qwen2, got "
+            "'{}' ({}: tokenizer.ggml.pre)",
+            name, file),
         "Use the model's Hugging Face folder, whose tokenizer.json describes the pre-tokenizer.");
   }
 }

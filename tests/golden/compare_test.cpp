@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -78,8 +79,9 @@ TEST_F(GridTest, ACellsRowScoresAverageToItsResults) {
       const double mean =
           std::accumulate(rows.begin(), rows.end(), 0.0) / static_cast<double>(rows.size());
       const int after = json.at("after");
-      const size_t task = std::find(tasks.begin(), tasks.end(), json.at("task")) - tasks.begin();
-      const Json& by_learner = results.at("scores_by").at(json.at("learner"));
+      const auto name = json.at("task").get<std::string>();
+      const size_t task = std::find(tasks.begin(), tasks.end(), name) - tasks.begin();
+      const Json& by_learner = results.at("scores_by").at(json.at("learner").get<std::string>());
       EXPECT_EQ(mean, by_learner.at("choice").at(after).at(task)) << method;
       if (json.at("learner") != results.at("deployed")) continue;
       EXPECT_EQ(mean, scores.at(after).at(task)) << method;

@@ -72,6 +72,7 @@ void expand(Tensor y, Tensor x, std::span<const int32_t> rows);
 void embed(Tensor y, Tensor table, std::span<const int32_t> ids);
 void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps);
 void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd);
+void add_row(Tensor y, Tensor w);
 void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
           bool inverse);
 void swiglu(Tensor y, Tensor gate, Tensor up);

@@ -121,6 +121,7 @@ const Kernels& cpu_kernels() {
     k.embed = cpu::embed;
     k.rmsnorm = cpu::rmsnorm;
     k.rmsnorm_backward = cpu::rmsnorm_backward;
+    k.add_row = cpu::add_row;
     k.rope = cpu::rope;
     k.swiglu = cpu::swiglu;
     k.swiglu_backward = cpu::swiglu_backward;

@@ -54,6 +54,18 @@ void embed(Tensor y, Tensor table, const int32_t* ids) {
   });
 }
 
+void add_row(Tensor y, const float* w) {
+  const int64_t width = y.shape[1], step = lanes();
+  parallel_for(y.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t n = begin; n < end; ++n) {
+      float* out = y.ptr<float>() + n * y.stride[0];
+      for (int64_t i = 0; i < width; i += step) {
+        store(hn::Add(load(out + i, width - i), load(w + i, width - i)), out + i, width - i);
+      }
+    }
+  });
+}
+
 HWY_INLINE float row_dot(const float* a, const float* b, int64_t n) {
   const DF d;
   const int64_t step = lanes();
@@ -281,6 +293,7 @@ HWY_EXPORT(convert_rows);
 HWY_EXPORT(embed);
 HWY_EXPORT(rmsnorm);
 HWY_EXPORT(rmsnorm_backward);
+HWY_EXPORT(add_row);
 HWY_EXPORT(rope);
 HWY_EXPORT(swiglu);
 HWY_EXPORT(swiglu_backward);
@@ -325,6 +338,12 @@ void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
   require_vector("rmsnorm_backward", rstd, x.shape[0]);
   require_vector("rmsnorm_backward", w, x.shape[1]);
   HWY_DYNAMIC_DISPATCH(rmsnorm_backward)(dx, dy, x, w, rstd);
+}
+
+void add_row(Tensor y, Tensor w) {
+  require_rows("add_row", y, y.shape[0], w.shape[0]);
+  require_vector("add_row", w, y.shape[1]);
+  HWY_DYNAMIC_DISPATCH(add_row)(y, w.ptr<float>());
 }
 
 void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,

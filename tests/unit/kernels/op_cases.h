@@ -236,6 +236,8 @@ class OpCases {
                 k.rmsnorm(o[0], o[1], x.view(), w.view(), 1e-5);
               });
       if (out != DType::kF32) return;
+      compare("add_row", DType::kF32, {&dx}, row_case(n, d, pad),
+              [&](const Kernels& k, const std::vector<Tensor>& o) { k.add_row(o[0], w.view()); });
       // rstd of a random row need not be that of x for two tables to agree; it keeps the zero row's
       // gradient tame.
       Block inverse(DType::kF32, {n}, 0, 7);

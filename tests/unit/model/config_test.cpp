@@ -73,6 +73,19 @@ TEST(ConfigFromGguf, RefusesWhatItWouldComputeOtherwise) {
   EXPECT_THAT(told_of(llama_gguf({}, "blk.0.attn_q.bias")), HasSubstr("blk.0.attn_q.bias"));
 }
 
+TEST(ConfigFromGguf, Qwen2HasBiasesOfQueriesKeysAndValues) {
+  const auto qwen2 = [](const std::string& tensor) {
+    std::string content = llama_gguf({}, tensor);
+    for (size_t at = 0; (at = content.find("llama", at)) != content.npos;)
+      content.replace(at, 5, "qwen2");
+    return content;
+  };
+  for (const char* known : {"blk.0.attn_q.bias", "blk.1.attn_k.bias", "blk.0.attn_v.bias"})
+    EXPECT_EQ(told_of(qwen2(known)), "nothing");
+  for (const char* other : {"blk.0.attn_output.bias", "blk.0.ffn_up.bias", "output.bias"})
+    EXPECT_THAT(told_of(qwen2(other)), HasSubstr(other));
+}
+
 TEST(ConfigFromGguf, SizesBeyondMeasureAreDamage) {
   EXPECT_THAT(told_of(llama_gguf({{"llama.attention.key_length", 576460752303423488.0}})),
               HasSubstr("at most"));
@@ -102,6 +115,16 @@ TEST_F(ConfigFromFolder, TakesMistralWithoutASlidingWindow) {
   EXPECT_EQ(told_of(json_), "nothing");
   json_["sliding_window"] = 4096;
   EXPECT_THAT(told_of(json_), HasSubstr("mistral' with sliding windows"));
+}
+
+TEST_F(ConfigFromFolder, TakesQwen2WithoutSlidingWindows) {
+  json_["model_type"] = "qwen2";
+  json_["sliding_window"] = 4096;  // as its files have it, unused
+  json_["use_sliding_window"] = false;
+  write_json(folder_ / "config.json", json_);
+  EXPECT_TRUE(config_from_folder(folder_ / ".").qkv_bias);
+  json_["use_sliding_window"] = true;
+  EXPECT_THAT(told_of(json_), HasSubstr("qwen2' with sliding windows"));
 }
 
 TEST_F(ConfigFromFolder, NamesTheFileOfWhatIsWrong) {

@@ -166,35 +166,57 @@ TEST(Golden, Llama2FromGguf) {
   EXPECT_EQ(tokenizer.encode("<s>", true), Ids{1});
 }
 
-TEST(Golden, Llama3FromGguf) {
-  const fs::path folder = shared_folder("llama3");
-  if (folder.empty()) GTEST_SKIP() << "no shared tokenizer llama3";
+// A byte-level tokenizer.json as a converter to GGUF writes it, under the name of its
+// pre-tokenizer.
+struct NamedPreTokenizer {
+  const char *family, *name;
+  bool adds_bos;
+};
+class ByteLevelGguf : public testing::TestWithParam<NamedPreTokenizer> {};
+
+TEST_P(ByteLevelGguf, Corpus) {
+  const std::string family = GetParam().family;
+  const fs::path folder = shared_folder(family);
+  if (folder.empty()) GTEST_SKIP() << "no shared tokenizer " << family;
   // Not Json: with its ordered objects a vocabulary of this size takes seconds.
   const auto tree = nlohmann::json::parse(read_file(folder / "tokenizer.json"));
   std::map<int32_t, std::pair<std::string, int32_t>> by_id;  // text and type
   for (const auto& [token, id] : tree["model"]["vocab"].items())
     by_id[id.get<int32_t>()] = {token, 1};
-  for (const auto& token : tree["added_tokens"])
-    by_id[token["id"].get<int32_t>()] = {token["content"].get<std::string>(), 3};
-  std::vector<std::string> tokens;
+  for (const auto& token : tree["added_tokens"]) {
+    by_id[token["id"].get<int32_t>()] = {token["content"].get<std::string>(),
+                                         token["special"].get<bool>() ? 3 : 4};
+  }
+  std::vector<std::string> tokens, merges;
   std::vector<int32_t> types;
   for (const auto& [id, token] : by_id) {
     tokens.push_back(token.first);
     types.push_back(token.second);
   }
+  for (const auto& merge : tree["model"]["merges"]) {
+    merges.push_back(merge.is_string()
+                         ? merge.get<std::string>()
+                         : merge[0].get<std::string>() + " " + merge[1].get<std::string>());
+  }
   test::GgufWriter writer;
   writer.text("tokenizer.ggml.model", "gpt2");
-  writer.text("tokenizer.ggml.pre", "llama-bpe");
+  writer.text("tokenizer.ggml.pre", GetParam().name);
   writer.texts("tokenizer.ggml.tokens", tokens);
   writer.integers("tokenizer.ggml.token_type", types);
-  writer.texts("tokenizer.ggml.merges", tree["model"]["merges"].get<std::vector<std::string>>());
-  writer.u32("tokenizer.ggml.bos_token_id", 128000);
+  writer.texts("tokenizer.ggml.merges", merges);
+  writer.u32("tokenizer.ggml.bos_token_id", 0);
   const std::string content = writer.finish();
-  const GgufFile file = GgufFile::from_bytes(test::as_bytes(content), "llama3.gguf");
+  const GgufFile file = GgufFile::from_bytes(test::as_bytes(content), family + ".gguf");
   const Tokenizer tokenizer = Tokenizer::from_gguf(file);
-  expect_golden(tokenizer, "llama3.json");
-  EXPECT_TRUE(tokenizer.adds_bos());
+  expect_golden(tokenizer, family + ".json");
+  EXPECT_EQ(tokenizer.adds_bos(), GetParam().adds_bos);
 }
+
+INSTANTIATE_TEST_SUITE_P(Golden, ByteLevelGguf,
+                         testing::Values(NamedPreTokenizer{"gpt2", "gpt-2", false},
+                                         NamedPreTokenizer{"llama3", "llama-bpe", true},
+                                         NamedPreTokenizer{"qwen3", "qwen2", false}),
+                         [](const auto& test) { return std::string(test.param.family); });
 
 TEST(Golden, SplitBehaviours) {
   const std::pair<const char*, SplitBehaviour> names[] = {
