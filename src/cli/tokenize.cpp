@@ -17,7 +17,9 @@ void add_tokenize(CLI::App& app) {
   CLI::App* command = app.add_subcommand("tokenize", "show the tokens of a text");
   auto a = std::make_shared<Arguments>();
   command->add_option("text", a->text, "the text; - reads standard input")->required();
-  command->add_option("--model", a->model, "a GGUF file or a folder with tokenizer.json")
+  command
+      ->add_option("--model", a->model,
+                   "a GGUF file or a folder with tokenizer.json or tokenizer.model")
       ->required();
   command->add_flag("--special", a->special, "recognise special tokens written in the text");
   command->add_flag("--json", a->json, "print JSON");
