@@ -2,31 +2,14 @@
 // logits with and without a cache. On the reference and on the fast table.
 #include <gtest/gtest.h>
 
-#include <cmath>
-
-#include "base/json.h"
-#include "tests/model_fixture.h"
+#include "tests/golden/golden_values.h"
 
 namespace ilora {
 namespace {
 
+using testing::expect_close;
 using testing::golden_folder;
 using testing::TestModel;
-
-constexpr double kRelative = 1e-4;  // of the largest absolute value; the reference is float64
-
-void expect_close(std::span<const float> got, const std::vector<float>& expected,
-                  const std::string& what) {
-  ASSERT_EQ(got.size(), expected.size()) << what;
-  double largest = 0, worst = 0;
-  for (size_t i = 0; i < got.size(); ++i) {
-    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
-    worst =
-        std::max(worst, std::abs(static_cast<double>(got[i]) - static_cast<double>(expected[i])));
-  }
-  EXPECT_GT(largest, 0.0) << what;
-  EXPECT_LE(worst, kRelative * largest) << what;
-}
 
 class SoftPrompts : public ::testing::TestWithParam<const char*> {
  protected:
