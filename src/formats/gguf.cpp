@@ -22,7 +22,7 @@ std::string supported_types() {
   return fmt::format(
       "Supported types: {}. Use a file of these, or make one: llama-quantize IN OUT "
       "q8_0, from a file of F16 or BF16.",
-      kExpandableTypes);
+      expandable_types());
 }
 
 [[noreturn]] void fail(const std::string& message, const std::string& hint = kDamaged) {

@@ -38,7 +38,7 @@ void expand_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t 
   }
   throw Error(
       ErrorKind::kUnsupported,
-      fmt::format("[tensor] expected one of {}, got {}", kExpandableTypes, tensor.describe()),
+      fmt::format("[tensor] expected one of {}, got {}", expandable_types(), tensor.describe()),
       "Convert the file to one of these types.");
 }
 

@@ -27,22 +27,9 @@ Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSeg
   return y;
 }
 
-}  // namespace
-
-void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
-                    bool accumulate) {
+// sum T += the adapters' part of the map of x; h_all keeps their inner products for backward.
+void add_lora(PassContext& ctx, int64_t l, Module module, Tensor sum, Tensor x, Tensor h_all) {
   const Kernels& k = ctx.kernels;
-  const Tensor w = base_weight(ctx, l, module);  // (out,in)
-  const Tensor bias = ctx.weights.layer(l).bias[static_cast<size_t>(module)];
-  const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
-  const bool round = y.dtype != k.state && (h_all || bias);
-  const Tensor sum = round ? scratch(ctx.act.wide, y.shape[0], y.shape[1]) : y;
-  k.gemm(sum, x, w.transposed(), 1.0f, accumulate ? 1.0f : 0.0f);
-  if (bias) k.add_row(sum, bias);
-  if (!h_all) {
-    if (round) k.convert(y, sum);
-    return;
-  }
   for (const PackedSegment& segment : ctx.packed.segments) {
     if (segment.begin == segment.end) continue;
     Tensor input;
@@ -58,6 +45,21 @@ void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor
              static_cast<float>(use.scale), 1.0f);
     }
   }
+}
+
+}  // namespace
+
+void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
+                    bool accumulate) {
+  const Kernels& k = ctx.kernels;
+  const Tensor w = base_weight(ctx, l, module);  // (out,in)
+  const Tensor bias = ctx.weights.layer(l).bias[static_cast<size_t>(module)];
+  const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
+  const bool round = y.dtype != k.state && (h_all || bias);
+  const Tensor sum = round ? scratch(ctx.act.wide, y.shape[0], y.shape[1]) : y;
+  k.gemm(sum, x, w.transposed(), 1.0f, accumulate ? 1.0f : 0.0f);
+  if (bias) k.add_row(sum, bias);
+  if (h_all) add_lora(ctx, l, module, sum, x, h_all);
   if (round) k.convert(y, sum);
 }
 

@@ -92,9 +92,8 @@ void expand_q4_0(float* out, const std::byte* in, int64_t blocks) {
     const float d = read_half(in);
     const std::byte* q = in + 2;
     for (int64_t i = 0; i < kHalfBlock; ++i) {
-      const int byte = static_cast<int>(q[i]);
-      out[i] = d * static_cast<float>((byte & 15) - 8);
-      out[i + kHalfBlock] = d * static_cast<float>((byte >> 4) - 8);
+      out[i] = d * static_cast<float>(low_nibble(q[i]) - 8);
+      out[i + kHalfBlock] = d * static_cast<float>(high_nibble(q[i]) - 8);
     }
   }
 }
@@ -105,9 +104,8 @@ void expand_q4_1(float* out, const std::byte* in, int64_t blocks) {
     const float m = read_half(in + 2);
     const std::byte* q = in + 4;
     for (int64_t i = 0; i < kHalfBlock; ++i) {
-      const int byte = static_cast<int>(q[i]);
-      out[i] = d * static_cast<float>(byte & 15) + m;
-      out[i + kHalfBlock] = d * static_cast<float>(byte >> 4) + m;
+      out[i] = d * static_cast<float>(low_nibble(q[i])) + m;
+      out[i + kHalfBlock] = d * static_cast<float>(high_nibble(q[i])) + m;
     }
   }
 }
@@ -165,64 +163,47 @@ void expand_q6_k(float* out, const std::byte* in, int64_t blocks) {
   }
 }
 
-bool is_expandable(DType type) {
-  switch (type) {
-    case DType::kF32:
-    case DType::kF16:
-    case DType::kBF16:
-    case DType::kQ8_0:
-    case DType::kQ4_0:
-    case DType::kQ4_1:
-    case DType::kQ5_0:
-    case DType::kQ5_1:
-    case DType::kQ4_K:
-    case DType::kQ5_K:
-    case DType::kQ6_K:
-      return true;
-    default:
-      return false;
+namespace {
+
+void expand_f32(float* out, const std::byte* in, int64_t count) {
+  std::memcpy(out, in, static_cast<size_t>(count) * sizeof(float));
+}
+
+struct Expansion {
+  DType type;
+  void (*expand)(float* out, const std::byte* in, int64_t blocks);
+};
+constexpr Expansion kExpansions[] = {
+    {DType::kF32, expand_f32},   {DType::kF16, expand_f16},   {DType::kBF16, expand_bf16},
+    {DType::kQ8_0, expand_q8_0}, {DType::kQ4_0, expand_q4_0}, {DType::kQ4_1, expand_q4_1},
+    {DType::kQ5_0, expand_q5_0}, {DType::kQ5_1, expand_q5_1}, {DType::kQ4_K, expand_q4_k},
+    {DType::kQ5_K, expand_q5_k}, {DType::kQ6_K, expand_q6_k}};
+
+const Expansion* expansion_of(DType type) {
+  for (const Expansion& expansion : kExpansions) {
+    if (expansion.type == type) return &expansion;
   }
+  return nullptr;
+}
+
+}  // namespace
+
+bool is_expandable(DType type) {
+  return expansion_of(type) != nullptr;
+}
+
+std::string expandable_types() {
+  std::string names;
+  for (const Expansion& expansion : kExpansions) {
+    names += (names.empty() ? "" : ", ") + std::string(dtype_name(expansion.type));
+  }
+  return names;
 }
 
 void expand_elements(float* out, DType type, const std::byte* in, int64_t count) {
-  switch (type) {
-    case DType::kF32:
-      std::memcpy(out, in, static_cast<size_t>(count) * sizeof(float));
-      return;
-    case DType::kF16:
-      expand_f16(out, in, count);
-      return;
-    case DType::kBF16:
-      expand_bf16(out, in, count);
-      return;
-    case DType::kQ8_0:
-      expand_q8_0(out, in, count / kQuantBlock);
-      return;
-    case DType::kQ4_0:
-      expand_q4_0(out, in, count / kQuantBlock);
-      return;
-    case DType::kQ4_1:
-      expand_q4_1(out, in, count / kQuantBlock);
-      return;
-    case DType::kQ5_0:
-      expand_q5_0(out, in, count / kQuantBlock);
-      return;
-    case DType::kQ5_1:
-      expand_q5_1(out, in, count / kQuantBlock);
-      return;
-    case DType::kQ4_K:
-      expand_q4_k(out, in, count / kSuperBlock);
-      return;
-    case DType::kQ5_K:
-      expand_q5_k(out, in, count / kSuperBlock);
-      return;
-    case DType::kQ6_K:
-      expand_q6_k(out, in, count / kSuperBlock);
-      return;
-    default:
-      break;
-  }
-  ILORA_CHECK(false, "expand_elements of {}", dtype_name(type));
+  const Expansion* expansion = expansion_of(type);
+  ILORA_CHECK(expansion != nullptr, "expand_elements of {}", dtype_name(type));
+  expansion->expand(out, in, count / dtype_block(type));
 }
 
 void require_expandable(const Tensor& y, const Tensor& x, std::span<const int32_t> rows) {

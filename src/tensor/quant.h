@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <string>
 
 #include "tensor/dtype.h"
 #include "tensor/tensor.h"
@@ -32,9 +33,6 @@ namespace ilora {
 
 inline constexpr int64_t kQuantBlock = 32;
 inline constexpr int64_t kSuperBlock = 256;  // of the K types
-// For messages: what is_expandable knows.
-inline constexpr const char* kExpandableTypes =
-    "F32, F16, BF16, Q8_0, Q4_0, Q4_1, Q5_0, Q5_1, Q4_K, Q5_K, Q6_K";
 
 // Branch-free, so that a loop over it vectorises: the exponent is rebiased by an exact
 // multiplication, which also normalises subnormals; infinities and NaNs get the full exponent.
@@ -53,6 +51,7 @@ inline float read_half(const void* in) {
 
 // Whether expand_elements() knows a type.
 bool is_expandable(DType type);
+std::string expandable_types();  // their names, for messages: "F32, F16, ..."
 // `count` elements of a stored type (whole blocks). `in` needs no alignment.
 void expand_elements(float* out, DType type, const std::byte* in, int64_t count);
 

@@ -65,7 +65,7 @@ void BytePairEncoder::begin(std::string_view word, Scratch& scratch) const {
   };
   bool after_unknown = false;
   for (size_t position = 0; position < word.size();) {
-    size_t length = 1;
+    size_t length = word.size();  // made of bytes: all of it
     if (!symbols_.characters.empty()) {
       length = utf8_unit(word, position).length;
       const auto known = symbols_.characters.find(utf8_at(word, position));

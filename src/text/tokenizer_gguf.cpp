@@ -49,33 +49,34 @@ int32_t id_of(const GgufFile& file, const char* key, size_t vocabulary) {
   return static_cast<int32_t>(id);
 }
 
-// The tokens with their types (PieceType) and, where the file has them, scores.
+constexpr const char* kScores = "tokenizer.ggml.scores";
+
+template <class Value>
+void require_one_each(const GgufFile& file, const char* key, const std::vector<Piece>& tokens,
+                      const std::vector<Value>& values) {
+  if (values.size() == tokens.size()) return;
+  throw Error(ErrorKind::kFormat,
+              fmt::format("[tokenizer] expected {} values, one for each token, got {} ({}: {})",
+                          tokens.size(), values.size(), file.name(), key));
+}
+
+// The tokens with their types (PieceType).
 std::vector<Piece> read_tokens(const GgufFile& file) {
-  const auto& tokens = file.texts("tokenizer.ggml.tokens");
-  if (tokens.empty()) {
+  const auto& texts = file.texts("tokenizer.ggml.tokens");
+  if (texts.empty()) {
     throw Error(
         ErrorKind::kFormat,
         fmt::format("[tokenizer] expected a vocabulary, got no tokens ({}: tokenizer.ggml.tokens)",
                     file.name()));
   }
-  const auto of_each = [&]<class Value>(const char* key, std::vector<Value> values) {
-    if (values.size() == tokens.size()) return values;
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[tokenizer] expected {} values, one for each token, got {} ({}: {})",
-                            tokens.size(), values.size(), file.name(), key));
-  };
-  constexpr const char *kTypes = "tokenizer.ggml.token_type", *kScores = "tokenizer.ggml.scores";
-  std::vector<Piece> pieces(tokens.size());
-  for (size_t i = 0; i < tokens.size(); ++i) pieces[i].text = tokens[i];
-  if (file.find(kTypes) != nullptr) {
-    const std::vector<int64_t> types = of_each(kTypes, file.integers(kTypes));
-    for (size_t i = 0; i < types.size(); ++i) pieces[i].type = static_cast<PieceType>(types[i]);
-  }
-  if (file.find(kScores) != nullptr) {
-    const std::vector<double> scores = of_each(kScores, file.numbers(kScores));
-    for (size_t i = 0; i < scores.size(); ++i) pieces[i].score = scores[i];
-  }
-  return pieces;
+  constexpr const char* kTypes = "tokenizer.ggml.token_type";
+  std::vector<Piece> tokens(texts.size());
+  for (size_t i = 0; i < texts.size(); ++i) tokens[i].text = texts[i];
+  if (file.find(kTypes) == nullptr) return tokens;
+  const std::vector<int64_t> types = file.integers(kTypes);
+  require_one_each(file, kTypes, tokens, types);
+  for (size_t i = 0; i < types.size(); ++i) tokens[i].type = static_cast<PieceType>(types[i]);
+  return tokens;
 }
 
 void read_merges(const GgufFile& file, TokenizerSpec& spec) {
@@ -124,9 +125,12 @@ TokenizerSpec byte_level_spec(const GgufFile& file) {
 
 // Llama 2's kind: BPE of characters, with scores in place of merges.
 TokenizerSpec piece_spec(const GgufFile& file) {
-  file.numbers("tokenizer.ggml.scores");  // an error where there are none
-  TokenizerSpec spec = spec_of_pieces(read_tokens(file), file.name(),
-                                      file.boolean("tokenizer.ggml.add_space_prefix", true));
+  std::vector<Piece> pieces = read_tokens(file);
+  const std::vector<double> scores = file.numbers(kScores);
+  require_one_each(file, kScores, pieces, scores);
+  for (size_t i = 0; i < scores.size(); ++i) pieces[i].score = scores[i];
+  TokenizerSpec spec =
+      spec_of_pieces(pieces, file.name(), file.boolean("tokenizer.ggml.add_space_prefix", true));
   spec.adds_bos = true;
   return spec;
 }

@@ -1,6 +1,6 @@
 """Writes tests/golden/tiny-llama/mixed.gguf: the tiny Llama of make_tiny_llama.py in a GGUF file whose tensors have
-every type that is read and fits its rows (no blocks of 256), quantised by the `gguf` package. Query and key rows are interleaved as llama.cpp's converter
-does for this architecture.
+every type that is read and fits its rows (no blocks of 256), quantised by the `gguf` package. Query and key rows are
+interleaved as llama.cpp's converter does for this architecture.
 
 Needs: pip install gguf numpy safetensors.  Run: python tests/golden/make_tiny_gguf.py
 """

@@ -88,16 +88,9 @@ def write_adapter():
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
-def rotary_forward(self, x, position_ids):
-    head_dim = WIDTH // HEADS
-    frequencies = 1.0 / THETA ** (torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
-    angles = position_ids[..., None].double() * frequencies
-    angles = torch.cat((angles, angles), dim=-1)
-    return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
-
-
 def load(adapter=False, dtype=torch.float64):
     model = Qwen2ForCausalLM.from_pretrained(HERE / "model", attn_implementation="eager")
+    model.config.head_dim = WIDTH // HEADS  # what llama.rotary_forward asks; this family's files do not say it
     if adapter:
         model = PeftModel.from_pretrained(model, HERE / "adapter", is_trainable=True)
     return model.to(dtype).eval()
@@ -114,7 +107,7 @@ def main():
 
     untouched = {a: [llama.forward(load(a, torch.float32), r)[0] for r in rows] for a in (False, True)}
     modeling_qwen2.Qwen2RMSNorm.forward = llama.norm_forward
-    modeling_qwen2.Qwen2RotaryEmbedding.forward = rotary_forward
+    modeling_qwen2.Qwen2RotaryEmbedding.forward = llama.rotary_forward
     modeling_qwen2.eager_attention_forward = llama.attention_forward
     tensors = {}
     for adapter, name in ((False, "base"), (True, "adapter")):

@@ -14,7 +14,6 @@
 //  f32 in blocks.
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <mutex>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <string_view>
@@ -86,7 +85,7 @@ struct KeyHash {
 
 struct Primitive {
   dnnl::memory::desc a, b, c, workspace;
-  float alpha = 1.0f;  // oneDNN 3 takes it with the operands
+  dnnl::memory alpha;  // oneDNN 3 takes the factor with the operands; empty where it is 1
   dnnl::matmul run;    // empty where the product is cut into tiles
   size_t workspace_bytes = 0;
   std::string implementation;
@@ -109,8 +108,12 @@ dnnl::memory::desc describe(const Operand& x) {
 #if DNNL_VERSION_MAJOR >= 3
 constexpr int kScaleArgument = DNNL_ARG_ATTR_SCALES | DNNL_ARG_SRC;
 
-void scale_product(dnnl::primitive_attr& attributes, float) {
+dnnl::memory scale_product(dnnl::primitive_attr& attributes, float alpha) {
   attributes.set_scales_mask(DNNL_ARG_SRC, 0);
+  const dnnl::memory::desc one({1}, dnnl::memory::data_type::f32, dnnl::memory::format_tag::a);
+  dnnl::memory factor(one, engine());
+  *static_cast<float*>(factor.get_data_handle()) = alpha;
+  return factor;
 }
 dnnl::matmul::primitive_desc choose(const Primitive& p, const dnnl::primitive_attr& attributes) {
   return {engine(), p.a, p.b, p.c, attributes};
@@ -119,10 +122,11 @@ const_dnnl_memory_desc_t c_desc(const dnnl::memory::desc& desc) {
   return desc.get();
 }
 #else
-constexpr int kScaleArgument = 0;
+constexpr int kScaleArgument = 0;  // never given
 
-void scale_product(dnnl::primitive_attr& attributes, float alpha) {
+dnnl::memory scale_product(dnnl::primitive_attr& attributes, float alpha) {
   attributes.set_output_scales(0, {alpha});
+  return {};
 }
 dnnl::matmul::primitive_desc choose(const Primitive& p, const dnnl::primitive_attr& attributes) {
   return {dnnl::matmul::desc(p.a, p.b, p.c), attributes, engine()};
@@ -138,10 +142,9 @@ PrimitivePtr make_primitive(const Operand& c, const Operand& a, const Operand& b
   p->a = describe(a);
   p->b = describe(b);
   p->c = describe(c);
-  p->alpha = alpha;
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
-  if (alpha != 1.0f) scale_product(attributes, alpha);
+  if (alpha != 1.0f) p->alpha = scale_product(attributes, alpha);
   if (beta != 0.0f) {
     dnnl::post_ops sum;
     sum.append_sum(1.0f);
@@ -233,28 +236,14 @@ class Argument {
 void execute(const Primitive& p, const Operand& c, const Operand& a, const Operand& b) {
   thread_local const dnnl::stream stream(engine());
   void* workspace = p.workspace_bytes > 0 ? scratch(Slot::kOneDnn, p.workspace_bytes) : nullptr;
-  static const dnnl::memory::desc one_number({1}, dnnl::memory::data_type::f32,
-                                             dnnl::memory::format_tag::a);
-  float alpha = p.alpha;
-  const Argument ma(p.a, a.data), mb(p.b, b.data), mc(p.c, c.data), mw(p.workspace, workspace),
-      scale(one_number, &alpha);
+  const Argument ma(p.a, a.data), mb(p.b, b.data), mc(p.c, c.data), mw(p.workspace, workspace);
   dnnl_exec_arg_t arguments[5] = {
       {DNNL_ARG_SRC, ma.get()}, {DNNL_ARG_WEIGHTS, mb.get()}, {DNNL_ARG_DST, mc.get()}};
   int count = 3;
   if (p.workspace_bytes > 0) arguments[count++] = {DNNL_ARG_SCRATCHPAD, mw.get()};
-  if (kScaleArgument != 0 && alpha != 1.0f) arguments[count++] = {kScaleArgument, scale.get()};
+  if (p.alpha) arguments[count++] = {kScaleArgument, p.alpha.get()};
   const dnnl_status_t status = dnnl_primitive_execute(p.run.get(), stream.get(), count, arguments);
   ILORA_CHECK(status == dnnl_success, "oneDNN's matmul returned {}", static_cast<int>(status));
-}
-
-// Copies the elements of a vector; strides in elements.
-void copy_vector(DType dtype, void* to, int64_t to_stride, const void* from, int64_t from_stride,
-                 int64_t count) {
-  const int64_t size = dtype_bytes(dtype, 1);
-  for (int64_t i = 0; i < count; ++i) {
-    std::memcpy(static_cast<char*>(to) + i * to_stride * size,
-                static_cast<const char*>(from) + i * from_stride * size, static_cast<size_t>(size));
-  }
 }
 
 // oneDNN 3.7 takes a single row of `a` and a single column of `c` for dense, whatever their stride:
@@ -266,16 +255,18 @@ class Dense {
       a.data = scratch(Slot::kGemmRow, static_cast<size_t>(dtype_bytes(a.dtype, a.columns)));
       a.column_stride = 1;
       a.settle();
-      copy_vector(a.dtype, a.data, 1, from_a.data, from_a.column_stride, a.columns);
+      convert_rows(a.data, a.dtype, 1, from_a.data, a.dtype, from_a.column_stride, a.columns, 1);
     }
     if (c.columns == 1 && c.rows > 1 && c.row_stride != 1) {
       c.data = scratch(Slot::kGemmColumn, static_cast<size_t>(dtype_bytes(c.dtype, c.rows)));
       c.row_stride = 1;
-      if (beta != 0.0f) copy_vector(c.dtype, c.data, 1, to_.data, to_.row_stride, c.rows);
+      if (beta != 0.0f)
+        convert_rows(c.data, c.dtype, 1, to_.data, c.dtype, to_.row_stride, c.rows, 1);
     }
   }
   ~Dense() {
-    if (c.data != to_.data) copy_vector(c.dtype, to_.data, to_.row_stride, c.data, 1, c.rows);
+    if (c.data != to_.data)
+      convert_rows(to_.data, c.dtype, to_.row_stride, c.data, c.dtype, 1, c.rows, 1);
   }
   Dense(const Dense&) = delete;
   Dense& operator=(const Dense&) = delete;

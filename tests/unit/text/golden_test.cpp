@@ -36,6 +36,7 @@ void expect_golden(const Tokenizer& tokenizer, const std::string& name) {
   const auto plain = expected["plain"].get<std::vector<Ids>>();
   ASSERT_EQ(plain.size(), corpus.size());
   const Json& special = expected["special"];
+  EXPECT_FALSE(special.empty());
   for (size_t i = 0; i < corpus.size(); ++i) {
     EXPECT_EQ(tokenizer.encode(corpus[i]), plain[i]) << "line " << i << ": " << corpus[i];
     const std::string key = std::to_string(i);
@@ -74,25 +75,25 @@ TEST(Golden, SmolLm2FromGguf) {
   EXPECT_EQ(chat.prompt("Hello"), expected["prompt"].get<std::string>());
 }
 
+// A shared folder's path, empty where it is absent.
+fs::path shared_folder(const std::string& name) {
+  const fs::path folder = kSource / "../shared/tokenizers" / name;
+  return fs::exists(folder) ? folder : fs::path();
+}
+
 // Families whose tokenizer files are not part of this repository.
 class SharedTokenizer : public testing::TestWithParam<const char*> {};
 
 TEST_P(SharedTokenizer, Corpus) {
   const std::string name = GetParam();
-  const auto folder = kSource / "../shared/tokenizers" / name;
-  if (!std::filesystem::exists(folder / "tokenizer.json")) GTEST_SKIP() << "no " << folder.string();
+  const fs::path folder = shared_folder(name);
+  if (folder.empty()) GTEST_SKIP() << "no shared tokenizer " << name;
   expect_golden(Tokenizer::from_folder(folder), name + ".json");
 }
 
 INSTANTIATE_TEST_SUITE_P(Golden, SharedTokenizer,
                          testing::Values("gpt2", "llama3", "qwen3", "mistral"),
                          [](const auto& test) { return std::string(test.param); });
-
-// A shared folder's path, empty where it is absent.
-fs::path shared_folder(const std::string& name) {
-  const fs::path folder = kSource / "../shared/tokenizers" / name;
-  return fs::exists(folder) ? folder : fs::path();
-}
 
 TEST(Golden, Metaspace) {
   const fs::path folder = shared_folder("mistral");
