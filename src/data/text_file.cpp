@@ -22,8 +22,8 @@ std::string read_utf8(const std::filesystem::path& path) {
       ErrorKind::kData,
       fmt::format("[data] expected UTF-8, got the byte 0x{:02X} ({}:{}, byte {} of the line)",
                   static_cast<unsigned char>(text[bad]), path.string(), line, column),
-      "The file, or a part of it, has another encoding. Convert it: iconv -f WINDOWS-1252 -t "
-      "UTF-8 FILE > NEW.");
+      "The file, or a part of it, has another encoding. Convert it: iconv -f ENCODING -t UTF-8 "
+      "FILE > NEW, where ENCODING is often WINDOWS-1252 (Western) or GB18030 (Chinese).");
 }
 
 }  // namespace ilora

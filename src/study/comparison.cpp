@@ -22,7 +22,7 @@ struct Scope {
 };
 
 using Value = std::optional<double> (*)(const View&, const Scope&);
-struct Measure {
+struct Summary {
   ComparedColumn column;
   Value value;
 };
@@ -74,14 +74,14 @@ std::optional<double> forgetting(const View& view, const Scope& scope) {
   return whole && deployed ? run.metrics.forgetting : std::nullopt;
 }
 
-const std::vector<Measure>& measures() {
-  static const std::vector<Measure> list = {{{"average accuracy", +1, 3}, average_accuracy},
+const std::vector<Summary>& summaries() {
+  static const std::vector<Summary> list = {{{"average accuracy", +1, 3}, average_accuracy},
                                             {{"backward transfer", +1, 3}, backward_transfer},
                                             {{"forgetting", -1, 3}, forgetting}};
   return list;
 }
-const std::vector<Measure>& costs() {
-  static const std::vector<Measure> list = {
+const std::vector<Summary>& costs() {
+  static const std::vector<Summary> list = {
       {{"train seconds", 0, 0},
        [](const View& v, const Scope&) { return v.cell->run.timing.train_seconds; }},
       {{"train tokens", 0, 0},
@@ -102,14 +102,14 @@ std::optional<Spread> spread_over(const std::vector<View>& runs, Get get) {
 
 std::vector<std::optional<Spread>> values_of(const std::vector<View>& runs, const Scope& scope) {
   std::vector<std::optional<Spread>> values;
-  const auto add = [&](const Measure& m) {
+  const auto add = [&](const Summary& m) {
     values.push_back(spread_over(runs, [&](const View& view) { return m.value(view, scope); }));
   };
-  for (const Measure& m : measures()) add(m);
+  for (const Summary& m : summaries()) add(m);
   for (const size_t column : scope.columns)
     values.push_back(
         spread_over(runs, [&](const View& view) { return final_score(view, scope, column); }));
-  for (const Measure& m : costs()) add(m);
+  for (const Summary& m : costs()) add(m);
   return values;
 }
 
@@ -203,6 +203,13 @@ std::vector<View> views_of(const std::vector<FinishedCell>& all, const std::stri
   return views;
 }
 
+// The split that rows.jsonl names in the first cell that has it; empty where none has.
+std::string split_of(const std::vector<FinishedCell>& all) {
+  const auto found =
+      std::ranges::find_if(all, [](const FinishedCell& cell) { return !cell.split.empty(); });
+  return found == all.end() ? std::string() : found->split;
+}
+
 // What all cells must have in common, or their rows are not the same rows.
 std::vector<std::string> common_tasks(const std::vector<FinishedCell>& all) {
   if (all.empty()) return {};
@@ -221,7 +228,7 @@ std::vector<std::string> common_tasks(const std::vector<FinishedCell>& all) {
     require("tasks", joined(first.run.tasks), joined(finished.run.tasks), finished);
     require("measures", joined(first.run.measures), joined(finished.run.measures), finished);
     require("model", first.run.model, finished.run.model, finished);
-    if (!finished.split.empty()) require("split", first.split, finished.split, finished);
+    if (!finished.split.empty()) require("split", split_of(all), finished.split, finished);
   }
   return first.run.tasks;
 }
@@ -250,9 +257,9 @@ std::string cpu_of(const report::RunData& run) {
 
 std::vector<ComparedColumn> columns_for(const std::vector<std::string>& tasks) {
   std::vector<ComparedColumn> columns;
-  for (const Measure& m : measures()) columns.push_back(m.column);
+  for (const Summary& m : summaries()) columns.push_back(m.column);
   for (const std::string& task : tasks) columns.push_back({task, +1, 3, true});
-  for (const Measure& m : costs()) columns.push_back(m.column);
+  for (const Summary& m : costs()) columns.push_back(m.column);
   return columns;
 }
 
@@ -316,7 +323,7 @@ Comparison compare_cells(std::span<const Cell> cells, const std::string& against
     const FinishedCell& first = finished.front();
     c.model = first.run.model;
     c.cpu = cpu_of(first.run);
-    c.split = first.split;
+    c.split = split_of(finished);
   }
   const std::vector<View> reference = views_of(finished, against, "");
   for (ComparedMethod& method : c.methods) {

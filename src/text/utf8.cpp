@@ -182,12 +182,35 @@ std::u32string utf8_characters(std::string_view text) {
   return characters;
 }
 
+namespace {
+
+// The byte that Windows-1252, or Latin-1 where that has none, writes a character beyond ASCII as;
+// 0: none.
+unsigned char western_byte(char32_t c) {
+  // 0x80 to 0x9F.
+  constexpr std::u32string_view kWindows =
+      U"\u20ac\u0081\u201a\u0192\u201e\u2026\u2020\u2021\u02c6\u2030\u0160\u2039\u0152\u008d\u017d"
+      U"\u008f"
+      U"\u0090\u2018\u2019\u201c\u201d\u2022\u2013\u2014\u02dc\u2122\u0161\u203a\u0153\u009d\u017e"
+      U"\u0178";
+  if (c >= 0x80 && c <= 0xff) return static_cast<unsigned char>(c);
+  const size_t place = c > 0xff ? kWindows.find(c) : std::u32string_view::npos;
+  return place == std::u32string_view::npos ? 0 : static_cast<unsigned char>(0x80 + place);
+}
+
+}  // namespace
+
 bool looks_decoded_twice(std::string_view text) {
-  // "Ã" or "Â" before a character that is the second byte of another, or "â€".
-  for (size_t i = text.find('\xc3'); i != std::string_view::npos; i = text.find('\xc3', i + 1)) {
-    const std::string_view rest = text.substr(i);
-    const bool led = rest.starts_with("\xc3\x83\xc2") || rest.starts_with("\xc3\x82\xc2");
-    if (led || rest.starts_with("\u00e2\u20ac")) return true;
+  // Bytes of one more character: a first one, and as many continuations as it announces. Two-byte
+  // characters beyond U+00FF are left out, whose bytes real texts may have side by side ("É»").
+  int wanted = 0;
+  for (const char32_t c : utf8_characters(text)) {
+    const unsigned char byte = western_byte(c);
+    if (wanted > 0 && (byte & 0xc0) == 0x80) {
+      if (--wanted == 0) return true;
+    } else {
+      wanted = byte == 0xc2 || byte == 0xc3 ? 1 : (byte & 0xf0) == 0xe0 ? 2 : byte == 0xf0 ? 3 : 0;
+    }
   }
   return false;
 }

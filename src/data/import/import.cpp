@@ -53,11 +53,13 @@ std::map<Split, fs::path> given_splits(const ImportOptions& options) {
       const std::optional<Split> split = split_of(entry.path());
       if (!split) continue;
       if (const auto [at, fresh] = files.emplace(*split, entry.path()); !fresh) {
-        throw Error(ErrorKind::kData,
-                    fmt::format("[data] both {} and {} name the {} split in {}",
-                                at->second.filename().string(), entry.path().filename().string(),
-                                split_name(*split), options.source.string()),
-                    "Give the training file, and the others by --eval and --test.");
+        throw Error(
+            ErrorKind::kData,
+            fmt::format("[data] both {} and {} name the {} split in {}",
+                        at->second.filename().string(), entry.path().filename().string(),
+                        split_name(*split), options.source.string()),
+            "Give the training file, and the others by --eval and --test; for files that are "
+            "one split together, a folder of those alone.");
       }
     }
   }

@@ -173,6 +173,11 @@ OriginalRows twenty_minuten(Records records, const ImportTemplates&) {
 OriginalRows medmcqa(Records records, const ImportTemplates&) {
   OriginalRows rows;
   const std::optional<size_t> first = first_option(records);
+  const auto unanswered = [](const Record& record) { return record.text("cop") == "-1"; };
+  if (!records.empty() && std::ranges::all_of(records, unanswered)) {
+    fail_record(records.front(), "a row with its right option: \"cop\" is -1 in all of them",
+                "The released test split has no answers; give the dev split by --test.");
+  }
   if (!records.empty() && !first) {
     fail_record(records.front(),
                 "a row whose \"cop\" is 0 or 4: whether options count from 0 or 1 "

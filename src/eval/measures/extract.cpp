@@ -24,6 +24,18 @@ bool thousands_follow(std::string_view text) {
          (text.size() == 3 || !digit(text[3]));
 }
 
+bool ends_with_letter(std::string_view text) {
+  return !text.empty() && std::isalnum(static_cast<unsigned char>(text.back())) != 0;
+}
+
+constexpr std::string_view kMinus = "\u2212";  // the mathematical sign
+
+// Bytes of a minus sign that ends at `at`; 0: none.
+size_t sign_before(std::string_view text, size_t at) {
+  const std::string_view before = text.substr(0, at);
+  return before.ends_with('-') ? 1 : before.ends_with(kMinus) ? kMinus.size() : 0;
+}
+
 bool abcd(char c) {
   return c >= 'A' && c <= 'D';
 }
@@ -102,11 +114,14 @@ std::string number_reference(std::string_view text) {
 }
 
 std::string first_number(std::string_view text) {
-  const size_t begin = text.find_first_of("0123456789");
+  size_t begin = text.find_first_of("0123456789");
   if (begin == std::string_view::npos) return {};
+  const auto before = [&](size_t at) { return text.substr(0, at); };
+  // ".5" is a number without its zero, "v.5" is not.
+  if (before(begin).ends_with('.') && !ends_with_letter(before(begin - 1))) --begin;
   // "COVID-19" has a hyphen, "x = -19" a sign.
-  const bool hyphen = begin > 1 && std::isalnum(static_cast<unsigned char>(text[begin - 2])) != 0;
-  std::string number = begin > 0 && text[begin - 1] == '-' && !hyphen ? "-" : "";
+  const size_t sign = sign_before(text, begin);
+  std::string number = sign > 0 && !ends_with_letter(before(begin - sign)) ? "-" : "";
   bool point = false;
   for (size_t i = begin; i < text.size(); ++i) {
     const bool more = i + 1 < text.size() && digit(text[i + 1]);
@@ -124,10 +139,12 @@ std::string first_number(std::string_view text) {
 
 std::string number_strict(std::string_view text) {
   const std::string all = trimmed(text);
-  std::string plain;  // without the commas, which first_number drops too
-  for (const char c : all) {
+  // With the sign and without the commas, as first_number writes it.
+  std::string plain;
+  for (const char c : all.starts_with(kMinus) ? all.substr(kMinus.size()) : all) {
     if (c != ',') plain += c;
   }
+  if (all.starts_with(kMinus)) plain.insert(plain.begin(), '-');
   const std::string number = first_number(all);
   return number == plain ? number : "";
 }

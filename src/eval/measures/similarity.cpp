@@ -6,6 +6,7 @@
 
 #include "eval/measures/lcs.h"
 #include "eval/measures/words.h"
+#include "text/normalizer.h"
 #include "text/utf8.h"
 
 namespace ilora {
@@ -47,8 +48,8 @@ double edit_similarity(const std::string& a, const std::string& b) {
 }
 
 std::string plain_literals(const std::string& code) {
-  std::string text = replaced(code, "<NUM_LIT>", "0");
-  text = replaced(replaced(text, "<STR_LIT>", ""), "<CHAR_LIT>", "");
+  std::string text = replace_all(code, "<NUM_LIT>", "0");
+  text = replace_all(replace_all(text, "<STR_LIT>", ""), "<CHAR_LIT>", "");
   std::string result;
   for (size_t at = 0; at < text.size();) {
     bool literal = false;

@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "text/normalizer.h"
 #include "text/utf8.h"
 
 namespace ilora {
@@ -112,19 +113,14 @@ bool chinese(char32_t c) {
   return false;
 }
 
-}  // namespace
-
-std::string replaced(std::string_view text, std::string_view from, std::string_view to) {
-  std::string result;
-  for (size_t at = 0; at < text.size();) {
-    const size_t next = text.find(from, at);
-    result += text.substr(at, next - at);
-    if (next == std::string_view::npos) break;
-    result += to;
-    at = next + from.size();
-  }
-  return result;
+std::string_view without_leading_space(std::string_view text) {
+  size_t begin = 0;
+  while (begin < text.size() && splits(utf8_at(text, begin)))
+    begin += utf8_unit(text, begin).length;
+  return text.substr(begin);
 }
+
+}  // namespace
 
 Words split_words(std::string_view text) {
   Words words;
@@ -153,19 +149,20 @@ std::string without_final_space(std::string_view text) {
 }
 
 std::string tokenize_13a(std::string_view text) {
-  std::string line = replaced(text, "<skipped>", "");
-  line = replaced(line, "-\n", "");
-  line = replaced(line, "\n", " ");
-  line = replaced(line, "&quot;", "\"");
-  line = replaced(line, "&amp;", "&");
-  line = replaced(line, "&lt;", "<");
-  line = replaced(line, "&gt;", ">");
+  std::string line = replace_all(text, "<skipped>", "");
+  line = replace_all(line, "-\n", "");
+  line = replace_all(line, "\n", " ");
+  line = replace_all(line, "&quot;", "\"");
+  line = replace_all(line, "&amp;", "&");
+  line = replace_all(line, "&lt;", "<");
+  line = replace_all(line, "&gt;", ">");
   return separate_punctuation(" " + line + " ");
 }
 
 std::string tokenize_zh(std::string_view text) {
+  const std::string stripped = without_final_space(without_leading_space(text));
   std::string line;
-  for (const char32_t c : utf8_characters(without_final_space(text))) {
+  for (const char32_t c : utf8_characters(stripped)) {
     const bool alone = chinese(c);
     if (alone) line += ' ';
     append_utf8(line, c);

@@ -13,8 +13,6 @@ using Words = std::vector<std::string>;
 // Python's str.split(): cut at Unicode white space, no empty words.
 Words split_words(std::string_view text);
 
-// The text with every `from` replaced, from the left.
-std::string replaced(std::string_view text, std::string_view from, std::string_view to);
 // Python's str.rstrip().
 std::string without_final_space(std::string_view text);
 

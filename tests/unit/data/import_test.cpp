@@ -214,6 +214,9 @@ TEST_F(Import, MedMcqaCountsOptionsFromOneOrZero) {
   EXPECT_EQ(from_zero[0].example.answer + from_zero[1].example.answer, "AD");
   EXPECT_THAT(message_of([&] { rows("medmcqa", write("u.json", medmcqa_line("a?", 2) + "\n")); }),
               AllOf(HasSubstr("cop"), HasSubstr("0 or 1")));
+  // The test split as it is released.
+  EXPECT_THAT(message_of([&] { rows("medmcqa", write("v.json", medmcqa_line("a?", -1))); }),
+              HasSubstr("-1 in all"));
 }
 
 TEST_F(Import, JecQa) {

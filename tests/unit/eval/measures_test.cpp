@@ -115,12 +115,21 @@ TEST(Number, ReferencePlainAndStrict) {
   EXPECT_EQ(first_number("1,2345"), "1");
   EXPECT_EQ(first_number("1,234.5"), "1234.5");
   EXPECT_EQ(first_number("COVID-19"), "19");
+  EXPECT_EQ(first_number("about .5"), ".5");
+  EXPECT_EQ(first_number("-.5"), "-.5");
+  EXPECT_EQ(first_number("v.5"), "5");
+  EXPECT_EQ(first_number("2..5"), "2");
+  EXPECT_EQ(first_number("\u22127 degrees"), "-7");
+  EXPECT_EQ(first_number("x\u22127"), "7");
   EXPECT_EQ(first_number("none"), "");
   EXPECT_EQ(number_strict(" 1,234.5\n"), "1234.5");
   EXPECT_EQ(number_strict("-7"), "-7");
+  EXPECT_EQ(number_strict("\u22127"), "-7");
+  EXPECT_EQ(number_strict(".5"), ".5");
   for (const char* text : {"7 apples", "x=7", "7.", "", "7 8", "1.2.3", "1,5", "12,34"})
     EXPECT_EQ(number_strict(text), "") << text;
   EXPECT_TRUE(same_number("7", "7.0"));
+  EXPECT_TRUE(same_number(".5", "0.5"));
   EXPECT_FALSE(same_number("7", "7.01"));
   EXPECT_FALSE(same_number("", ""));
 }

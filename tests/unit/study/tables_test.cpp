@@ -209,6 +209,12 @@ TEST_F(ComparisonTest, WithoutCommonSeedsOrRowScoresThereIsNoDifferenceAndItSays
   std::filesystem::remove(rows);
   EXPECT_THAT(comparison_markdown(compare_cells(other, "seq", {10, 1})),
               HasSubstr("no row scores"));
+  // The same where it is the first cell that lacks them.
+  finished("er", 1, {1, 1}, {1}, 1);
+  std::filesystem::remove(cell("seq", 1).folder / "rows.jsonl");
+  const Comparison comparison = compare_cells(other, "seq", {10, 1});
+  EXPECT_EQ(comparison.split, "test");
+  EXPECT_THAT(comparison_markdown(comparison), HasSubstr("no row scores"));
 }
 
 TEST_F(ComparisonTest, ReplacesWhatStandsBetweenItsMarks) {
