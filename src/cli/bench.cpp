@@ -9,13 +9,12 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/bench_rows.h"
+#include "cli/bench_steps.h"
 #include "cli/command.h"
 #include "cli/gemm_rate.h"
 #include "cli/profile_table.h"
 #include "model/peft.h"
 #include "train/environment.h"
-#include "train/optimizer.h"
-#include "train/workbench.h"
 
 namespace ilora {
 namespace {
@@ -65,30 +64,23 @@ double gemm_flops(const Pass& pass, const ModelConfig& c) {
   return flops;
 }
 
-// Fills what memory the method has, as the first task would, and goes on in a second task. Tells
-// the rows of a step: without a memory, those meant for it are current ones too.
-std::vector<const Row*> second_task(Run& run, Method& method, const BenchRows& rows,
-                                    const BenchArguments& a) {
-  std::vector<const Row*> current = row_pointers(rows.current);
-  const std::vector<const Row*> replayed = row_pointers(rows.replayed);
-  run.position.tasks = 2;
-  run.position.task_steps = 100;
-  method.begin_task(run);
-  method.after_update(run, replayed);
-  run.position.task = 1;
-  run.position.epoch = 1;
-  method.begin_task(run);
-  if (!a.slow.empty()) {
-    Adapter* slow = run.find("slow");
-    if (slow == nullptr) {
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("[bench] method {} has no slow learner (--slow)", a.method));
-    }
-    run.kernels().convert(slow->values(), load_peft(a.slow, run.config()).values());
+// Puts an adapter from a folder in the slow learner's place.
+void set_slow(Run& run, const BenchArguments& a) {
+  Adapter* slow = run.find("slow");
+  if (slow == nullptr) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[bench] method {} has no slow learner (--slow)", a.method));
   }
-  if (method.plan(run, current).segments.size() == 1)
-    current.insert(current.end(), replayed.begin(), replayed.end());
-  return current;
+  run.kernels().convert(slow->values(), load_peft(a.slow, run.config()).values());
+}
+
+int64_t trained_tokens(const Pass& pass) {
+  int64_t tokens = 0;
+  for (const Segment& s : pass.segments) {
+    if (!s.has_gradient()) continue;
+    for (const Row* row : s.rows) tokens += row->length();
+  }
+  return tokens;
 }
 
 Json bench_step(const BenchArguments& a) {
@@ -110,10 +102,13 @@ Json bench_step(const BenchArguments& a) {
   Adapter adapter = a.adapter.empty() ? Adapter(config, method.adapter(recipe.lora))
                                       : load_peft(a.adapter, config);
   if (a.adapter.empty()) adapter.initialise(1, 0);
-  Run run(*bench.engine, std::move(adapter), 1);
-  const std::vector<const Row*> current = second_task(run, method, rows, a);
+  const std::vector<const Row*> earlier = row_pointers(rows.replayed);
+  SecondTask task(recipe, method, bench, std::move(adapter), earlier, row_pointers(rows.current));
+  if (!a.slow.empty()) set_slow(task.run(), a);
+  // Where a step does not replay, the rows meant for that are current ones too.
+  if (task.plan().segments.size() == 1) task.add_current(earlier);
   if (!a.dump.empty()) {
-    const PassReport first = dump_gradient(run, method.plan(run, current), a.dump);
+    const PassReport first = dump_gradient(task.run(), task.plan(), a.dump);
     return {{"loss", first.total()},
             {"cross_entropy", first.cross_entropy},
             {"consistency", first.consistency}};
@@ -122,24 +117,13 @@ Json bench_step(const BenchArguments& a) {
   const int gemm_repeat = 2 * a.pacing.repeat;
   const double peak =
       best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), gemm_repeat));
-  Optimizer optimizer(bench.kernels, recipe, run.fast().layout().size());
   double flops = 0;
   int64_t tokens = 0;
   const auto work = [&] {
-    bench.kernels.fill(run.gradient(), 0.0);
-    const Pass pass = method.plan(run, current);
-    run.run_step(pass);
-    method.edit_gradient(run);
-    optimizer.clip(run.gradient());
-    optimizer.step(run.fast().values(), run.gradient(), 1e-4);
-    ++run.position.step;
-    method.after_update(run, current);
-    flops = gemm_flops(pass, config);
-    tokens = 0;
-    for (const Segment& s : pass.segments) {
-      if (!s.has_gradient()) continue;
-      for (const Row* row : s.rows) tokens += row->length();
-    }
+    task.step(1e-4, [&](const Pass& pass) {
+      flops = gemm_flops(pass, config);
+      tokens = trained_tokens(pass);
+    });
   };
   const std::vector<double> seconds = repeat_timed(a.pacing, work, clear_profile);
   const double step = median(seconds);

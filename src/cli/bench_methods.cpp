@@ -9,11 +9,10 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/bench_rows.h"
+#include "cli/bench_steps.h"
 #include "cli/command.h"
 #include "cli/gemm_rate.h"
 #include "train/environment.h"
-#include "train/optimizer.h"
-#include "train/workbench.h"
 
 namespace ilora {
 namespace {
@@ -26,8 +25,8 @@ struct MethodsArguments {
   bool json = false;
 };
 
-constexpr int64_t kEarlierRows =
-    64;  // of the first task, by which memories and importance are made
+// Of the first task, by which memories and importance are made.
+constexpr int64_t kEarlierRows = 64;
 constexpr const char* kYardstick = "seq";
 
 void configure(Configuration& configuration, const std::string& method, const MethodsArguments& a) {
@@ -43,64 +42,34 @@ Adapter adapter_of(const Recipe& recipe, const Method& method, const ModelConfig
   return adapter;
 }
 
-// A method inside its second task, and steps of it.
+// A method in its second task. A configuration of its own, since methods keep state; the rows
+// outlive the stepper.
 class Stepper {
  public:
-  // A configuration of its own, since methods keep state. The rows outlive the stepper.
   Stepper(Configuration& configuration, Workbench& bench, const std::vector<Row>& earlier,
-          const std::vector<Row>& current);
-  Stepper(const Stepper&) = delete;
+          const std::vector<Row>& current)
+      : task_(configuration.recipe, configuration.method(), bench,
+              adapter_of(configuration.recipe, configuration.method(), bench.files.config()),
+              row_pointers(earlier), row_pointers(current)) {}
 
   void step();
   double cost() const { return cost_; }  // of the last step: tokens, weighed as above
 
  private:
-  Method& method_;
-  std::vector<const Row*> current_;
-  Run run_;
-  Optimizer optimizer_;
+  SecondTask task_;
   double cost_ = 0;
 };
 
-Stepper::Stepper(Configuration& configuration, Workbench& bench, const std::vector<Row>& earlier,
-                 const std::vector<Row>& current)
-    : method_(configuration.method()),
-      current_(row_pointers(current)),
-      run_(*bench.engine, adapter_of(configuration.recipe, method_, bench.files.config()), 1),
-      optimizer_(bench.kernels, configuration.recipe, run_.fast().layout().size()) {
-  const std::vector<const Row*> first = row_pointers(earlier);
-  run_.position.tasks = 2;
-  run_.position.task_steps = 100;
-  run_.task_rows = first;
-  method_.begin_task(run_);
-  method_.after_update(run_, first);  // a memory takes them
-  run_.position.step = 1;
-  method_.end_task(run_);
-  run_.position.task = 1;
-  run_.position.epoch = 1;  // a memory takes rows in a task's first epoch alone
-  run_.task_rows = current_;
-  method_.begin_task(run_);
-  run_.take_extra_tokens();
-}
-
 void Stepper::step() {
-  const Kernels& k = run_.kernels();
-  k.fill(run_.gradient(), 0.0);
-  run_.clear_reported();
-  const Pass pass = method_.plan(run_, current_);
-  run_.step_losses = run_.run_step(pass);
-  method_.edit_gradient(run_);
-  optimizer_.clip(run_.gradient());
-  optimizer_.step(run_.fast().values(), run_.gradient(), 1e-5);
-  ++run_.position.step;
-  ++run_.position.task_step;
-  cost_ = 2.0 * static_cast<double>(run_.take_extra_tokens());
-  for (const Segment& segment : pass.segments) {
-    for (size_t row = 0; row < segment.rows.size(); ++row)
-      cost_ += (segment.has_gradient() ? 2.0 : 1.0) *
-               static_cast<double>(segment.fed_length(static_cast<int64_t>(row)));
-  }
-  method_.after_update(run_, current_);
+  cost_ = 0;
+  task_.step(1e-5, [&](const Pass& pass) {
+    for (const Segment& segment : pass.segments) {
+      for (size_t row = 0; row < segment.rows.size(); ++row)
+        cost_ += (segment.has_gradient() ? 2.0 : 1.0) *
+                 static_cast<double>(segment.fed_length(static_cast<int64_t>(row)));
+    }
+  });
+  cost_ += 2.0 * static_cast<double>(task_.run().take_extra_tokens());
 }
 
 struct MethodCost {

@@ -118,6 +118,19 @@ TEST_F(Bench, MethodsCountThePassesThatTheDescriptionSays) {
   }
 }
 
+// The first task is learned as the trainer would, with losses, and memories that fill before a
+// step.
+TEST_F(Bench, MethodsReplayWhateverTheirMemoryAsksFor) {
+  for (const char* setting : {"er.policy=surprise", "er.insert_first=true"}) {
+    const std::vector<std::string> common = {"--repeat", "1", "--json", "--set", setting};
+    std::vector<std::string> methods = common, step = common;
+    methods.insert(methods.end(), {"--methods", "er", "--rows", "8", "--tokens", "32"});
+    step.insert(step.end(), {"--method", "er", "--rows", rows_});
+    EXPECT_DOUBLE_EQ(json("methods", methods)["methods"][0]["implied"], 2.0) << setting;
+    EXPECT_EQ(json("step", step)["tokens"], 8 + 3 + 6 + 2) << setting;
+  }
+}
+
 TEST_F(Bench, RowsThatAreNoneNameFileAndRow) {
   write_json(rows_, {{"current", {row(9, 5), row(4, 4)}}});
   EXPECT_THAT(bench("step", {"--rows", rows_}).err, HasSubstr("row 1 of current in"));

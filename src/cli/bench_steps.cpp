@@ -1,0 +1,50 @@
+#include "cli/bench_steps.h"
+
+#include <utility>
+
+namespace ilora {
+
+SecondTask::SecondTask(const Recipe& recipe, Method& method, Workbench& bench, Adapter first,
+                       const std::vector<const Row*>& earlier,
+                       const std::vector<const Row*>& current)
+    : method_(method),
+      current_(current),
+      run_(*bench.engine, std::move(first), 1),
+      optimizer_(bench.kernels, recipe, run_.fast().layout().size()) {
+  method_.check(run_.config());
+  run_.position.tasks = 2;
+  run_.position.task_steps = 100;
+  run_.task_rows = earlier;
+  method_.begin_task(run_);
+  step_on(earlier, 0.0, [](const Pass&) {});
+  method_.end_task(run_);
+  optimizer_.reset();
+  run_.position.task = 1;
+  run_.position.task_step = 0;
+  run_.position.epoch = 1;  // a memory takes rows in a task's first epoch alone
+  run_.task_rows = current_;
+  method_.begin_task(run_);
+  run_.take_extra_tokens();
+}
+
+void SecondTask::add_current(const std::vector<const Row*>& rows) {
+  current_.insert(current_.end(), rows.begin(), rows.end());
+  run_.task_rows = current_;
+}
+
+void SecondTask::step_on(const std::vector<const Row*>& rows, double learning_rate,
+                         const Look& look) {
+  run_.kernels().fill(run_.gradient(), 0.0);
+  run_.clear_reported();
+  const Pass pass = method_.plan(run_, rows);
+  run_.step_losses = run_.run_step(pass);
+  method_.edit_gradient(run_);
+  optimizer_.clip(run_.gradient());
+  optimizer_.step(run_.fast().values(), run_.gradient(), learning_rate);
+  ++run_.position.step;
+  ++run_.position.task_step;
+  look(pass);
+  method_.after_update(run_, rows);
+}
+
+}  // namespace ilora
