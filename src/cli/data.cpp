@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 struct Ruler {
   std::string model, text_template = "raw";
   int64_t max_length = 0;  // 0: the model's context
+  int64_t max_answer = 0;  // 0: whole answers
 
   void add_options(CLI::App* command) {
     command->add_option("--model", model,
@@ -26,6 +27,10 @@ struct Ruler {
     command
         ->add_option("--max-length", max_length,
                      "with --model: the longest row, as data.max_length (default: the context)")
+        ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--max-answer", max_answer,
+                     "with --model: the longest answer that is learned, as data.max_answer")
         ->check(CLI::PositiveNumber);
     command->add_option("--template", text_template, "with --model: raw or chat, as data.template")
         ->check(CLI::IsMember({"raw", "chat"}));
@@ -37,7 +42,8 @@ struct Ruler {
     const int64_t context = files.config().context;
     tokenizer_ = std::make_unique<Tokenizer>(load_tokenizer(files));
     encoder_ = std::make_unique<Encoder>(
-        *tokenizer_, EncodeOptions{text_template, max_length > 0 ? max_length : context}, context);
+        *tokenizer_,
+        EncodeOptions{text_template, max_length > 0 ? max_length : context, max_answer}, context);
     return encoder_.get();
   }
 
@@ -187,7 +193,8 @@ void run_import(ImportArguments& a) {
   std::cout << std::flush;
   if (check.failed()) {
     throw Error(ErrorKind::kData, "[data] the task has errors: nothing is written",
-                "--drop-leaks leaves rows out whose prompt a later split holds.");
+                "Mend the source where the lines above say so. --drop-leaks leaves rows out whose "
+                "prompt a later split holds; --max-answer N cuts answers that are too long.");
   }
   if (fs::path parent = out.parent_path(); !parent.empty()) fs::create_directories(parent);
   write_folder(out, imported.task);

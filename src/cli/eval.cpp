@@ -120,6 +120,7 @@ Json evaluate_all(const EvalArguments& a) {
   const std::vector<std::string>& learners = saved.names();
   for (const TaskText& text : tasks) {
     const TaskEval task = make_task_eval(text, split, measure_for(a, run_results, text.name));
+    evaluator.check(task);
     int64_t after = number;
     if (const auto place = place_in(run_results, text.name);
         place && a.task == 0 && configuration->method().answers_by_task())
@@ -174,7 +175,8 @@ void add_eval(CLI::App& app) {
   command->add_option("--measure", a->measure,
                       "auto, or one that `ilora measures` lists (default: the run's)");
   command->add_option("--split", a->split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
-  command->add_option("--rows", a->rows, "most rows of each task; 0: all");
+  command->add_option("--rows", a->rows, "most rows of each task; 0: all")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--set", a->settings,
                       "key=value, overrides the run's configuration (repeatable)");
   command->add_flag("--answers", a->answers, "show every answer");

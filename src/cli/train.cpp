@@ -13,7 +13,6 @@
 #include "report/report.h"
 #include "session/prepare.h"
 #include "train/environment.h"
-#include "train/memory_plan.h"
 #include "train/trainer.h"
 
 namespace ilora {
@@ -35,22 +34,6 @@ void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, 
   if (!json) std::cout << profile_text(profile) << "\n";
 }
 
-// engine.memory: the step that fits, and what it will hold.
-void fit_memory(Recipe& recipe, const std::vector<TaskText>& tasks) {
-  const ModelFiles files = open_model(recipe);
-  DataExtent extent;
-  {
-    const Tokenizer tokenizer = load_tokenizer(files);
-    const Encoder encoder(tokenizer, recipe.encoding(), files.config().context);
-    extent = extent_of(tasks, encoder, recipe.max_new_tokens);
-    extent.resident_bytes = static_cast<int64_t>(resident_memory_mib() * (1 << 20));
-  }
-  const StepMemory memory = choose_step(recipe, files, gemm_type_of(recipe.mode), extent);
-  log().info("{} of memory: {}", recipe.memory, memory.choice.describe());
-  if (!memory.reason.empty()) log().info("{}", memory.reason);
-  log().info("{}", memory.table());
-}
-
 void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   Configuration& configuration = *prepared.configuration;
   Recipe& recipe = configuration.recipe;
@@ -58,7 +41,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   Method& method = configuration.method();
   const std::vector<TaskText> tasks = read_tasks(recipe);
   // A run that goes on keeps what was chosen when it began.
-  if (!prepared.restore && !recipe.memory.empty()) fit_memory(recipe, tasks);
+  if (!prepared.restore && !recipe.memory.empty()) fit_memory(configuration, tasks);
   Workbench bench(recipe);
   const ModelConfig& model = bench.files.config();
   log().info("{} on {} ({} layers, {}, {} threads), {} tasks into {}", recipe.method, model.name,

@@ -36,7 +36,7 @@ Memory::Memory(int64_t capacity) : capacity_(capacity) {
   }
 }
 
-void Memory::insert(const Row& row, uint64_t seed, double loss) {
+void Memory::insert(const Row& row, uint64_t seed, std::optional<double> loss) {
   const int64_t index = seen_++;
   place(row, index, seed, loss);
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -28,9 +29,9 @@ class Memory {
   virtual ~Memory() = default;
 
   // Shows the memory one more row; it keeps a copy or not. `loss`: the row's mean over its labelled
-  // tokens, which only `surprise` looks at. What the i-th insertion draws depends on (seed, i)
-  // alone.
-  void insert(const Row& row, uint64_t seed, double loss = 0);
+  // tokens, which only `surprise` looks at (and needs). What the i-th insertion draws depends on
+  // (seed, i) alone.
+  void insert(const Row& row, uint64_t seed, std::optional<double> loss = {});
   // At most `count` different rows, each with equal probability, in an order that depends on (seed,
   // step) alone. Valid until the next insert().
   std::vector<const Row*> draw(int64_t count, uint64_t seed, int64_t step) const;
@@ -44,7 +45,7 @@ class Memory {
 
  protected:
   // Keeps `row` or not; it is the index-th shown, from 0.
-  virtual void place(const Row& row, int64_t index, uint64_t seed, double loss) = 0;
+  virtual void place(const Row& row, int64_t index, uint64_t seed, std::optional<double> loss) = 0;
   bool has_room() const { return static_cast<int64_t>(rows_.size()) < capacity_; }
   // The draws of insertions: the index-th insertion uses counter `index`, once.
   static Random insertions(uint64_t seed);
@@ -56,20 +57,32 @@ class Memory {
   int64_t seen_ = 0;
 };
 
+// Policies that keep equally many rows of each class: which rows may make room for one more of a
+// class that has `own` rows, where the largest have `most`.
+enum class Room : uint8_t {
+  kLargest,  // those of the largest classes: the new row's has less than its share
+  kOwn,      // those of its own class
+  kAny       // any: more classes than rows
+};
+inline Room room_for(int64_t own, int64_t most) {
+  if (own + 1 < most) return Room::kLargest;
+  return own > 0 ? Room::kOwn : Room::kAny;
+}
+
 // A uniform sample of all rows shown (Vitter 1985, algorithm R).
 class ReservoirMemory : public Memory {
  public:
   using Memory::Memory;
 
  protected:
-  void place(const Row& row, int64_t index, uint64_t seed, double loss) override;
+  void place(const Row& row, int64_t index, uint64_t seed, std::optional<double> loss) override;
 };
 
 // How `surprise` chooses.
 struct SurpriseOptions {
   double cap = 2.0;  // a loss this many standard deviations above its task's mean is an outlier
-  double random_share =
-      0.25;  // of the memory: a uniform sample of the rows that are not surprising
+  // Of the memory: a uniform sample of the rows that are not surprising.
+  double random_share = 0.25;
 };
 
 struct MemoryOptions {

@@ -28,6 +28,13 @@ struct Exported {
   const Adapter* adapter = nullptr;
 };
 
+// What a method needs memory for beyond one learner and its step, at most.
+struct Footprint {
+  int64_t vectors = 0;          // as long as the fast learner's: learners, gradients, anchors
+  int64_t compared_layers = 0;  // hidden states below the top that a consistency term compares
+  int64_t soft_prompts = 0;     // positions in front of a row
+};
+
 class Method {
  public:
   virtual ~Method() = default;
@@ -36,6 +43,9 @@ class Method {
   // source.
   virtual void add_options(OptionList& options) { static_cast<void>(options); }
 
+  // Refuses options that cannot work, with this model or with each other, before anything is
+  // computed or written. Throws Error(kUsage) naming the option.
+  virtual void check(const ModelConfig& config) const { static_cast<void>(config); }
   // Reshapes what is learned when: zero-shot takes the steps away, joint training merges the tasks.
   virtual TaskStream stream(TaskStream tasks) { return tasks; }
   // What the first learner is made of; `options` are the run's. A method with a prefix of its own
@@ -43,6 +53,12 @@ class Method {
   virtual LoraOptions adapter(LoraOptions options) const { return options; }
   // What the run's learning rate is multiplied by: soft prompts want a higher one than LoRA.
   virtual double rate_factor() const { return 1.0; }
+  // In a run of `tasks` tasks, for the memory plan (train/memory_plan.h).
+  virtual Footprint footprint(const ModelConfig& config, int64_t tasks) const {
+    static_cast<void>(config);
+    static_cast<void>(tasks);
+    return {};
+  }
   // Before the first step of a task. Called again when a run resumes inside the task, after its
   // state was restored: it must not undo that state.
   virtual void begin_task(Run& run) { static_cast<void>(run); }

@@ -63,16 +63,17 @@ void Replay::add_options(OptionList& list, const std::string& method) {
            {.source = "the I-LoRA reference code: true"});
 }
 
-Memory& Replay::memory() {
-  if (!memory_) {
-    if (options.insert_first && options.memory.policy == "surprise") {
-      throw Error(ErrorKind::kUsage,
-                  "[replay] policy surprise cannot insert rows before their step: their losses are "
-                  "known after it",
-                  "Set insert_first to false, or choose another policy.");
-    }
-    memory_ = make_memory(options.memory);
+void Replay::check() const {
+  if (options.insert_first && options.memory.policy == "surprise") {
+    throw Error(ErrorKind::kUsage,
+                "[replay] policy surprise cannot insert rows before their step: their losses are "
+                "known after it",
+                "Set insert_first to false, or choose another policy.");
   }
+}
+
+Memory& Replay::memory() {
+  if (!memory_) memory_ = make_memory(options.memory);
   return *memory_;
 }
 
@@ -117,7 +118,8 @@ void Replay::insert(const Run& run, const std::vector<const Row*>& current,
                     std::span<const double> losses) {
   if (run.position.epoch > 0 && !options.insert_again) return;
   for (size_t i = 0; i < current.size(); ++i)
-    memory().insert(*current[i], run.seed, losses.empty() ? -1 : losses[i]);
+    memory().insert(*current[i], run.seed,
+                    losses.empty() ? std::nullopt : std::optional(losses[i]));
 }
 
 void Replay::remember(Run& run, const std::vector<const Row*>& current) {

@@ -31,6 +31,9 @@ class Replay {
   // Declares METHOD.memory_size, METHOD.policy, METHOD.ratio, …
   void add_options(OptionList& list, const std::string& method);
 
+  // Throws Error(kUsage) for options that exclude each other.
+  void check() const;
+
   // Once per step, on a pass whose first segment holds the current rows: adds the step's replayed
   // rows as a second one, trained with cross-entropy. False, and nothing added, in the first task,
   // in steps that do not replay, and while the memory is empty.

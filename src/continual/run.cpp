@@ -57,7 +57,7 @@ void Run::gradients(std::span<const RowGroup> groups) {
 }
 
 void Run::per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit) {
-  constexpr size_t kAtOnce = 8;  // rows of a pass, each with a flat vector of its own
+  constexpr auto kAtOnce = static_cast<size_t>(kSequencesAtOnce);
   const LossOptions& loss = engine_.options().loss;
   while (sequence_gradients_.size() < std::min(kAtOnce, rows.size()))
     sequence_gradients_.emplace_back(DType::kF32,

@@ -72,6 +72,8 @@ class Run {
   // the fast learner, with the present step's dropout. One pass: the groups share the products with
   // base weights.
   void gradients(std::span<const RowGroup> groups);
+  // Rows that per_sequence_gradients() runs together, each with a flat vector of its own.
+  static constexpr int64_t kSequencesAtOnce = 8;
   // Shows for each row, in order, the gradient of -log p(answer | prompt), summed over the labels,
   // under the fast learner without dropout. The flat vector is valid during the call alone.
   using SequenceVisitor = std::function<void(const Row& row, Tensor gradient)>;

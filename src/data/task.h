@@ -1,21 +1,15 @@
 // Tasks as people have them: folders in the TRACE format, <task>/{train,eval,test}.json, each a
-// list of
-// {"prompt","answer"}; and as the engine wants them: rows of token ids.
+// list of {"prompt","answer"}. encoder.h makes rows of token ids of them.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "data/task_definition.h"
-#include "model/row.h"
-#include "text/chat_template.h"
 
 namespace ilora {
-
-class Tokenizer;
 
 struct Example {
   std::string prompt;
@@ -65,46 +59,5 @@ TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits
                    Split scored = Split::kTest);
 // Writes the files, one row per line; no eval.json where there are no such rows.
 void write_task(const std::filesystem::path& folder, const TaskText& task);
-
-// How text becomes rows.
-struct EncodeOptions {
-  std::string text_template =
-      "raw";  // "raw": prompt and answer as they stand; "chat": the model's chat template
-  int64_t max_length =
-      1024;  // longest row in tokens; the prompt is cut from the left, the answer kept
-  // Longest answer that is learned, in tokens; longer ones are cut at their end and learned without
-  // an end token. 0: whole answers.
-  int64_t max_answer = 0;
-};
-
-// Turns prompts and answers into rows: tokenized apart; BOS first where the tokenizer's file asks
-// for it; EOS after the answer, as a label.
-class Encoder {
- public:
-  // `context`: the model's longest sequence; max_length is lowered to it.
-  Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context);
-
-  // `where` names the row in errors. Throws Error(kData) for an answer that tokenizes to nothing or
-  // leaves no room for a prompt token.
-  Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where) const;
-  std::vector<int32_t> prompt(const std::string& text) const;  // with BOS and template, not cut
-  std::vector<int32_t> answer(const std::string& text) const;  // without EOS
-  // Cuts an answer to what is learned of it (max_answer). True where it is whole: then an end token
-  // follows.
-  bool cut_answer(std::vector<int32_t>& answer_tokens) const;
-  // The prompt's tokens cut from the left to leave room for `reserve` more; a chat template around
-  // them stays whole. Throws Error(kUsage) where that does not fit.
-  void cut(std::vector<int32_t>& prompt_tokens, int64_t reserve) const;
-  int32_t end_token() const { return end_; }
-  int64_t max_length() const { return options_.max_length; }
-  const Tokenizer& tokenizer() const { return tokenizer_; }
-
- private:
-  const Tokenizer& tokenizer_;
-  std::optional<ChatTemplate> chat_;
-  int64_t template_front_ = 0, template_back_ = 0;  // tokens of it around a prompt
-  EncodeOptions options_;
-  int32_t end_ = -1;
-};
 
 }  // namespace ilora

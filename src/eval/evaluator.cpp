@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "eval/batches.h"
 #include "eval/continuations.h"
 #include "text/tokenizer.h"
 
@@ -41,8 +42,8 @@ struct Evaluator::Job {
   size_t row;
 };
 
-// The tokens of the rows' prompts, with what is to stand before them, cut to leave room for
-// `answer` tokens. Adapters that put nothing in front share one list.
+// The tokens of the rows' prompts, cut to leave room for their answers' tokens as in training,
+// behind what an adapter puts in front. Adapters that put nothing there share one list.
 class Evaluator::Prompts {
  public:
   // Throws Error(kData) for a prompt without tokens.
@@ -52,14 +53,14 @@ class Evaluator::Prompts {
     for (size_t i = 0; i < rows.size(); ++i) {
       std::vector<int32_t> ids = encoder.prompt(rows[i].prompt);
       if (ids.empty()) {
-        throw Error(ErrorKind::kData,
-                    fmt::format("[eval] the prompt of evaluated row {} has no tokens", i));
+        throw Error(ErrorKind::kData, fmt::format("[eval] the prompt of row {} has no tokens",
+                                                  row_number(rows[i], i)));
       }
       encoder.cut(ids, answers[i]);
       for (size_t d = 0; d < deployed.size(); ++d) {
         if (!deployed[d].prefix) continue;
         std::vector<int32_t> whole = deployed[d].prefix(ids), rest = ids;
-        encoder.cut(rest, answers[i] + static_cast<int64_t>(whole.size()));
+        encoder.cut(rest, answers[i], static_cast<int64_t>(whole.size()));
         whole.insert(whole.end(), rest.begin(), rest.end());
         own_[d].push_back(std::move(whole));
       }
@@ -181,16 +182,11 @@ std::vector<Evaluator::Likelihoods> Evaluator::option_likelihoods_each(
   const std::vector<Uses> lists = lists_of(deployed);
 
   std::vector<Likelihoods> likelihoods(deployed.size(), Likelihoods(rows.size()));
-  for (size_t first = 0; first < jobs.size();) {
-    size_t count = 0, fed = 0;
-    for (; first + count < jobs.size(); ++count) {
-      fed += prompts.of(jobs[first + count]).size() - 1 + fed_options;
-      if (count > 0 && static_cast<int64_t>(fed) > engine_.options().max_tokens) break;
-    }
+  const auto fed = [&](size_t i) { return prompts.of(jobs[i]).size() - 1 + fed_options; };
+  in_batches(jobs.size(), engine_.options().max_tokens, fed, [&](size_t first, size_t count) {
     score_batch(std::span(jobs).subspan(first, count), prompts, option_ids, whole, lists,
                 likelihoods);
-    first += count;
-  }
+  });
   return likelihoods;
 }
 
@@ -220,8 +216,8 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
   std::vector<std::vector<int32_t>> answers;
   std::vector<int64_t> lengths, labels;
   for (size_t i = 0; i < task.rows.size(); ++i) {
-    std::vector<int32_t>& answer = answers.emplace_back(
-        answer_tokens(task.rows[i].answer, fmt::format("the answer of evaluated row {}", i)));
+    std::vector<int32_t>& answer =
+        answers.emplace_back(answer_tokens(task.rows[i].answer, "the answer of " + task.where(i)));
     const bool whole = encoder_.cut_answer(answer);
     lengths.push_back(static_cast<int64_t>(answer.size()));
     labels.push_back(lengths.back() + (whole ? 1 : 0));
@@ -229,26 +225,23 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
   const Prompts prompts(encoder_, task.rows, deployed, lengths);
   const std::vector<Job> jobs = prompts.jobs();
   const std::vector<Uses> lists = lists_of(deployed);
-  for (size_t first = 0; first < jobs.size();) {
-    std::vector<std::vector<int32_t>> tokens, targets;
-    size_t fed = 0, count = 0;
-    for (; first + count < jobs.size(); ++count) {
-      const Job& job = jobs[first + count];
-      const std::vector<int32_t>& answer = answers[job.row];
-      std::vector<int32_t> whole = prompts.of(job);
-      std::vector<int32_t> wanted(whole.size() - 1, -1);
-      wanted.insert(wanted.end(), answer.begin(), answer.end());
-      const bool whole_answer = labels[job.row] > lengths[job.row];
-      wanted.push_back(whole_answer ? encoder_.end_token() : -1);
-      whole.insert(whole.end(), answer.begin(), answer.end());
-      fed += whole.size();
-      if (count > 0 && static_cast<int64_t>(fed) > engine_.options().max_tokens) break;
-      tokens.push_back(std::move(whole));
-      targets.push_back(std::move(wanted));
-    }
+  const auto fed = [&](size_t i) {
+    return prompts.of(jobs[i]).size() + answers[jobs[i].row].size();
+  };
+  in_batches(jobs.size(), engine_.options().max_tokens, fed, [&](size_t first, size_t count) {
+    std::vector<std::vector<int32_t>> tokens(count), targets(count);
     std::vector<Feed> feeds;
-    for (size_t j = 0; j < count; ++j)
-      feeds.push_back({tokens[j], targets[j], 0, 0, jobs[first + j].under});
+    for (size_t j = 0; j < count; ++j) {
+      const Job& job = jobs[first + j];
+      const std::vector<int32_t>& answer = answers[job.row];
+      tokens[j] = prompts.of(job);
+      targets[j].assign(tokens[j].size() - 1, -1);
+      tokens[j].insert(tokens[j].end(), answer.begin(), answer.end());
+      targets[j].insert(targets[j].end(), answer.begin(), answer.end());
+      const bool whole_answer = labels[job.row] > lengths[job.row];
+      targets[j].push_back(whole_answer ? encoder_.end_token() : -1);
+      feeds.push_back({tokens[j], targets[j], 0, 0, job.under});
+    }
     std::vector<double> sums(count);
     engine_.score(feeds, lists, nullptr, sums);
     for (size_t j = 0; j < count; ++j) {
@@ -256,12 +249,26 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
       results[static_cast<size_t>(job.under)].rows[job.row].loss =
           sums[j] / static_cast<double>(labels[job.row]);
     }
-    first += count;
+  });
+}
+
+void Evaluator::check(const TaskEval& task) const {
+  if (task.measure->score == nullptr) {
+    for (const std::string& option : task.options)
+      answer_tokens(option, fmt::format("the option of {},", task.name));
+  } else {
+    generation(task);
+  }
+  for (size_t i = 0; i < task.rows.size(); ++i) {
+    if (encoder_.prompt(task.rows[i].prompt).empty()) {
+      throw Error(ErrorKind::kData,
+                  fmt::format("[eval] the prompt of {} has no tokens", task.where(i)),
+                  "Every row needs a prompt with at least one character.");
+    }
   }
 }
 
-void Evaluator::generate_answers(const TaskEval& task, std::span<const Deployed> deployed,
-                                 std::vector<TaskScore>& results) {
+GenerateOptions Evaluator::generation(const TaskEval& task) const {
   GenerateOptions options;
   options.max_new_tokens =
       options_.max_new_tokens > 0 ? options_.max_new_tokens : task.max_new_tokens;
@@ -275,6 +282,12 @@ void Evaluator::generate_answers(const TaskEval& task, std::span<const Deployed>
   options.stop = {encoder_.end_token()};
   if (const int32_t eos = encoder_.tokenizer().eos(); eos != encoder_.end_token() && eos >= 0)
     options.stop.push_back(eos);
+  return options;
+}
+
+void Evaluator::generate_answers(const TaskEval& task, std::span<const Deployed> deployed,
+                                 std::vector<TaskScore>& results) {
+  const GenerateOptions options = generation(task);
   const Prompts prompts(encoder_, task.rows, deployed,
                         std::vector(task.rows.size(), options.max_new_tokens));
   std::vector<Lane> lanes;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "data/encoder.h"
 #include "eval/task_eval.h"
 #include "model/generate.h"
 
@@ -45,6 +46,10 @@ class Evaluator {
   Evaluator(Engine& engine, const Encoder& encoder, EvalOptions options)
       : engine_(engine), encoder_(encoder), options_(options) {}
 
+  // Throws what evaluating the task would throw for its texts, before anything is computed:
+  // Error(kData) for a prompt or an option without tokens, naming file and row, Error(kUsage) where
+  // generated answers leave no room for a prompt.
+  void check(const TaskEval& task) const;
   // Without adapters the base model answers.
   TaskScore evaluate(const TaskEval& task, const Deployed& deployed,
                      const EvalRequest& request = {});
@@ -76,6 +81,7 @@ class Evaluator {
                         std::vector<TaskScore>& results);
   void answer_losses(const TaskEval& task, std::span<const Deployed> deployed,
                      std::vector<TaskScore>& results);
+  GenerateOptions generation(const TaskEval& task) const;
   // Throws Error(kData) for a text without tokens, which `what` names.
   std::vector<int32_t> answer_tokens(const std::string& text, const std::string& what) const;
   // Likelihoods of the options behind the prompts of some jobs, in one pass.

@@ -5,9 +5,10 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "data/encoder.h"
 #include "data/import/records.h"
-#include "data/task.h"
 #include "data/text_file.h"
+#include "eval/batches.h"
 #include "eval/continuations.h"
 #include "text/tokenizer.h"
 
@@ -35,21 +36,6 @@ ProbeQuestion question_of(const Record& record) {
                                     question.choices.size() - 1, answer.dump()));
   }
   return question;
-}
-
-// Splits things into batches whose lengths add up to at most `most`.
-template <class Length, class Run>
-void in_batches(size_t count, int64_t most, const Length& length, const Run& run) {
-  for (size_t first = 0; first < count;) {
-    size_t n = 0;
-    int64_t sum = 0;
-    for (; first + n < count; ++n) {
-      sum += length(first + n);
-      if (n > 0 && sum > most) break;
-    }
-    run(first, n);
-    first += n;
-  }
 }
 
 int64_t longest_of(const std::vector<std::vector<int32_t>>& texts) {
@@ -132,8 +118,9 @@ double Probes::perplexity(Engine& engine, const Deployed& deployed, const Text& 
       const std::vector<int32_t>& window = text.windows[first + i];
       tokens[i] = prefix_of(deployed, window);
       targets[i].assign(tokens[i].size(), -1);
-      // Where something stands before the window, it takes the place of its last tokens.
-      const int64_t room = encoder_.max_length() - static_cast<int64_t>(tokens[i].size());
+      // Soft prompts come on top, as in training; only the context's end costs a window its last
+      // tokens.
+      const int64_t room = encoder_.room(static_cast<int64_t>(tokens[i].size()));
       const auto kept = static_cast<std::ptrdiff_t>(
           std::clamp<int64_t>(room, 2, static_cast<int64_t>(window.size())));
       tokens[i].insert(tokens[i].end(), window.begin(), window.begin() + kept - 1);
@@ -170,7 +157,7 @@ int64_t Probes::right_answers(Engine& engine, const Deployed& deployed,
   for (const Question& question : questions) {
     std::vector<int32_t> asked = question.prompt;
     std::vector<int32_t>& prompt = prompts.emplace_back(prefix_of(deployed, asked));
-    encoder_.cut(asked, longest_of(question.choices) + static_cast<int64_t>(prompt.size()));
+    encoder_.cut(asked, longest_of(question.choices), static_cast<int64_t>(prompt.size()));
     prompt.insert(prompt.end(), asked.begin(), asked.end());
   }
   Continuations batch;

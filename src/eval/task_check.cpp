@@ -49,22 +49,26 @@ SplitCheck measure_split(const TaskText& task, Split split, const Encoder* encod
   SplitCheck check;
   check.split = split_name(split);
   std::set<std::string> prompts;
-  const auto length = [&](const std::string& text) {
-    return static_cast<int64_t>(encoder != nullptr ? encoder->answer(text).size()
-                                                   : utf8_characters(text).size());
-  };
   for (const Example& row : task.split(split)) {
     prompts.insert(prompt_key(row.prompt));
-    const int64_t prompt = encoder != nullptr
-                               ? static_cast<int64_t>(encoder->prompt(row.prompt).size())
-                               : length(row.prompt);
-    const int64_t answer = length(row.answer);
+    int64_t prompt = 0, answer = 0, learned = 0;  // learned: what data.max_answer leaves
+    if (encoder != nullptr) {
+      std::vector<int32_t> tokens = encoder->answer(row.answer);
+      prompt = static_cast<int64_t>(encoder->prompt(row.prompt).size());
+      answer = static_cast<int64_t>(tokens.size());
+      encoder->cut_answer(tokens);
+      learned = static_cast<int64_t>(tokens.size());
+    } else {
+      prompt = static_cast<int64_t>(utf8_characters(row.prompt).size());
+      answer = static_cast<int64_t>(utf8_characters(row.answer).size());
+    }
     ++check.rows;
     check.mean_prompt += static_cast<double>(prompt);
     check.mean_answer += static_cast<double>(answer);
     check.longest_prompt = std::max(check.longest_prompt, prompt);
     check.longest_answer = std::max(check.longest_answer, answer);
-    if (encoder != nullptr && prompt + answer > encoder->max_length()) ++check.cut;
+    check.longest_learned = std::max(check.longest_learned, learned);
+    if (encoder != nullptr && prompt + learned > encoder->max_length()) ++check.cut;
   }
   check.prompts = static_cast<int64_t>(prompts.size());
   check.mean_prompt /= static_cast<double>(std::max<int64_t>(check.rows, 1));
@@ -81,12 +85,12 @@ void check_lengths(TaskCheck& check) {
                        "cut from the left, their answers kept",
                        split.cut, split.rows, split.split, check.limit)});
     }
-    if (check.limit > 0 && split.longest_answer >= check.limit) {
+    if (check.limit > 0 && split.longest_learned >= check.limit) {
       check.findings.push_back(
           {split.split == "train",
            fmt::format("an answer of {}.json has {} tokens and rows hold {}: such rows are refused "
-                       "unless data.max_answer cuts them",
-                       split.split, split.longest_answer, check.limit)});
+                       "unless data.max_answer (--max-answer) cuts them",
+                       split.split, split.longest_learned, check.limit)});
     }
   }
 }

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "data/task.h"
+#include "data/encoder.h"
 
 namespace ilora {
 
@@ -22,7 +22,8 @@ struct SplitCheck {
   int64_t rows = 0, prompts = 0;  // different prompts, white space aside
   double mean_prompt = 0, mean_answer = 0;
   int64_t longest_prompt = 0, longest_answer = 0;
-  int64_t cut = 0;  // rows that are longer than `limit`: their prompts are cut
+  int64_t longest_learned = 0;  // of the longest answer, with data.max_answer
+  int64_t cut = 0;              // rows that are longer than `limit`: their prompts are cut
 };
 
 struct TaskCheck {

@@ -23,8 +23,9 @@ std::vector<std::string> answers_of(const TaskText& task) {
   return {answers.begin(), answers.end()};
 }
 
-const Measure& guess_measure(const std::vector<std::string>& answers, bool generated) {
-  if (answers.size() <= kMostOptions)
+const Measure& guess_measure(const TaskText& task, const std::vector<std::string>& answers,
+                             bool generated) {
+  if (!task.definition.options.empty() || answers.size() <= kMostOptions)
     return find_measure(generated ? "choice-generated" : "choice");
   const bool numbers = std::ranges::all_of(
       answers, [](const std::string& answer) { return !number_strict(answer).empty(); });
@@ -36,7 +37,7 @@ const Measure& measure_of(const TaskText& task, const std::string& asked,
   const bool generated = asked == "generated";
   const std::string own = generated ? task.definition.generated : task.definition.measure;
   const std::string name = generated || asked == "auto" ? own : asked;
-  return name == "auto" ? guess_measure(answers, generated) : find_measure(name);
+  return name == "auto" ? guess_measure(task, answers, generated) : find_measure(name);
 }
 
 // A, B, …: as many as the row with the longest list offers.
@@ -60,7 +61,7 @@ std::string shortened(const std::string& text) {
                                : text.substr(0, utf8_complete_prefix({text.data(), kShown})) + "…";
 }
 
-void require_options(const TaskEval& eval, Split split) {
+void require_options(const TaskEval& eval) {
   if (eval.options.size() < 2) {
     throw Error(ErrorKind::kData,
                 fmt::format("[eval] task {} has {}: nothing to choose from", eval.name,
@@ -71,15 +72,17 @@ void require_options(const TaskEval& eval, Split split) {
   for (size_t i = 0; i < eval.rows.size(); ++i) {
     const std::string problem = misfit(eval, eval.rows[i]);
     if (problem.empty()) continue;
-    throw Error(ErrorKind::kData,
-                fmt::format("[eval] {} (row {} of {}/{}.json)", problem,
-                            row_number(eval.rows[i], i), eval.name, split_name(split)),
+    throw Error(ErrorKind::kData, fmt::format("[eval] {} ({})", problem, eval.where(i)),
                 "Correct the row, or say how the task is measured: measure and options in its "
                 "task.yaml, or eval.measures. `ilora data check` lists all such rows.");
   }
 }
 
 }  // namespace
+
+std::string TaskEval::where(size_t i) const {
+  return fmt::format("row {} of {}/{}.json", row_number(rows[i], i), name, split_name(split));
+}
 
 std::ptrdiff_t TaskEval::offered(size_t i) const {
   const size_t all = options.size();
@@ -114,6 +117,7 @@ std::string misfit(const TaskEval& task, const Example& row) {
 TaskEval plan_task_eval(const TaskText& task, Split split, const std::string& measure) {
   TaskEval eval;
   eval.name = task.name;
+  eval.split = split;
   eval.rows = task.split(split);
   eval.max_new_tokens = task.new_tokens(0);
   const std::vector<std::string> answers = answers_of(task);
@@ -134,7 +138,7 @@ TaskEval make_task_eval(const TaskText& task, Split split, const std::string& me
         fmt::format("[eval] task {} has no rows in its {} split", task.name, split_name(split)),
         "Add the file, or choose the other split.");
   }
-  if (eval.measure->by_letter || eval.measure->needs_options) require_options(eval, split);
+  if (eval.measure->by_letter || eval.measure->needs_options) require_options(eval);
   return eval;
 }
 

@@ -22,6 +22,9 @@ class AveragedGradientEpisodicMemory : public Method {
                 "on; 0: all kept",
                 {.min = 0, .source = "ours"});
   }
+  Footprint footprint(const ModelConfig&, int64_t) const override {
+    return {.vectors = memory_size_ > 0 ? 1 : 0};  // the reference gradient
+  }
   void edit_gradient(Run& run) override;
   void end_task(Run& run) override {
     if (memory_size_ > 0) memory_.keep(run, memory_size_);

@@ -10,6 +10,7 @@ namespace {
 class ExperienceReplay : public Method {
  public:
   void add_options(OptionList& options) override { replay_.add_options(options, "er"); }
+  void check(const ModelConfig&) const override { replay_.check(); }
   Pass plan(Run& run, const std::vector<const Row*>& current) override {
     Pass pass = Method::plan(run, current);
     replay_.add_to(pass, run);

@@ -21,6 +21,7 @@ constexpr uint64_t kFisherRows = 5;  // substream of Stream::kMemory
 class ElasticWeightConsolidation : public Method {
  public:
   void add_options(OptionList& options) override;
+  Footprint footprint(const ModelConfig& config, int64_t tasks) const override;
   void edit_gradient(Run& run) override;
   void end_task(Run& run) override;
   void visit(StateVisitor& visitor) override;
@@ -46,6 +47,14 @@ void ElasticWeightConsolidation::add_options(OptionList& options) {
               {.min = 0, .max = 1, .source = "Mammoth's default"});
   options.add("ewc.rows", &rows_, "training rows of a task that its importance is measured on",
               {.min = 1, .source = "ours"});
+}
+
+// Values and importance of each anchor, the penalty's gradient, and the gradients of the rows that
+// run together where importance is measured.
+Footprint ElasticWeightConsolidation::footprint(const ModelConfig&, int64_t tasks) const {
+  if (lambda_ == 0) return {};
+  const int64_t anchors = anchors_kept_ == "per-task" ? tasks : 1;
+  return {.vectors = 2 * anchors + 1 + Run::kSequencesAtOnce};
 }
 
 void ElasticWeightConsolidation::edit_gradient(Run& run) {

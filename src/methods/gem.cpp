@@ -23,6 +23,9 @@ class GradientEpisodicMemory : public Method {
     options.add("gem.margin", &margin_, "smallest weight of a memory gradient in the dual",
                 {.min = 0, .source = "paper: 0.5"});
   }
+  Footprint footprint(const ModelConfig&, int64_t tasks) const override {
+    return {.vectors = memory_size_ > 0 ? tasks - 1 : 0};  // a gradient of each earlier task
+  }
   void edit_gradient(Run& run) override;
   void end_task(Run& run) override {
     if (memory_size_ > 0) memory_.keep(run, memory_size_);

@@ -38,6 +38,8 @@ const std::vector<OptionList::PresetValue> kReference = {
 class InterpolationLora : public Method {
  public:
   void add_options(OptionList& options) override;
+  void check(const ModelConfig& config) const override;
+  Footprint footprint(const ModelConfig& config, int64_t tasks) const override;
   void begin_task(Run& run) override;
   Pass plan(Run& run, const std::vector<const Row*>& current) override;
   void after_update(Run& run, const std::vector<const Row*>& current) override;
@@ -98,12 +100,23 @@ void InterpolationLora::add_options(OptionList& options) {
   options.add_preset("ilora.preset", kReference);
 }
 
-void InterpolationLora::begin_task(Run& run) {
+void InterpolationLora::check(const ModelConfig& config) const {
   if (lambda_ < 0 && lambda_ != -1) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[ilora] expected 0 to 1, or -1, got {} (ilora.lambda)", lambda_),
                 "-1 takes it from ilora.half_life.");
   }
+  replay_.check();
+  consistency_layers(config.layers);
+}
+
+Footprint InterpolationLora::footprint(const ModelConfig& config, int64_t) const {
+  const auto below_top = [&](int64_t layer) { return layer < config.layers; };
+  const auto compared = std::ranges::count_if(consistency_layers(config.layers), below_top);
+  return {.vectors = 1, .compared_layers = gamma_ == 0 ? 0 : compared};  // the slow learner
+}
+
+void InterpolationLora::begin_task(Run& run) {
   if (run.find(kSlow) == nullptr) run.add_copy_of_fast(kSlow);
 }
 

@@ -25,6 +25,9 @@ class LearningToPrompt : public Method {
   void add_options(OptionList& options) override;
   LoraOptions adapter(LoraOptions options) const override;
   double rate_factor() const override { return rate_factor_; }
+  Footprint footprint(const ModelConfig&, int64_t) const override {
+    return {.soft_prompts = chosen_ * length_};
+  }
   void begin_task(Run& run) override;
   Pass plan(Run& run, const std::vector<const Row*>& current) override;
   void edit_gradient(Run& run) override;

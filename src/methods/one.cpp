@@ -22,6 +22,9 @@ class OneAdapterPerTask : public Method {
     if (run.position.task_step == 0)
       run.kernels().convert(run.fast().values(), run.find(kStart)->values());
   }
+  Footprint footprint(const ModelConfig&, int64_t tasks) const override {
+    return {.vectors = 1 + tasks};  // the start and each task's own
+  }
   void end_task(Run& run) override { run.add_copy_of_fast(learner_of(run.position.task)); }
   // The others are parts of the answer, not learners to compare.
   std::vector<std::string> scored(const Run&) const override { return {"fast"}; }

@@ -21,6 +21,9 @@ class ProgressivePrompts : public Method {
   void add_options(OptionList& options) override;
   LoraOptions adapter(LoraOptions options) const override;
   double rate_factor() const override { return rate_factor_; }
+  Footprint footprint(const ModelConfig&, int64_t tasks) const override {
+    return {.vectors = tasks, .soft_prompts = tasks * length_};
+  }
   void begin_task(Run& run) override;
   Pass plan(Run& run, const std::vector<const Row*>& current) override;
   void end_task(Run& run) override;

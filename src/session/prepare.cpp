@@ -1,8 +1,15 @@
 #include "session/prepare.h"
 
+#include <algorithm>
+#include <string_view>
+
 #include "base/error.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "model/peft.h"
+#include "train/environment.h"
+#include "train/memory_plan.h"
+#include "train/workbench.h"
 
 namespace ilora {
 namespace {
@@ -15,6 +22,19 @@ void check_resume_settings(const std::vector<std::string>& settings) {
     throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", s),
                 "A resumed run ends in the uninterrupted one's bits; only engine.threads, "
                 "engine.recompute and checkpoint.* may differ.");
+  }
+}
+
+// What a checkpoint's values and scores mean hangs on these: with others it would be another run.
+void check_continue_settings(const std::vector<std::string>& settings) {
+  constexpr std::string_view kFixed[] = {
+      "method=", "model.path=", "lora.", "data.template=", "data.tasks=", "eval.split=", "output="};
+  for (const std::string& s : settings) {
+    const auto begins = [&](std::string_view key) { return s.starts_with(key); };
+    if (std::ranges::none_of(kFixed, begins)) continue;
+    throw Error(ErrorKind::kUsage, fmt::format("[train] --continue cannot change '{}'", s),
+                "What was learned and scored so far would mean something else; how the new task is "
+                "trained (train.*, the method's own options) may change.");
   }
 }
 
@@ -53,6 +73,22 @@ bool is_finished(const RunFolder& folder) {
          read_json(folder.results()).value("status", "") == "finished";
 }
 
+void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks) {
+  Recipe& recipe = configuration.recipe;
+  const ModelFiles files = open_model(recipe);
+  RunExtent extent;
+  {
+    const Tokenizer tokenizer = load_tokenizer(files);
+    const Encoder encoder(tokenizer, recipe.encoding(), files.config().context);
+    extent = extent_of(tasks, encoder, recipe, configuration.method(), files.config());
+    extent.resident_bytes = static_cast<int64_t>(resident_memory_mib() * (1 << 20));
+  }
+  const StepMemory memory = choose_step(recipe, files, gemm_type_of(recipe.mode), extent);
+  log().info("{} of memory: {}", recipe.memory, memory.choice.describe());
+  if (!memory.reason.empty()) log().info("{}", memory.reason);
+  log().info("{}", memory.table());
+}
+
 PreparedRun prepare_new(std::unique_ptr<Configuration> configuration) {
   const RunFolder folder(configuration->recipe.output);
   if (folder.exists()) {
@@ -84,6 +120,7 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
                 fmt::format("[train] {} is not finished", folder.path().string()),
                 fmt::format("First: ilora train --resume {}", folder.path().string()));
   }
+  check_continue_settings(settings);
   if (tasks.empty()) {
     throw Error(ErrorKind::kUsage, "[train] --continue needs a task to learn", "Add --task DIR.");
   }

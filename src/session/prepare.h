@@ -31,10 +31,15 @@ PreparedRun prepare_resume(const std::filesystem::path& run,
                            const std::vector<std::string>& settings);
 
 // A finished run learns the tasks of more folders. Throws Error(kUsage) where it is not finished or
-// no task is named, Error(kFile or kData) for a folder that is no task; then nothing is changed.
+// no task is named, and for a setting that changes what was learned so far, Error(kFile or kData)
+// for a folder that is no task; then nothing is changed.
 PreparedRun prepare_continue(const std::filesystem::path& run,
                              const std::vector<std::string>& tasks,
                              const std::vector<std::string>& settings);
+
+// engine.memory of a run that begins: chooses the step that fits, sets the recipe to it and tells
+// what it will hold. Throws Error(kUsage) where nothing fits.
+void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks);
 
 // Whether a run that goes on may be given this "key=value": how it is computed, not what.
 bool may_change(const std::string& setting);

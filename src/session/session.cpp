@@ -112,6 +112,10 @@ struct Session::Implementation {
     responder.reset();
     Configuration& c = *prepared.configuration;
     const std::vector<TaskText> tasks = read_tasks(c.recipe);
+    if (!prepared.restore && !c.recipe.memory.empty()) {
+      bench.reset();  // it may stand there for answers, as large as it liked
+      fit_memory(c, tasks);
+    }
     Trainer trainer(c.recipe, c.options, c.method(), workbench(c.recipe), tasks);
     if (prepared.restore) trainer.restore();
     try {

@@ -21,7 +21,7 @@ double mib(int64_t bytes) {
 
 // The pass of a step at its largest: max_tokens with a gradient, each with a copy under the slow
 // learner, which cut_pass does not count; all compared, and as many gathered at the top as may be.
-ActivationShape largest_step(const Recipe& recipe, const ModelConfig& config, DType gemm,
+ActivationShape largest_step(const RunExtent& extent, const ModelConfig& config, DType gemm,
                              const StepChoice& choice, int64_t weight_scratch) {
   constexpr int64_t kPadding = 64;  // of two or three segments, packed.h
   ActivationShape s;
@@ -35,10 +35,10 @@ ActivationShape largest_step(const Recipe& recipe, const ModelConfig& config, DT
   s.top_rows = s.rows / 2;
   s.top_gradient_rows = s.gradient_rows / 2;
   s.consistency_rows = s.gradient_rows;
-  s.consistency_layers = 0;
+  s.consistency_layers = extent.method.compared_layers;
   s.weight_scratch = weight_scratch;
   s.lora_rank.resize(static_cast<size_t>(config.layers));
-  const AdapterLayout layout(config, recipe.lora);
+  const AdapterLayout layout(config, extent.adapter);
   for (const LoraBlock& block : layout.blocks())
     s.lora_rank[static_cast<size_t>(block.layer)][static_cast<size_t>(block.module)] = block.rank;
   s.lowest_saved = std::max(layout.lowest_layer(), int64_t{0});
@@ -113,14 +113,16 @@ std::string StepChoice::describe() const {
                      recompute ? "computed again" : "kept");
 }
 
-DataExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
-                     int64_t max_new_tokens) {
-  DataExtent extent;
+RunExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
+                    const Recipe& recipe, const Method& method, const ModelConfig& config) {
+  RunExtent extent;
+  extent.adapter = method.adapter(recipe.lora);
+  extent.method = method.footprint(config, static_cast<int64_t>(tasks.size()));
   const auto prompt = [&](const Example& example) {
     return static_cast<int64_t>(encoder.prompt(example.prompt).size());
   };
   for (const TaskText& task : tasks) {
-    const int64_t answer = task.new_tokens(max_new_tokens);
+    const int64_t answer = task.new_tokens(recipe.max_new_tokens);
     for (const Example& e : task.train) {
       const int64_t length = prompt(e) + static_cast<int64_t>(encoder.answer(e.answer).size());
       extent.longest_row = std::max(extent.longest_row, length);
@@ -130,8 +132,9 @@ DataExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
         extent.longest_prompt = std::max(extent.longest_prompt, prompt(e) + answer);
     }
   }
-  extent.longest_row = std::min(extent.longest_row, encoder.max_length());
-  extent.longest_prompt = std::min(extent.longest_prompt, encoder.max_length());
+  const int64_t in_front = extent.method.soft_prompts;
+  extent.longest_row = std::min(extent.longest_row, encoder.max_length()) + in_front;
+  extent.longest_prompt = std::min(extent.longest_prompt, encoder.max_length()) + in_front;
   return extent;
 }
 
@@ -152,22 +155,23 @@ std::string StepMemory::table() const {
   return text + fmt::format("{:<42} {:>9.1f} MiB\n", "in all", mib(total()));
 }
 
-StepMemory step_memory(const ModelFiles& files, const Recipe& recipe, DType gemm,
-                       const DataExtent& data, const StepChoice& choice) {
+StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType gemm,
+                       const StepChoice& choice) {
   const ModelConfig& config = files.config();
   const WeightSizes weights = Weights::measure(files, DType::kF32, gemm, choice.storage);
   Arena arena;
   Activations activations;
   arena.begin();
   activations.place(arena, config,
-                    largest_step(recipe, config, gemm, choice, weights.scratch_elements));
+                    largest_step(extent, config, gemm, choice, weights.scratch_elements));
 
-  const int64_t adapter = AdapterLayout(config, recipe.lora).size();
-  constexpr int64_t kLearners = 2;     // fast, and one more where the method has it
+  const int64_t adapter = AdapterLayout(config, extent.adapter).size();
+  constexpr int64_t kTogether = 2;  // learners whose copies in the GEMMs' precision exist at once
   constexpr int64_t kStepVectors = 4;  // gradient, two moments, the gradient of one loss term
   const int64_t f32 = dtype_bytes(DType::kF32, 1);
-  const int64_t copies = gemm == DType::kF32 ? 0 : kLearners * dtype_bytes(gemm, adapter);
-  const int64_t cached = std::max(choice.max_tokens, GenerateOptions{}.batch * data.longest_prompt);
+  const int64_t copies = gemm == DType::kF32 ? 0 : kTogether * dtype_bytes(gemm, adapter);
+  const int64_t cached =
+      std::max(choice.max_tokens, GenerateOptions{}.batch * extent.longest_prompt);
   // Code that oneDNN makes per shape, and what each thread keeps for products and attention.
   constexpr int64_t kLibraries = 48 << 20;
 
@@ -175,10 +179,11 @@ StepMemory step_memory(const ModelFiles& files, const Recipe& recipe, DType gemm
   memory.choice = choice;
   memory.activations = by_name(arena);
   memory.groups = {
-      {"program, tokenizer and tasks", data.resident_bytes},
+      {"program, tokenizer and tasks", extent.resident_bytes},
       {"weights, expanded", weights.owned_bytes},
       {"weights, pages of the file", weights.mapped_bytes},
-      {"adapters", kLearners * adapter * f32 + copies},
+      {"adapter", adapter * f32 + copies},
+      {"the method's own vectors", extent.method.vectors * adapter * f32},
       {"gradient and optimiser", kStepVectors * adapter * f32},
       {"activations", static_cast<int64_t>(arena.bytes())},
       {"rotary tables", config.context * config.head_dim * f32},
@@ -188,17 +193,17 @@ StepMemory step_memory(const ModelFiles& files, const Recipe& recipe, DType gemm
 }
 
 StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
-                       const DataExtent& data) {
+                       const RunExtent& extent) {
   const int64_t limit = parse_bytes(recipe.memory);
   // A row is not parted; its copy under the slow learner does not count (model/pass.cpp).
-  const int64_t smallest_tokens = std::max<int64_t>(data.longest_row, 64);
+  const int64_t smallest_tokens = std::max<int64_t>(extent.longest_row, 64);
   std::vector<StepChoice> list = candidates(recipe, smallest_tokens);
   std::stable_sort(list.begin(), list.end(),
                    [](const StepChoice& a, const StepChoice& b) { return a.cost() < b.cost(); });
   int64_t least = INT64_MAX;
   std::string reason;
   for (const StepChoice& choice : list) {
-    StepMemory memory = step_memory(files, recipe, gemm, data, choice);
+    StepMemory memory = step_memory(files, extent, gemm, choice);
     least = std::min(least, memory.total());
     if (memory.total() > limit) {
       if (reason.empty())

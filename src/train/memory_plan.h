@@ -1,7 +1,7 @@
 // How large a step a given amount of memory allows (engine.memory). Everything is added up from the
 // lists that place the buffers: weights, activations, caches, vectors of the adapters.
 //
-// Called by `ilora train`, once per run; what was chosen goes into the recipe, and so into
+// Called once per run, where it begins; what was chosen goes into the recipe, and so into
 // config.yaml.
 #pragma once
 
@@ -9,7 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "data/task.h"
+#include "continual/method.h"
+#include "data/encoder.h"
 #include "model/weights.h"
 #include "train/recipe.h"
 
@@ -31,14 +32,16 @@ struct StepChoice {
   std::string describe() const;  // "2048 tokens at once, weights expanded, activations kept"
 };
 
-// What of a run's data decides its memory.
-struct DataExtent {
+// What decides a run's memory beside its recipe.
+struct RunExtent {
   int64_t longest_row = 0;     // tokens of a training row
   int64_t longest_prompt = 0;  // tokens of an evaluated prompt and its answer
   int64_t resident_bytes = 0;  // what the process holds already: program, tokenizer, tasks
+  LoraOptions adapter;         // of what the method trains
+  Footprint method;
 };
-DataExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
-                     int64_t max_new_tokens);
+RunExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
+                    const Recipe& recipe, const Method& method, const ModelConfig& config);
 
 struct MemoryGroup {
   std::string name;
@@ -55,13 +58,14 @@ struct StepMemory {
 };
 
 // The peak of a run that trains with `choice`.
-StepMemory step_memory(const ModelFiles& files, const Recipe& recipe, DType gemm,
-                       const DataExtent& data, const StepChoice& choice);
+StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType gemm,
+                       const StepChoice& choice);
 
 // Sets model.weights, engine.max_tokens, engine.label_chunk and engine.recompute to the fastest
 // choice that fits into recipe.memory; recipe.max_tokens (where a row does not need more) and
 // recipe.label_chunk are its upper limits. Where the recipe names model.weights or engine.recompute
 // it is left at that. Throws Error(kUsage) where nothing fits, with what the smallest choice needs.
-StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm, const DataExtent& data);
+StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
+                       const RunExtent& extent);
 
 }  // namespace ilora

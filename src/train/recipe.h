@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/options.h"
+#include "data/encoder.h"
 #include "data/task.h"
 #include "eval/probe.h"
 #include "kernels/kernels.h"
@@ -17,7 +18,7 @@ namespace ilora {
 
 struct Recipe {
   std::string method = "ilora";
-  std::string protocol = "none";  // full and reduced set the values of kProtocols (recipe.cpp)
+  std::string protocol = "none";  // full and reduced set values (recipe_options.cpp)
   int64_t seed = 1;
   std::string output = "runs/run";
 
@@ -61,9 +62,8 @@ struct Recipe {
   ProbeOptions probe;                   // of general ability
   std::vector<std::string> references;  // runs of single tasks, for intransigence
 
-  int64_t checkpoint_every = 0;  // optimiser steps; 0: at the end of each task
-  int64_t gradient_norms_every =
-      25;  // optimiser steps between logs of each term's gradient norm; 0: never
+  int64_t checkpoint_every = 0;       // optimiser steps; 0: at the end of each task
+  int64_t gradient_norms_every = 25;  // steps between logs of each term's gradient norm; 0: never
 
   void add_options(OptionList& options);
   LossOptions loss() const;
@@ -73,16 +73,12 @@ struct Recipe {
   Split evaluated_split() const { return split == "eval" ? Split::kEval : Split::kTest; }
   std::string measure_of(size_t task) const;
   // The folders of the tasks; with no tasks named, every subfolder of data.folder that holds a
-  // train.json, by name.
+  // task's file, by name.
   std::vector<std::filesystem::path> task_folders() const;
 };
 
 // The task folders below `folder`, or `folder` itself where it is one. Throws Error(kFile) where
 // there is none.
 std::vector<std::filesystem::path> task_folders_in(const std::filesystem::path& folder);
-
-// The learning rate at a task's step (from 0 of `steps`): linear warm-up, then constant, linear to
-// 0 or cosine to 0.
-double scheduled_rate(const Recipe& recipe, int64_t step, int64_t steps);
 
 }  // namespace ilora

@@ -11,6 +11,15 @@
 #include "base/log.h"
 
 namespace ilora {
+namespace {
+
+void stop_if_interrupted() {
+  if (!interrupted()) return;
+  throw Error(ErrorKind::kInterrupted, "[train] stopped while the new tasks were scored",
+              "Nothing has changed: the same command begins again.");
+}
+
+}  // namespace
 
 Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& bench,
                  const RunFolder& folder, const std::vector<TaskText>& tasks)
@@ -24,6 +33,7 @@ Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& benc
   std::vector<std::string> names, measures;
   for (size_t t = 0; t < tasks.size(); ++t) {
     tasks_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
+    evaluator_.check(tasks_.back());
     names.push_back(tasks[t].name);
     measures.emplace_back(tasks_.back().measure->name);
   }
@@ -67,21 +77,29 @@ size_t Scoring::restore(const Json& scores) {
                     fmt::join(known, ", "), fmt::join(names, ", "), folder_.config().string()),
         "data.tasks begins with the tasks that were learned, in their order.");
   }
+  for (size_t column = 0; column < known.size(); ++column) {
+    if (scores_.measures()[column] == measures[column]) continue;
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("[train] {} was measured by {} so far, and is by {} now (eval.measures)",
+                    known[column], scores_.measures()[column], measures[column]),
+        "Scores of two measures cannot be compared; new tasks alone may have others.");
+  }
   scores_.set_tasks(names, measures);
   return known.size();
 }
 
 void Scoring::evaluate_base(size_t first) {
-  if (!wants_base()) return;
   for (size_t column = first; column < tasks_.size(); ++column) {
+    stop_if_interrupted();
     const Deployed start = method_.answer_with(run_, "fast", static_cast<int64_t>(column));
     evaluate_learners({"fast"}, {&start, 1}, 0, column);
   }
 }
 
 void Scoring::evaluate_untaught(size_t first, int64_t row) {
-  if (!wants_base()) return;
   for (size_t column = first; column < tasks_.size(); ++column) {
+    stop_if_interrupted();
     const double base = *scores_.get("fast", 0, column);
     for (const std::string& learner : method_.scored(run_)) scores_.set(learner, 0, column, base);
     evaluate_task(row, column);
@@ -184,12 +202,19 @@ std::vector<std::optional<double>> Scoring::read_references() const {
   std::vector<std::optional<double>> scores(tasks_.size());
   for (const std::string& run : recipe_.references) {
     const Json results = read_json(open_run(run).results());
-    const std::vector<std::string> tasks = results.at("tasks");
+    const std::vector<std::string> tasks = results.at("tasks"), measures = results.at("measures");
     const Json& rows = results.at("scores");
     for (size_t column = 0; column < tasks_.size(); ++column) {
       const auto at = std::find(tasks.begin(), tasks.end(), tasks_[column].name);
       if (at == tasks.end()) continue;
       const auto j = static_cast<size_t>(at - tasks.begin());
+      if (measures.at(j) != scores_.measures()[column]) {
+        throw Error(
+            ErrorKind::kUsage,
+            fmt::format("[eval] {} is measured by {} in {} (eval.references), and by {} here",
+                        tasks[j], measures[j], run, scores_.measures()[column]),
+            "A reference's score must be of the same measure.");
+      }
       // Just after the task; in a run of all tasks together, at the end.
       const Json& score = rows.at(j + 1).at(j).is_null() ? rows.back().at(j) : rows.at(j + 1).at(j);
       if (!score.is_null()) scores[column] = score.get<double>();

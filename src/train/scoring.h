@@ -34,10 +34,11 @@ class Scoring {
   // A learner that was added has the scores of "fast" so far.
   void begin_learners();
   // The scores of a checkpoint; returns the number of tasks that it knows. Throws Error(kUsage)
-  // unless they are the first of the configuration's.
+  // unless they are the first of the configuration's, measured as they were.
   size_t restore(const Json& scores);
-  // Tasks from `first` on, which are new to a run that goes on, where eval.matrix asks for row 0:
-  // first row 0, while the run is as training began, then row `row`, as it is after `row` tasks.
+  // Tasks from `first` on, which are new to a run that goes on: first row 0, while the run is as
+  // training began, then row `row`, as it is after `row` tasks. Throws Error(kInterrupted) after
+  // Ctrl-C.
   void evaluate_base(size_t first);
   void evaluate_untaught(size_t first, int64_t row);
 

@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "model/peft.h"
 #include "train/environment.h"
+#include "train/schedule.h"
 
 namespace ilora {
 namespace {
@@ -38,6 +39,22 @@ Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelCon
   return adapter;
 }
 
+// The training rows of each task. A row's identity is its task and its number in the task's file.
+std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
+                                          const std::vector<TaskText>& tasks) {
+  std::vector<std::vector<Row>> all;
+  for (size_t t = 0; t < tasks.size(); ++t) {
+    std::vector<Row>& rows = all.emplace_back();
+    for (size_t i = 0; i < tasks[t].train.size(); ++i) {
+      const int64_t number = row_number(tasks[t].train[i], i);
+      const uint64_t id = static_cast<uint64_t>(t) << 32 | static_cast<uint64_t>(number);
+      rows.push_back(encoder.encode(tasks[t].train[i], static_cast<int32_t>(t), id,
+                                    fmt::format("row {} of {}/train.json", number, tasks[t].name)));
+    }
+  }
+  return all;
+}
+
 int64_t trained_tokens(const Pass& pass) {
   int64_t tokens = 0;
   for (const Segment& segment : pass.segments) {
@@ -56,20 +73,12 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       method_(method),
       bench_(bench),
       folder_(recipe.output),
+      train_rows_(encode_rows(*bench.encoder, tasks)),
       run_(*bench.engine, first_adapter(recipe, method, bench.files.config()),
            static_cast<uint64_t>(recipe.seed)),
       optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
       scoring_(recipe, method, run_, bench, folder_, tasks) {
-  for (size_t t = 0; t < tasks.size(); ++t) {
-    std::vector<Row>& rows = train_rows_.emplace_back();
-    for (size_t i = 0; i < tasks[t].train.size(); ++i) {
-      const int64_t number = row_number(tasks[t].train[i], i);
-      const uint64_t id = static_cast<uint64_t>(t) << 32 | static_cast<uint64_t>(number);
-      rows.push_back(
-          bench.encoder->encode(tasks[t].train[i], static_cast<int32_t>(t), id,
-                                fmt::format("row {} of {}/train.json", number, tasks[t].name)));
-    }
-  }
+  method.check(bench.files.config());
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
     task.name = tasks[t].name;
@@ -78,6 +87,14 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
     task.learned = static_cast<int64_t>(t) + 1;
   }
   stream_ = method.stream(std::move(stream_));
+  if (trains() && !recipe.start_adapter.empty() && run_.fast().layout().blocks().empty()) {
+    throw Error(
+        ErrorKind::kUsage,
+        fmt::format("[train] {} (lora.start) holds soft prompts alone, which method {} does "
+                    "not train",
+                    recipe.start_adapter, recipe.method),
+        "Start from a LoRA adapter; zero-shot scores either.");
+  }
   run_.position.tasks = static_cast<int64_t>(stream_.size());
 }
 
@@ -86,8 +103,7 @@ void Trainer::run() {
   write_file_atomic(folder_.config(), options_.to_yaml());
   // From here on a run that fails is to be resumed, also one that was finished and learns more.
   if (run_.position.task < run_.position.tasks) write_results("running");
-  const bool trains = stream_.front().steps > 0;  // where nothing is trained, all rows repeat row 0
-  if (rows_scored_ == 0 && (scoring_.wants_base() || !trains)) {
+  if (rows_scored_ == 0 && scores_base()) {
     evaluate(0);
     save();
   }
@@ -99,12 +115,14 @@ void Trainer::learn_task() {
   Position& at = run_.position;
   at.task_steps = current().steps;
   const std::string& name = current().name;
-  if (at.task_step == 0 && recipe_.reset_optimizer) optimizer_.reset();
+  // Where a method begins each task with values of its own, moments of others mean nothing.
+  const bool begins_anew = recipe_.reset_optimizer || method_.answers_by_task();
+  if (at.task_step == 0 && begins_anew) optimizer_.reset();
   run_.task_rows = current().rows;
   method_.begin_task(run_);
   scoring_.begin_learners();
 
-  const bool trains = at.task_step < at.task_steps;
+  const bool has_steps = at.task_step < at.task_steps;
   Progress progress(fmt::format("task {}/{} {}", at.task + 1, at.tasks, name), at.task_steps,
                     "step", at.task_step);
   progress_ = &progress;
@@ -115,7 +133,7 @@ void Trainer::learn_task() {
     if (due || stop_now) save();
     if (stop_now) stop(fmt::format("after step {}; a checkpoint is written", at.step));
   }
-  if (trains) progress.finish();
+  if (has_steps) progress.finish();
   progress_ = nullptr;
   save();  // where an evaluation that is interrupted goes on from: end_task runs once
 
@@ -343,12 +361,12 @@ void Trainer::restore() {
                 "Start a new run with all the tasks.");
   }
   folder_.truncate_metrics(reader.json("metrics_bytes").get<int64_t>());
-  scoring_.evaluate_base(known);  // now: the run is still as training began
+  if (scores_base()) scoring_.evaluate_base(known);  // now: the run is still as training began
   for (const Json& name : reader.json("learners")) {
     if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);
   }
   visit(reader);
-  scoring_.evaluate_untaught(known, run_.position.task);
+  if (scores_base()) scoring_.evaluate_untaught(known, run_.position.task);
 }
 
 void Trainer::save_adapters() {

@@ -54,6 +54,10 @@ class Trainer {
   void visit(StateVisitor& visitor);
   void write_results(const std::string& status) const;
   const StreamTask& current() const { return stream_[static_cast<size_t>(run_.position.task)]; }
+  bool trains() const { return stream_.front().steps > 0; }
+  // Whether the base model is scored: where eval.matrix asks for row 0, and where nothing is
+  // trained, because all rows repeat that one then.
+  bool scores_base() const { return scoring_.wants_base() || !trains(); }
   int64_t steps_per_epoch(const StreamTask& task) const;
 
   const Recipe& recipe_;

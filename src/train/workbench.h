@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "data/task.h"
+#include "data/encoder.h"
 #include "model/engine.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"

@@ -138,9 +138,44 @@ TEST_F(BadInput, ReferencesThatAreNoRuns) {
   EXPECT_FALSE(fs::exists(folder_ / "run/metrics.jsonl")) << "said before anything is trained";
 }
 
-TEST_F(BadInput, LambdaBelowZero) {
+TEST_F(BadInput, ReferencesOfAnotherMeasure) {
+  const fs::path one = folder_ / "one";
+  const Settings settings = tiny_settings(one, "one", {tasks(), "train.epochs=1"});
+  ASSERT_EQ(run_ilora(folder_, train_arguments(settings)).code, 0);
+  const std::string references = "eval.references=" + one.string();
+  EXPECT_THAT(failure({tasks(), references, "eval.measures=exact"}, 2),
+              AllOf(HasSubstr("choice"), HasSubstr("exact"), HasSubstr(one.string())));
+  failure({tasks(), references}, 0);
+  const Json result = results_of(folder_ / "run");
+  const double own = result.at("scores")[1][0], alone = results_of(one).at("scores")[1][0];
+  EXPECT_DOUBLE_EQ(result.at("metrics").at("intransigence"), alone - own);
+}
+
+TEST_F(BadInput, OptionsOfAMethodThatCannotWork) {
   EXPECT_THAT(failure({tasks(), "method=ilora", "ilora.lambda=-0.3"}, 2),
               HasSubstr("ilora.lambda"));
+  EXPECT_THAT(failure({tasks(), "method=ilora", "ilora.layers=[40]"}, 2),
+              AllOf(HasSubstr("layer 40"), HasSubstr("ilora.layers")));
+  for (const char* method : {"er", "ilora"}) {
+    EXPECT_THAT(failure({tasks(), fmt::format("method={}", method),
+                         fmt::format("{}.policy=surprise", method),
+                         fmt::format("{}.insert_first=true", method)},
+                        2),
+                AllOf(HasSubstr("surprise"), HasSubstr("insert_first")));
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "run")) << "said before anything is computed";
+}
+
+TEST_F(BadInput, SoftPromptsToStartFromForAMethodThatTrainsNone) {
+  const Settings pp = tiny_settings(folder_ / "pp", "pp", {tasks(), "train.epochs=1"});
+  ASSERT_EQ(run_ilora(folder_, train_arguments(pp)).code, 0);
+  const std::string start = "lora.start=" + RunFolder(folder_ / "pp").adapter(1, "fast").string();
+  for (const char* method : {"seq", "ilora"}) {
+    EXPECT_THAT(failure({tasks(), start, fmt::format("method={}", method)}, 2),
+                AllOf(HasSubstr("lora.start"), HasSubstr("soft prompts"), HasSubstr(method)));
+    EXPECT_FALSE(fs::exists(folder_ / "run"));
+  }
+  failure({tasks(), start, "method=zero-shot"}, 0);
 }
 
 TEST_F(BadInput, RowWithoutAnswer) {
@@ -178,8 +213,11 @@ TEST_F(BadInput, EvaluatedRowWithoutAPrompt) {
                     R"([{"prompt":"x","answer":" A"},{"prompt":"","answer":" B"}])");
   EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("row 1"), HasSubstr("no tokens")));
   fs::remove_all(folder_ / "run");
-  EXPECT_THAT(failure({tasks(), "eval.measures=exact"}),
-              AllOf(HasSubstr("row 1"), HasSubstr("no tokens")));
+  for (const char* measure : {"choice", "exact"}) {
+    EXPECT_THAT(failure({tasks(), fmt::format("eval.measures={}", measure), "eval.matrix=last"}),
+                AllOf(HasSubstr("row 1 of task/test.json"), HasSubstr("no tokens")));
+    EXPECT_FALSE(fs::exists(folder_ / "run")) << "said before anything is trained";
+  }
 }
 
 TEST_F(BadInput, OneAnswerOnly) {

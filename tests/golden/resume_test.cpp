@@ -273,6 +273,40 @@ TEST(Continued, ThatFailsIsResumedAndNotTaughtTwice) {
   EXPECT_THAT(twice.err, HasSubstr("--resume " + run.string()));
 }
 
+TEST(Continued, RefusesSettingsThatChangeWhatWasLearned) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"train.epochs=1", "data.tasks=alpha"};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  const std::string config = read_file(RunFolder(run).config());
+  for (const char* setting :
+       {"lora.alpha=64", "lora.targets=k_proj,v_proj", "eval.split=eval", "data.template=chat",
+        "output=other", "method=seq", "eval.measures=exact"}) {
+    const Outcome outcome =
+        run_ilora(folder, {"train", "--continue", run.string(), "--task",
+                           data_folder("tiny-tasks/beta").string(), "--set", setting});
+    EXPECT_EQ(outcome.code, 2) << setting << outcome.all();
+    const std::string key = std::string(setting).substr(0, std::string(setting).find('='));
+    EXPECT_THAT(outcome.err, HasSubstr(key));
+    EXPECT_EQ(read_file(RunFolder(run).config()), config) << "nothing was changed";
+  }
+}
+
+TEST(Continued, ScoresANewTaskWhereNothingIsTrained) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"data.tasks=alpha", "eval.matrix=trained"};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "zero-shot", more))).code, 0);
+  ASSERT_EQ(run_ilora(folder, {"train", "--continue", run.string(), "--task",
+                               data_folder("tiny-tasks/beta").string()})
+                .code,
+            0);
+  const Json results = results_of(run);
+  for (const Json& row : results.at("scores")) EXPECT_EQ(row[1], results.at("scores")[0][1]);
+  EXPECT_TRUE(results.at("scores")[2][1].is_number());
+  EXPECT_TRUE(results.at("metrics").at("average_accuracy").is_number());
+}
+
 TEST(Continued, RefusesATaskOfANameThatItHas) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";

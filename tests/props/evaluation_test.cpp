@@ -153,6 +153,35 @@ TEST(Evaluation, APrefixStandsBeforeEveryPrompt) {
   }
 }
 
+// As in training: a row has data.max_length tokens behind what stands in front of it.
+TEST(Evaluation, APrefixTakesNothingFromThePrompt) {
+  Answering a({"data.max_length=12"});
+  TaskEval task = make_task_eval(a.tiny.tasks[1], Split::kTest, "choice");
+  for (Example& row : task.rows) row.prompt = "a long beginning that is cut away: " + row.prompt;
+  const std::vector<int32_t> prefix(20, 7);  // longer than a row
+  const Deployed deployed = {a.uses, [&](std::span<const int32_t>) { return prefix; }};
+  size_t longest = 0;
+  for (const std::string& option : task.options)
+    longest = std::max(longest, a.encoder().answer(option).size());
+  const auto found = a.evaluator.option_likelihoods(task.rows, task.options, deployed);
+  for (size_t i = 0; i < found.size(); ++i) {
+    // The row as it is learned, with the longest option for its answer.
+    std::vector<int32_t> asked = a.encoder().prompt(task.rows[i].prompt);
+    ASSERT_GT(asked.size(), 12U);
+    asked.erase(asked.begin(), asked.end() - static_cast<std::ptrdiff_t>(12 - longest));
+    asked.insert(asked.begin(), prefix.begin(), prefix.end());
+    for (size_t o = 0; o < task.options.size(); ++o) {
+      std::vector<int32_t> whole = asked;
+      for (const int32_t token : a.encoder().answer(task.options[o])) whole.push_back(token);
+      whole.push_back(a.encoder().end_token());
+      const auto each = a.log_probabilities(whole);
+      double sum = 0;
+      for (size_t t = asked.size() - 1; t < each.size(); ++t) sum += each[t];
+      EXPECT_NEAR(found[i][o], sum, 1e-5 * std::abs(sum)) << "row " << i;
+    }
+  }
+}
+
 TEST(Evaluation, GreedyGenerationEqualsPlainForwards) {
   Answering a;
   GenerateOptions options;

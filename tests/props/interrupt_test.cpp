@@ -78,9 +78,9 @@ TEST_F(InterruptTest, AContinuedRunThatIsInterruptedKnowsItsNewTask) {
           tiny_settings(path, "ilora", {"train.epochs=1", std::string("data.tasks=") + tasks}));
       Trainer trainer(tiny.recipe(), tiny.configuration.options, tiny.configuration.method(),
                       *tiny.bench, tiny.tasks);
-      if (interrupt) request_interrupt();
       if (restore) trainer.restore();
       if (!interrupt) return trainer.run();
+      request_interrupt();
       EXPECT_THROW(trainer.run(), Error);
       clear_interrupt();
     };
@@ -92,6 +92,37 @@ TEST_F(InterruptTest, AContinuedRunThatIsInterruptedKnowsItsNewTask) {
   for (const char* key : {"scores", "scores_by", "metrics", "status"})
     EXPECT_EQ(results_of(cut).at(key), results_of(whole).at(key)) << key;
   EXPECT_EQ(events(cut, ""), events(whole, ""));
+}
+
+TEST_F(InterruptTest, WhileNewTasksAreScoredChangesNothing) {
+  const fs::path path = folder_ / "run";
+  const auto begin = [&](const char* tasks) {
+    return std::make_unique<TinyRun>(
+        tiny_settings(path, "seq", {"train.epochs=1", std::string("data.tasks=") + tasks}));
+  };
+  const auto trainer = [](TinyRun& tiny) {
+    return std::make_unique<Trainer>(tiny.recipe(), tiny.configuration.options,
+                                     tiny.configuration.method(), *tiny.bench, tiny.tasks);
+  };
+  const auto first = begin("alpha");
+  trainer(*first)->run();
+  const auto results = results_of(path);
+  const auto more = begin("alpha,beta");
+  request_interrupt();
+  try {
+    trainer(*more)->restore();
+    ADD_FAILURE() << "went on";
+  } catch (const Error& e) {
+    EXPECT_EQ(e.kind(), ErrorKind::kInterrupted);
+  }
+  clear_interrupt();
+  EXPECT_EQ(results_of(path), results);
+  const auto again = begin("alpha,beta");
+  const auto going_on = trainer(*again);
+  going_on->restore();
+  going_on->run();
+  EXPECT_EQ(results_of(path).at("status"), "finished");
+  EXPECT_EQ(count_steps(path), 2 * 4);
 }
 
 }  // namespace

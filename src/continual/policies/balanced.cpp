@@ -31,7 +31,7 @@ class BalancedMemory : public Memory {
   void visit(StateVisitor& visitor, const std::string& name) override;
 
  protected:
-  void place(const Row& row, int64_t index, uint64_t seed, double loss) override;
+  void place(const Row& row, int64_t index, uint64_t seed, std::optional<double> loss) override;
 
  private:
   std::map<uint64_t, int64_t> counts() const {
@@ -51,7 +51,7 @@ class BalancedMemory : public Memory {
   std::map<uint64_t, int64_t> class_seen_;  // rows shown, of the classes that have rows here
 };
 
-void BalancedMemory::place(const Row& row, int64_t index, uint64_t seed, double) {
+void BalancedMemory::place(const Row& row, int64_t index, uint64_t seed, std::optional<double>) {
   const uint64_t key = key_(row), i = static_cast<uint64_t>(index);
   if (has_room()) {
     ++class_seen_[key];
@@ -63,19 +63,19 @@ void BalancedMemory::place(const Row& row, int64_t index, uint64_t seed, double)
   for (const auto& [other, n] : count) most = std::max(most, n);
   const int64_t own = count[key];
   const Random random = insertions(seed);
-  if (own + 1 < most) {
-    // Below its share: in the place of any row of the largest classes.
+  const Room room = room_for(own, most);
+  if (room == Room::kLargest) {
     const auto large = [&](const Row& kept) { return count[key_(kept)] == most; };
     const auto n = static_cast<uint64_t>(std::count_if(rows_.begin(), rows_.end(), large));
     ++class_seen_[key];
     nth(random.below(i, n), large) = row;
-  } else if (own > 0) {
+  } else if (room == Room::kOwn) {
     // A reservoir of its own.
     const uint64_t slot = random.below(i, static_cast<uint64_t>(++class_seen_[key]));
     const auto same = [&](const Row& kept) { return key_(kept) == key; };
     if (slot < static_cast<uint64_t>(own)) nth(slot, same) = row;
   } else {
-    // More classes than rows: a reservoir of all.
+    // A reservoir of all.
     const uint64_t slot = random.below(i, i + 1);
     if (slot >= rows_.size()) return;
     class_seen_.erase(key_(rows_[slot]));

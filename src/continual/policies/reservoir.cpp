@@ -4,7 +4,7 @@
 
 namespace ilora {
 
-void ReservoirMemory::place(const Row& row, int64_t index, uint64_t seed, double) {
+void ReservoirMemory::place(const Row& row, int64_t index, uint64_t seed, std::optional<double>) {
   if (has_room()) {
     rows_.push_back(row);
     return;

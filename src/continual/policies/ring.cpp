@@ -17,23 +17,22 @@ class RingMemory : public Memory {
 
  protected:
   // rows_ stand in the order in which they were shown.
-  void place(const Row& row, int64_t, uint64_t, double) override {
+  void place(const Row& row, int64_t, uint64_t, std::optional<double>) override {
     if (!has_room()) rows_.erase(leaves(row.task));
     rows_.push_back(row);
   }
 
  private:
-  // The row that makes room for one of `task`: the oldest of the largest tasks while `task` has
-  // less than its share, else the oldest of its own.
+  // The row that makes room for one of `task`: the oldest of those that may.
   std::vector<Row>::const_iterator leaves(int32_t task) const {
     std::map<int32_t, int64_t> count;
     for (const Row& row : rows_) ++count[row.task];
     int64_t most = 0;
     for (const auto& [other, n] : count) most = std::max(most, n);
-    const int64_t own = count[task];
+    const Room room = room_for(count[task], most);
     return std::find_if(rows_.begin(), rows_.end(), [&](const Row& row) {
-      if (own + 1 < most) return count[row.task] == most;
-      return own == 0 || row.task == task;  // more tasks than rows: the oldest of all
+      if (room == Room::kLargest) return count[row.task] == most;
+      return room == Room::kAny || row.task == task;
     });
   }
 };

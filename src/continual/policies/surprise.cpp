@@ -41,7 +41,7 @@ class SurpriseMemory : public Memory {
   void visit(StateVisitor& visitor, const std::string& name) override;
 
  protected:
-  void place(const Row& row, int64_t index, uint64_t seed, double loss) override;
+  void place(const Row& row, int64_t index, uint64_t seed, std::optional<double> loss) override;
 
  private:
   bool outlier(const Row& row, double loss);
@@ -56,32 +56,33 @@ class SurpriseMemory : public Memory {
 };
 
 bool SurpriseMemory::outlier(const Row& row, double loss) {
-  ILORA_CHECK(loss >= 0, "row {} has no loss", row.id);
   Spread& spread = losses_[row.task];
   spread.add(loss);
   return loss > spread.mean + cap_ * spread.deviation();
 }
 
-// The surprising row that makes room for one of `task`: the least surprising of the largest task
-// while `task` has less than its share, else of its own; rows_.size() where there is none.
+// The surprising row that makes room for one of `task`: the least surprising of those that may;
+// rows_.size() where there is none.
 size_t SurpriseMemory::weakest(int32_t task) const {
   std::map<int32_t, int64_t> count;
   int64_t most = 0;
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (scores_[i] != kAtRandom) most = std::max(most, ++count[rows_[i].task]);
   }
-  const int64_t own = count[task];
+  const Room room = room_for(count[task], most);
   size_t least = rows_.size();
   for (size_t i = 0; i < rows_.size(); ++i) {
     if (scores_[i] == kAtRandom) continue;
-    const bool candidate =
-        own + 1 < most ? count[rows_[i].task] == most : own == 0 || rows_[i].task == task;
+    const bool candidate = room == Room::kLargest ? count[rows_[i].task] == most
+                                                  : room == Room::kAny || rows_[i].task == task;
     if (candidate && (least == rows_.size() || scores_[i] < scores_[least])) least = i;
   }
   return least;
 }
 
-void SurpriseMemory::place(const Row& row, int64_t, uint64_t seed, double loss) {
+void SurpriseMemory::place(const Row& row, int64_t, uint64_t seed, std::optional<double> told) {
+  ILORA_CHECK(told && *told >= 0, "row {} has no loss", row.id);
+  const double loss = *told;
   const auto surprising = std::count_if(scores_.begin(), scores_.end(),
                                         [](double score) { return score != kAtRandom; });
   if (outlier(row, loss)) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "data/encoder.h"
 #include "tests/unit/base/error_of.h"
 #include "tests/unit/base/temporary_folder.h"
 #include "text/tokenizer.h"
@@ -133,6 +134,12 @@ TEST(ReadTask, TaskYamlSaysWhatATaskIs) {
               AllOf(HasSubstr("task.yaml:2"), HasSubstr("measure")));
 }
 
+TEST(PromptKey, LeavesOutWhiteSpaceOfAnyKind) {
+  EXPECT_EQ(prompt_key("a b\n c"), "abc");
+  EXPECT_EQ(prompt_key("\u4f60\u3000\u597d\u00a0"), "\u4f60\u597d");
+  EXPECT_NE(prompt_key("ab"), prompt_key("AB"));
+}
+
 TEST(ReadTask, NamesFileAndRowOfWhatIsWrong) {
   const TemporaryFolder folder;
   EXPECT_THAT(message_of([&] { read_task(folder / "absent"); }), HasSubstr("absent"));
@@ -226,6 +233,21 @@ TEST_F(EncoderTest, CutsInsideAChatTemplate) {
 TEST_F(EncoderTest, ContextBoundsTheLength) {
   EXPECT_EQ(Encoder(tokenizer_, {"raw", 1024}, 32).max_length(), 32);
   EXPECT_EQ(Encoder(tokenizer_, {"raw", 16}, 32).max_length(), 16);
+}
+
+TEST_F(EncoderTest, SoftPromptsInFrontCountAgainstTheContextAlone) {
+  const Encoder encoder(tokenizer_, {"raw", 10}, 32);
+  const auto all = tokenizer_.encode("one two three four five six seven eight nine ten eleven");
+  const auto length_behind = [&](int64_t in_front) {
+    std::vector<int32_t> tokens = all;
+    encoder.cut(tokens, 2, in_front);
+    EXPECT_TRUE(std::equal(tokens.rbegin(), tokens.rend(), all.rbegin())) << "cut from the left";
+    return tokens.size();
+  };
+  EXPECT_EQ(length_behind(0), 8U);
+  EXPECT_EQ(length_behind(22), 8U) << "22 + 8 + 2 fill the context";
+  EXPECT_EQ(length_behind(25), 5U);
+  EXPECT_EQ(encoder.room(25), 7);
 }
 
 TEST_F(EncoderTest, RefusesRowsWithoutTokensOrRoom) {

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "tests/unit/base/temporary_folder.h"
 #include "text/tokenizer.h"
+#include "text/utf8.h"
 
 namespace ilora {
 namespace {
@@ -96,6 +97,18 @@ TEST(CheckTask, EmptyTextsAndLostCharacters) {
   EXPECT_THAT(check.findings, note_with("read as Latin-1"));
 }
 
+TEST(LooksDecodedTwice, KnowsWesternAndChineseTextFromRealNeighbours) {
+  // "ß" and "Ä" through Windows-1252, "é" through Latin-1, "中", an emoji, an apostrophe.
+  for (const char* text :
+       {"Stra\u00c3\u0178e", "\u00c3\u201erger", "caf\u00c3\u00a9", "\u00e4\u00b8\u00ad",
+        "\u00f0\u0178\u02dc\u20ac", "it\u00e2\u20ac\u2122s"})
+    EXPECT_TRUE(looks_decoded_twice(text)) << text;
+  for (const char* text :
+       {"Stra\u00dfe", "\u4e2d\u6587", "\u00ab\u00c9\u00bb", "N\u00c3O", "S\u00e3o \u2026",
+        "5 \u20ac", "\u00e0 \u00ab la carte \u00bb", "\u2019\u201d"})
+    EXPECT_FALSE(looks_decoded_twice(text)) << text;
+}
+
 TEST(CheckTask, PromptsLongerThanTheContext) {
   const Tokenizer tokenizer =
       Tokenizer::from_folder(std::filesystem::path(ILORA_SOURCE_DIR) / "tests/data/tiny-tokenizer");
@@ -112,6 +125,11 @@ TEST(CheckTask, PromptsLongerThanTheContext) {
   task.train[0].answer = text;
   check = check_task(task, &encoder);
   EXPECT_THAT(check.findings, error_with("data.max_answer"));
+  const Encoder cutting(tokenizer, {"raw", 20, 8}, 1024);
+  check = check_task(task, &cutting);
+  EXPECT_FALSE(check.failed()) << "the answer is learned up to its eighth token";
+  EXPECT_GE(check.splits[0].longest_answer, 30);
+  EXPECT_EQ(check.splits[0].longest_learned, 8);
 }
 
 TEST(CheckFolder, AFolderThatCannotBeReadIsAFinding) {

@@ -100,6 +100,18 @@ TEST(MakeTaskEval, OptionsDoNotDependOnTheRowsThatALimitLeaves) {
   EXPECT_EQ(make_task_eval(task, Split::kTest, "auto").measure->name, std::string("exact"));
 }
 
+TEST(MakeTaskEval, OptionsOfTheDefinitionMakeAChoiceOfAnyNumberOfAnswers) {
+  TaskText task = task_of({" yes", " no", " yes"});
+  task.definition.options = {" yes", " no"};
+  task.answers = {" no", " yes"};
+  for (int i = 0; i < 30; ++i) task.answers.push_back(fmt::format("stray {}", i));
+  EXPECT_EQ(make_task_eval(task, Split::kTest, "auto").measure->name, std::string("choice"));
+  EXPECT_EQ(make_task_eval(task, Split::kTest, "generated").measure->name,
+            std::string("choice-generated"));
+  task.test.front().answer = "stray 3";
+  EXPECT_THROW(make_task_eval(task, Split::kTest, "auto"), Error);
+}
+
 TEST(MakeTaskEval, ASplitWithoutRowsIsAnError) {
   TaskText task{"odd", {{"a", "1"}, {"b", "2"}}, {}, {{"c", "1"}}};
   EXPECT_NO_THROW(make_task_eval(task, Split::kTest, "choice"));

@@ -33,8 +33,8 @@ int64_t group(const StepMemory& memory, const std::string& name) {
 }
 
 // The total of a choice, in bytes.
-int64_t total(const Recipe& recipe, const StepChoice& choice) {
-  return step_memory(tiny_files(), recipe, DType::kF32, {50, 50, 0}, choice).total();
+int64_t total(const StepChoice& choice) {
+  return step_memory(tiny_files(), {50, 50, 0, {}, {}}, DType::kF32, choice).total();
 }
 
 TEST(MemoryPlan, ParsesAmounts) {
@@ -69,7 +69,7 @@ TEST(MemoryPlan, ActivationsAreThoseThatAFullPassTakes) {
     PassReport report;
     engine.run(pass, count_denominators(pass, engine.options().loss), 1, report);
 
-    const StepMemory memory = step_memory(files, recipe, DType::kF32, {64, 64, 0},
+    const StepMemory memory = step_memory(files, {64, 64, 0, {}, {}}, DType::kF32,
                                           {1024, 256, recompute, WeightStorage::kStored});
     const auto planned = static_cast<double>(group(memory, "activations"));
     const auto taken = static_cast<double>(engine.arena().bytes());
@@ -84,13 +84,13 @@ TEST(MemoryPlan, ChoosesTheFastestStepThatFits) {
   const Recipe plain = small_recipe();
   const StepChoice best{1024, 256, false, WeightStorage::kExpanded};
   const StepChoice smallest{64, 64, true, WeightStorage::kStored};
-  ASSERT_LT(total(plain, smallest), total(plain, best));
+  ASSERT_LT(total(smallest), total(best));
   double cost = 0;
   // From plenty to hardly enough: each fits, and none is faster than the one before.
-  for (int64_t limit = total(plain, best); limit >= total(plain, smallest); limit -= kMiB / 4) {
+  for (int64_t limit = total(best); limit >= total(smallest); limit -= kMiB / 4) {
     Recipe recipe = plain;
     recipe.memory = std::to_string(limit);
-    const StepMemory memory = choose_step(recipe, tiny_files(), DType::kF32, {50, 50, 0});
+    const StepMemory memory = choose_step(recipe, tiny_files(), DType::kF32, {50, 50, 0, {}, {}});
     EXPECT_LE(memory.total(), limit);
     EXPECT_GE(memory.choice.cost(), cost);
     EXPECT_EQ(memory.reason.empty(), memory.choice.cost() == best.cost());
@@ -111,17 +111,17 @@ TEST(MemoryPlan, KeepsWhatTheRecipeNames) {
   recipe.memory = "1GiB";
   recipe.weights = "stored";
   recipe.recompute = "layer";
-  choose_step(recipe, tiny_files(), DType::kF32, {50, 50, 0});
+  choose_step(recipe, tiny_files(), DType::kF32, {50, 50, 0, {}, {}});
   EXPECT_EQ(recipe.weights, "stored");
   EXPECT_EQ(recipe.recompute, "layer");
 }
 
 TEST(MemoryPlan, TooLittleIsAnErrorThatSaysHowMuchIsNeeded) {
   Recipe recipe = small_recipe();
-  const int64_t needed = total(recipe, {64, 64, true, WeightStorage::kStored});
+  const int64_t needed = total({64, 64, true, WeightStorage::kStored});
   recipe.memory = std::to_string(needed - 1);
   try {
-    choose_step(recipe, tiny_files(), DType::kF32, {50, 50, 0});
+    choose_step(recipe, tiny_files(), DType::kF32, {50, 50, 0, {}, {}});
     FAIL() << "nothing fits";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kUsage);

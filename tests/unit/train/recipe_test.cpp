@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "tests/unit/base/temporary_folder.h"
+#include "train/schedule.h"
 
 namespace ilora {
 namespace {
@@ -52,6 +53,8 @@ TEST(Recipe, FindsTaskFolders) {
   ASSERT_EQ(found.size(), 2U);  // c holds no task
   EXPECT_EQ(found[0].filename(), "a");
   EXPECT_EQ(found[1].filename(), "b");
+  std::ofstream(folder / "c" / "test.json") << "[]";
+  EXPECT_EQ(recipe.task_folders().size(), 3U) << "a task whose train.json is missing, not no task";
   recipe.tasks = {"c", "a"};
   EXPECT_EQ(recipe.task_folders()[0].filename(), "c") << "the order given is the order learned";
   recipe.measures = {"choice", "exact", "number"};

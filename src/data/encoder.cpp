@@ -1,0 +1,93 @@
+#include "data/encoder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "text/tokenizer.h"
+
+namespace ilora {
+
+Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context)
+    : tokenizer_(tokenizer), options_(std::move(options)), context_(context) {
+  options_.max_length = std::min(options_.max_length, context);
+  if (options_.text_template == "chat") {
+    chat_.emplace(tokenizer);
+    template_front_ = static_cast<int64_t>(tokenizer.encode(chat_->head(), true).size());
+    template_back_ = static_cast<int64_t>(tokenizer.encode(chat_->tail(), true).size());
+  }
+  end_ = chat_ ? chat_->turn_end() : tokenizer.eos();
+  if (end_ < 0) {
+    throw Error(ErrorKind::kUnsupported, "[data] the tokenizer has no end-of-sequence token",
+                "Without it a model cannot learn where an answer stops.");
+  }
+}
+
+std::vector<int32_t> Encoder::prompt(const std::string& text) const {
+  std::vector<int32_t> ids =
+      chat_ ? tokenizer_.encode(chat_->prompt(text), true) : tokenizer_.encode(text);
+  if (tokenizer_.adds_bos() && (ids.empty() || ids.front() != tokenizer_.bos()))
+    ids.insert(ids.begin(), tokenizer_.bos());
+  return ids;
+}
+
+std::vector<int32_t> Encoder::answer(const std::string& text) const {
+  return tokenizer_.encode(text);
+}
+
+bool Encoder::cut_answer(std::vector<int32_t>& answer_tokens) const {
+  const auto most = static_cast<size_t>(options_.max_answer);
+  if (most == 0 || answer_tokens.size() <= most) return true;
+  answer_tokens.resize(most);
+  return false;
+}
+
+void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve, int64_t in_front) const {
+  const int64_t left = std::max<int64_t>(room(in_front) - reserve, 1);
+  const auto length = static_cast<int64_t>(tokens.size()), excess = length - left;
+  if (excess <= 0) return;
+  // BOS and the template stay.
+  const int64_t front = template_front_ + (tokenizer_.adds_bos() && left > 1 ? 1 : 0);
+  if (excess > length - front - template_back_) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[data] rows of {} tokens leave no room for the chat template's {} and "
+                            "{} more (data.max_length)",
+                            room(in_front), template_front_ + template_back_, reserve),
+                "Raise data.max_length, or set data.max_answer or eval.max_new_tokens lower.");
+  }
+  tokens.erase(tokens.begin() + front, tokens.begin() + front + excess);
+}
+
+Row Encoder::encode(const Example& example, int32_t task, uint64_t id,
+                    const std::string& where) const {
+  std::vector<int32_t> answer_ids = answer(example.answer);
+  if (answer_ids.empty()) {
+    throw Error(ErrorKind::kData, fmt::format("[data] the answer of {} has no tokens", where),
+                "Every row needs an answer with at least one character.");
+  }
+  const bool whole = cut_answer(answer_ids);
+  const auto reserve = static_cast<int64_t>(answer_ids.size());
+  if (reserve >= options_.max_length) {
+    throw Error(ErrorKind::kData,
+                fmt::format("[data] the answer of {} has {} tokens, and rows hold at most {}",
+                            where, reserve, options_.max_length),
+                "Raise data.max_length, shorten the answer, or set data.max_answer: longer answers "
+                "are then learned up to that many tokens.");
+  }
+  std::vector<int32_t> ids = prompt(example.prompt);
+  if (ids.empty()) {
+    throw Error(ErrorKind::kData, fmt::format("[data] the prompt of {} has no tokens", where),
+                "Every row needs a prompt with at least one character.");
+  }
+  cut(ids, reserve);
+  Row row;
+  row.prompt_length = static_cast<int64_t>(ids.size());
+  row.tokens = std::move(ids);
+  row.tokens.insert(row.tokens.end(), answer_ids.begin(), answer_ids.end());
+  if (whole) row.tokens.push_back(end_);
+  row.task = task;
+  row.id = id;
+  return row;
+}
+
+}  // namespace ilora

@@ -1,0 +1,65 @@
+// Turns the text of examples into rows of token ids, as they are learned and as they are scored.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/task.h"
+#include "model/row.h"
+#include "text/chat_template.h"
+
+namespace ilora {
+
+class Tokenizer;
+
+// How text becomes rows.
+struct EncodeOptions {
+  std::string text_template =
+      "raw";  // "raw": prompt and answer as they stand; "chat": the model's chat template
+  int64_t max_length =
+      1024;  // longest row in tokens; the prompt is cut from the left, the answer kept
+  // Longest answer that is learned, in tokens; longer ones are cut at their end and learned without
+  // an end token. 0: whole answers.
+  int64_t max_answer = 0;
+};
+
+// Turns prompts and answers into rows: tokenized apart; BOS first where the tokenizer's file asks
+// for it; EOS after the answer, as a label.
+class Encoder {
+ public:
+  // `context`: the model's longest sequence; max_length is lowered to it.
+  Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context);
+
+  // `where` names the row in errors. Throws Error(kData) for an answer that tokenizes to nothing or
+  // leaves no room for a prompt token.
+  Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where) const;
+  std::vector<int32_t> prompt(const std::string& text) const;  // with BOS and template, not cut
+  std::vector<int32_t> answer(const std::string& text) const;  // without EOS
+  // Cuts an answer to what is learned of it (max_answer). True where it is whole: then an end token
+  // follows.
+  bool cut_answer(std::vector<int32_t>& answer_tokens) const;
+  // The prompt's tokens cut from the left to leave room for `reserve` more in a row; a chat
+  // template around them stays whole. `in_front`: soft prompts before the row, which count against
+  // the model's context alone. Throws Error(kUsage) where that does not fit.
+  void cut(std::vector<int32_t>& prompt_tokens, int64_t reserve, int64_t in_front = 0) const;
+  int32_t end_token() const { return end_; }
+  int64_t max_length() const { return options_.max_length; }
+  // The longest row behind `in_front` soft prompts.
+  int64_t room(int64_t in_front) const {
+    return std::min(options_.max_length, context_ - in_front);
+  }
+  const Tokenizer& tokenizer() const { return tokenizer_; }
+
+ private:
+  const Tokenizer& tokenizer_;
+  std::optional<ChatTemplate> chat_;
+  int64_t template_front_ = 0, template_back_ = 0;  // tokens of it around a prompt
+  EncodeOptions options_;
+  int64_t context_;
+  int32_t end_ = -1;
+};
+
+}  // namespace ilora

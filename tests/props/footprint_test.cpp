@@ -1,0 +1,54 @@
+// The memory plan counts what each method says that it keeps (Method::footprint).
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "session/configuration.h"
+#include "tests/run_fixture.h"
+#include "train/memory_plan.h"
+
+namespace ilora::testing {
+namespace {
+
+ModelFiles tiny_files() {
+  return ModelFiles(data_folder("tiny-model"));
+}
+
+// Of a run of four tasks.
+RunExtent extent(const std::string& method, const Settings& settings = {}) {
+  Configuration configuration;
+  configuration.set(settings);
+  configuration.recipe.method = method;
+  const Method& made = configuration.method();
+  return {50, 50, 0, made.adapter(configuration.recipe.lora),
+          made.footprint(tiny_files().config(), 4)};
+}
+
+int64_t planned(const RunExtent& extent) {
+  const StepChoice choice = {64, 64, false, WeightStorage::kStored};
+  return step_memory(tiny_files(), extent, DType::kF32, choice).total();
+}
+
+TEST(Footprint, CountsVectorsOfTheAdaptersLength) {
+  const RunExtent seq = extent("seq");
+  const int64_t vector = 4 * AdapterLayout(tiny_files().config(), seq.adapter).size();
+  // ewc: four anchors of two, the penalty's gradient, the gradients of eight rows.
+  const std::map<std::string, int64_t> expected = {
+      {"seq", 0}, {"er", 0}, {"ilora", 1}, {"one", 5}, {"gem", 3}, {"agem", 1}, {"ewc", 17}};
+  for (const auto& [method, count] : expected)
+    EXPECT_EQ(planned(extent(method)) - planned(seq), count * vector) << method;
+  EXPECT_EQ(extent("ewc", {"ewc.anchors=online"}).method.vectors, 2 + 1 + 8);
+  EXPECT_EQ(extent("gem", {"gem.memory_size=0"}).method.vectors, 0);
+}
+
+TEST(Footprint, CountsComparedLayersAndSoftPrompts) {
+  EXPECT_EQ(extent("ilora").method.compared_layers, 0) << "the top alone";
+  EXPECT_EQ(extent("ilora", {"ilora.preset=reference"}).method.compared_layers,
+            tiny_files().config().layers);
+  EXPECT_GT(planned(extent("ilora", {"ilora.layers=0,1"})), planned(extent("ilora")));
+  EXPECT_EQ(extent("pp", {"pp.length=5"}).method.soft_prompts, 4 * 5);
+  EXPECT_EQ(extent("l2p").method.soft_prompts, 3 * 5);
+}
+
+}  // namespace
+}  // namespace ilora::testing
