@@ -57,4 +57,5 @@ echo "$model" >"$out/model.txt"
 train seq
 train ilora
 "$ilora" report "$out/seq" "$out/ilora" --out "$out/report.html" || fail "the report could not be written"
+say "the program is $ilora, the model $model"
 echo "The page: $(realpath "$out/report.html")"

@@ -3,8 +3,8 @@
 //   ilora::Session session("runs/mine", {"model.path=model.gguf", "method=ilora"});
 //   session.learn("invoices", {{"Is this invoice overdue? ...", " yes"}, ...});
 //   std::string answer = session.answer("Is this invoice overdue? ...");
-//   session.learn("tasks/contracts");   // a folder with train.json and test.json; the invoices are
-//   not forgotten
+//   session.learn("tasks/contracts");   // a folder with train.json and test.json
+//   session.answer("Is this invoice overdue? ...");   // still known
 //
 // A session is a run folder, as `ilora train` writes it: what one begins the other goes on with,
 // and its adapters are PEFT folders. examples/embedding/ is a program that uses it.

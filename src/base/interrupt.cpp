@@ -23,8 +23,7 @@ void install_interrupt_handler() {
   struct sigaction action {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  action.sa_flags =
-      SA_RESTART;  // reads and writes under way go on; the flag is looked at between steps
+  action.sa_flags = SA_RESTART;  // what is under way goes on; steps look at the flag
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
 }

@@ -8,8 +8,8 @@
 
 namespace ilora {
 
-using Json =
-    nlohmann::ordered_json;  // keeps the order of keys, so that files read as they were written
+// Keeps the order of keys, so that files read as they were written.
+using Json = nlohmann::ordered_json;
 
 // Parses `text`; `where` names the source in the error (kind kFormat, with line and column).
 Json parse_json(std::string_view text, const std::string& where);

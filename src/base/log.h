@@ -14,8 +14,7 @@ namespace ilora {
 
 class Log {
  public:
-  using Sink =
-      std::function<void(std::string_view)>;  // receives bytes exactly as they are to appear
+  using Sink = std::function<void(std::string_view)>;  // receives bytes as they are to appear
 
   Log();  // standard error; a terminal if that is one
   // For tests and embedding: where the bytes go, and whether a status line may be redrawn there.

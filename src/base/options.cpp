@@ -241,6 +241,12 @@ void OptionList::set(std::string_view assignment, const std::string& where) {
          fmt::format("{} {}", where, assignment));
 }
 
+void OptionList::set_choices(std::string_view key, std::vector<std::string> choices) {
+  for (Option& option : options_) {
+    if (option.key == key) option.rules.choices = std::move(choices);
+  }
+}
+
 void OptionList::add_preset(const std::string& key, std::vector<PresetValue> values) {
   const Option& option = at(key);
   for (const PresetValue& v : values) {

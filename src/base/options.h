@@ -19,15 +19,15 @@ namespace ilora {
 
 // What a value must satisfy, and what documentation says beside it.
 struct OptionRules {
-  double min =
-      -std::numeric_limits<double>::infinity();  // numbers, and each element of a list of numbers
+  // Of numbers, and of each element of a list of numbers.
+  double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
   bool above_min = false;  // true: min itself is not allowed
-  std::vector<std::string> choices =
-      {};                   // strings, and each element of a list of strings; empty: anything
+  // Of strings, and of each element of a list of strings; empty: anything.
+  std::vector<std::string> choices = {};
   std::string source = {};  // where the default comes from ("PEFT's default", "paper, section 5")
-  std::vector<std::string> also_called =
-      {};  // names other programs use ("lr"): never accepted, but recognised in hints
+  // Names other programs use ("lr"): never accepted, but recognised in hints.
+  std::vector<std::string> also_called = {};
 };
 
 class OptionList {
@@ -59,13 +59,16 @@ class OptionList {
   // source in errors.
   void set(std::string_view assignment, const std::string& where = "--set");
 
+  // What a text option may be, where that is not known where it is added.
+  void set_choices(std::string_view key, std::vector<std::string> choices);
+
   bool has(std::string_view key) const;
   bool given(std::string_view key) const;  // set by a file or an override, not left at its default
   std::string value_text(std::string_view key) const;  // the present value as YAML
   std::vector<std::string> keys() const;               // in the order of add()
 
-  std::string to_yaml()
-      const;  // every option with its present value, by section, the help as end-of-line comment
+  // Every option with its present value, by section, the help as end-of-line comment.
+  std::string to_yaml() const;
   std::string help_text() const;  // for a terminal
   std::string markdown() const;   // one table per section, for docs/
 

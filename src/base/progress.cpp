@@ -11,10 +11,11 @@ namespace ilora {
 namespace {
 
 constexpr double kRedrawSeconds = 0.1;  // a bar
-constexpr double kLineSeconds = 5.0;  // a plain line: after this long, if it says something new ...
-constexpr double kLineFraction =
-    0.05;  // ... that is, this much of the whole was done since the last one ...
-constexpr double kLineLatest = 30.0;  // ... or after this long anyway
+// A plain line: after this long, if so much of the whole was done since the last one, or after
+// kLineLatest anyway.
+constexpr double kLineSeconds = 5.0;
+constexpr double kLineFraction = 0.05;
+constexpr double kLineLatest = 30.0;
 constexpr int kBarColumns = 20;
 
 double steady_seconds() {

@@ -43,8 +43,7 @@ void AnalyzeOptions::add_task(CLI::App& command) {
 
 void AnalyzeOptions::add_measured(CLI::App& command) {
   add_task(command);
-  command.add_option("--rows", rows, "most rows of each task; 0: all")
-      ->check(CLI::NonNegativeNumber);
+  command.add_option("--rows", rows, "most rows of each task; 0: all")->check(not_below_zero());
   command.add_option("--split", split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
 }
 

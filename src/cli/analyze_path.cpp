@@ -298,13 +298,13 @@ void add_analyze_path(CLI::App& analyze) {
       ->check(CLI::IsMember({"line", "bezier", "polygon"}))
       ->capture_default_str();
   command->add_option("--curve-steps", a->training.steps, "steps of the bend's training")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--curve-rate", a->training.learning_rate, "its learning rate")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--curve-batch", a->training.batch_size, "rows of each step")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--old", a->old_tasks,
                       "tasks that count as old (default: what the beginning has learned)");

@@ -263,10 +263,10 @@ void add_analyze_plane(CLI::App& analyze) {
   command
       ->add_option("--margin", a->margin,
                    "how far beyond the checkpoints, as a share of the extent")
-      ->check(CLI::NonNegativeNumber)
+      ->check(not_below_zero())
       ->capture_default_str();
   command->add_option("--reach", a->reach, "of random directions: from -reach to reach")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--seed", a->seed, "of random directions")->capture_default_str();
   command->add_flag("--scores", a->scores, "scores too, not the loss alone");

@@ -145,18 +145,18 @@ void add_analyze_sharpness(CLI::App& analyze) {
   command
       ->add_option("--hessian-rows", a->total_rows,
                    "training rows of all tasks together that make the loss")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--probes", a->options.probes, "random vectors for the trace")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->add_option("--steps", a->options.steps, "Lanczos steps for the largest eigenvalue")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command
       ->add_option("--difference", a->options.relative,
                    "length of the gradients' differences, relative to the adapter's")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->capture_default_str();
   command->callback([a] { analyze_sharpness(*a); });
 }

@@ -169,7 +169,7 @@ void add_bench(CLI::App& app) {
   gemm->add_option("--dtype", a->dtype, "auto, f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   gemm->add_option("--repeat", a->pacing.repeat, "repetitions; the median counts")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   gemm->add_flag("--json", a->json, "print JSON");
   gemm->callback([a] {
     const DType type = gemm_type_of(a->dtype);
@@ -192,8 +192,7 @@ void add_bench(CLI::App& app) {
   step->add_option("--method", a->method, "seq, er, ilora, ...");
   step->add_option("--dtype", a->dtype, "auto, f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  step->add_option("--tokens", a->tokens, "tokens with gradient per step")
-      ->check(CLI::PositiveNumber);
+  step->add_option("--tokens", a->tokens, "tokens with gradient per step")->check(above_zero());
   step->add_option("--rows", a->rows, "JSON file of token rows: \"current\" and \"replayed\"");
   step->add_option("--adapter", a->adapter, "a PEFT folder to start from");
   step->add_option("--slow", a->slow, "a PEFT folder for the slow learner");
@@ -201,7 +200,7 @@ void add_bench(CLI::App& app) {
   step->add_option("--dump", a->dump,
                    "write the first step's gradient as a PEFT folder, tell its loss, and stop");
   step->add_option("--repeat", a->pacing.repeat, "repetitions; the median counts")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   step->add_flag("--profile", a->profile, "time per operation, over the repetitions");
   step->add_flag("--paced", a->pacing.paced,
                  "one repetition for each line on standard input, which it answers");

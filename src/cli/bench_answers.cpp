@@ -275,13 +275,13 @@ void add_common(CLI::App* command, AnswerArguments& a) {
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command->add_option("--set", a.settings, "key=value (repeatable)");
   command->add_option("--repeat", a.pacing.repeat, "repetitions; the median counts")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--prompts", a.prompts, "only the first so many")->check(CLI::PositiveNumber);
+      ->check(above_zero());
+  command->add_option("--prompts", a.prompts, "only the first so many")->check(above_zero());
   CLI::Option* paced =
       command->add_flag("--paced", a.pacing.paced,
                         "one repetition for each line on standard input, which it answers");
   command->add_option("--adapters", a.adapters, "under so many made-up ones: together, one by one")
-      ->check(CLI::PositiveNumber)
+      ->check(above_zero())
       ->excludes(paced)
       ->excludes(
           command->add_flag("--profile", a.profile, "time per operation, over the repetitions"));
@@ -300,9 +300,9 @@ void add_bench_answers(CLI::App* bench) {
   CLI::App* generate = bench->add_subcommand("generate", "greedy answers; no token ends one early");
   add_common(generate, *a);
   generate->add_option("--max-new-tokens", a->generation.max_new_tokens, "tokens of an answer")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   generate->add_option("--batch", a->generation.batch, "prompts decoded together")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   generate->callback([a] { print_speed(*a, bench_generate(*a), "answers"); });
 }
 

@@ -146,12 +146,12 @@ void add_bench_methods(CLI::App* bench) {
       ->delimiter(',');
   command->add_option("--dtype", a->dtype, "auto, f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command->add_option("--rows", a->rows, "rows of a step")->check(CLI::PositiveNumber);
+  command->add_option("--rows", a->rows, "rows of a step")->check(above_zero());
   command->add_option("--tokens", a->tokens, "tokens of a row, the last 16 labelled")
       ->check(CLI::Range(int64_t{17}, int64_t{1} << 20));
   command->add_option("--set", a->settings, "key=value (repeatable)");
   command->add_option("--repeat", a->pacing.repeat, "turns; the median counts")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] { bench_methods(*a); });
 }

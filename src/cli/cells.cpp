@@ -75,9 +75,9 @@ std::string GridArguments::command_line(const std::string& command) const {
 void add_grid_options(CLI::App& command, GridArguments& a) {
   command.add_option("config", a.config, "a YAML file that all cells begin from; see examples/");
   command.add_option("--methods", a.methods, "comma-separated; default: all")->delimiter(',');
-  command.add_option("--seeds", a.seeds, "comma-separated")
+  command.add_option("--seeds", a.seeds, "comma-separated (default: 1,2,3; of a sweep: 1)")
       ->delimiter(',')
-      ->check(CLI::NonNegativeNumber);
+      ->check(not_below_zero());
   command.add_option("--set", a.settings, "key=value, for every cell (repeatable)");
   command.add_option("--out", a.out, "the folder of the grid; the same one goes on")->required();
   command.add_flag("--retry", a.retry_failed, "run cells again that failed");
@@ -85,7 +85,7 @@ void add_grid_options(CLI::App& command, GridArguments& a) {
       .add_option("--jobs", a.jobs,
                   "cells at once, each with its share of the threads: more work an hour than one "
                   "cell with all of them")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
 }
 
 Cell make_cell(const CellPlan& plan, bool must_be_valid) {

@@ -10,6 +10,10 @@
 
 namespace ilora {
 
+// Checks of an option's number, with the project's words for what is wrong.
+CLI::Validator above_zero();
+CLI::Validator not_below_zero();
+
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);

@@ -212,7 +212,7 @@ void add_compare(CLI::App& app) {
   command->add_option("--tasks", a->tasks, "comma-separated: count only these of the tasks learned")
       ->delimiter(',');
   command->add_option("--resamples", a->bootstrap.resamples, "of the paired bootstrap")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command->add_option("--bootstrap-seed", a->bootstrap.seed, "of its draws");
   command->add_flag("--only-table", a->only_table, "train nothing: the cells that are in --out");
   command->add_option(

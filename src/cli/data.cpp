@@ -27,11 +27,11 @@ struct Ruler {
     command
         ->add_option("--max-length", max_length,
                      "with --model: the longest row, as data.max_length (default: the context)")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     command
         ->add_option("--max-answer", max_answer,
                      "with --model: the longest answer that is learned, as data.max_answer")
-        ->check(CLI::PositiveNumber);
+        ->check(above_zero());
     command->add_option("--template", text_template, "with --model: raw or chat, as data.template")
         ->check(CLI::IsMember({"raw", "chat"}));
   }
@@ -224,8 +224,7 @@ void add_import(CLI::App* data) {
   command->add_option("--test-share", o.test_share, "the same for test")
       ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
-  command->add_option("--seed", o.seed, "decides which rows those are")
-      ->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", o.seed, "decides which rows those are")->check(not_below_zero());
   command
       ->add_option("--prompt", o.templates.prompt,
                    "trace, json, csv: {field} stands for a field, \\n for a line break")

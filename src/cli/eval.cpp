@@ -1,4 +1,4 @@
-// ilora eval: scores any run's learners, an adapter, or the base model, on any folder of tasks.
+// ilora eval: scores any run's learners, or the base model, on any folder of tasks.
 #include <algorithm>
 #include <filesystem>
 #include <iostream>
@@ -43,20 +43,27 @@ std::string measure_for(const EvalArguments& a, const Json& results, const std::
   return place ? results.at("measures").at(*place).get<std::string>() : "auto";
 }
 
-// What is scored is said by options of the command, not of the run.
+// What is scored is said by options of the command; of the run's, those count by which texts are
+// read and computed.
 void refuse_run_options(const std::vector<std::string>& settings) {
   static const std::vector<std::pair<std::string, std::string>> kInstead = {
       {"eval.measures=", "--measure"}, {"eval.split=", "--split"},
       {"data.train_rows=", "--rows"},  {"data.eval_rows=", "--rows"},
       {"data.test_rows=", "--rows"},   {"data.task_rows=", "--rows"},
       {"data.tasks=", "--data"},       {"data.folder=", "--data"}};
+  constexpr std::string_view kCount[] = {"model.",           "engine.",
+                                         "data.template=",   "data.max_length=",
+                                         "data.max_answer=", "eval.max_new_tokens="};
   for (const std::string& setting : settings) {
+    if (std::ranges::any_of(kCount, [&](auto key) { return setting.starts_with(key); })) continue;
+    std::string hint =
+        "Of a run's options model.*, engine.*, data.template, data.max_length, "
+        "data.max_answer and eval.max_new_tokens may be set.";
     for (const auto& [key, option] : kInstead) {
-      if (setting.starts_with(key))
-        throw Error(ErrorKind::kUsage,
-                    fmt::format("[eval] '{}' has no effect here (--set)", setting),
-                    fmt::format("Say it by {}.", option));
+      if (setting.starts_with(key)) hint = fmt::format("Say it by {}.", option);
     }
+    throw Error(ErrorKind::kUsage, fmt::format("[eval] '{}' has no effect here (--set)", setting),
+                hint);
   }
 }
 
@@ -77,8 +84,8 @@ class SavedLearners {
         deployed_.emplace_back();
         continue;
       }
-      adapters_.push_back(
-          std::make_unique<Adapter>(load_peft(folder_.adapter(task, name), bench_.files.config())));
+      adapters_.push_back(std::make_unique<Adapter>(
+          load_peft(folder_.saved_adapter(task, name), bench_.files.config())));
       deployed_.push_back(answering(*bench_.engine, *adapters_.back()));
     }
     loaded_ = task;
@@ -174,9 +181,10 @@ void add_eval(CLI::App& app) {
                       "and `pp`, each of the run's tasks with its own)");
   command->add_option("--measure", a->measure,
                       "auto, or one that `ilora measures` lists (default: the run's)");
-  command->add_option("--split", a->split, "test or eval")->check(CLI::IsMember({"test", "eval"}));
-  command->add_option("--rows", a->rows, "most rows of each task; 0: all")
-      ->check(CLI::NonNegativeNumber);
+  command->add_option("--split", a->split, "test or eval")
+      ->check(CLI::IsMember({"test", "eval"}))
+      ->capture_default_str();
+  command->add_option("--rows", a->rows, "most rows of each task; 0: all")->check(not_below_zero());
   command->add_option("--set", a->settings,
                       "key=value, overrides the run's configuration (repeatable)");
   command->add_flag("--answers", a->answers, "show every answer");

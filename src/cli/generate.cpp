@@ -26,6 +26,12 @@ void answer(const GenerateArguments& a) {
     adapter = answering_adapter(folder, *configuration, a.learner);
   } else {
     recipe.text_template = a.text_template;
+    if (a.model.empty()) {
+      throw Error(
+          ErrorKind::kUsage, "[generate] nothing is named that could answer",
+          "--run RUN for a run's learner; --model MODEL for a base model, with --adapter DIR "
+          "for one under an adapter.");
+    }
   }
   if (!a.model.empty()) recipe.model = a.model;
   if (!a.mode.empty()) recipe.mode = a.mode;
@@ -72,13 +78,15 @@ void add_generate(CLI::App& app) {
   command->add_option("--mode", a->mode, "auto, f32 or bf16 (default: a run's own, else auto)")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
   command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero())
+      ->capture_default_str();
   command->add_option("--temperature", a->options.sampling.temperature, "0: greedy")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--top-k", a->options.sampling.top_k, "0: all")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--top-p", a->options.sampling.top_p, "nucleus")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--seed", a->options.sampling.seed, "of sampling");
+      ->check(not_below_zero());
+  command->add_option("--top-k", a->options.sampling.top_k, "0: all")->check(not_below_zero());
+  command->add_option("--top-p", a->options.sampling.top_p, "nucleus")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--seed", a->options.sampling.seed, "of sampling")->capture_default_str();
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] { answer(*a); });
 }

@@ -2,6 +2,7 @@
 // turns errors into exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -19,6 +20,30 @@ int exit_code(ilora::ErrorKind kind) {
     default:
       return 1;
   }
+}
+
+// The command line as a person typed it: a word that is no command, and those that are.
+void explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& e) {
+  const CLI::App* at = &app;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    std::string known;
+    const CLI::App* next = nullptr;
+    for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
+      if (command->get_name() == word) next = command;
+      known += (known.empty() ? "" : ", ") + command->get_name();
+    }
+    if (next != nullptr) {
+      at = next;
+    } else if (!known.empty() && !word.starts_with("-")) {
+      ilora::log().error("there is no command '{}'", word);
+      ilora::log().error("  Choose one of: {}.", known);
+      return;
+    }
+  }
+  ilora::log().error("{}", e.what());
+  ilora::log().error("  `ilora{} --help` lists what there is.",
+                     at == &app ? "" : " " + at->get_name());
 }
 
 }  // namespace
@@ -52,8 +77,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& e) {
-    const int code = app.exit(e);
-    return code == 0 ? 0 : 2;
+    if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
+    explain(app, argc, argv, e);
+    return 2;
   } catch (const ilora::Error& e) {
     ilora::log().error("{}", e.what());
     if (!e.hint().empty()) ilora::log().error("  {}", e.hint());

@@ -50,7 +50,8 @@ std::vector<SearchDimension> all_dimensions(const SweepArguments& a) {
   const Configuration known;
   for (const SearchDimension& dimension : all) {
     // The list's own error, which suggests the right name.
-    if (!known.options.has(dimension.key)) Configuration().set({dimension.key + "=0"});
+    if (!known.options.has(dimension.key))
+      Configuration().options.set(dimension.key + "=0", "--grid or --range of");
     const bool twice = std::count_if(all.begin(), all.end(), [&](const SearchDimension& other) {
                          return other.key == dimension.key;
                        }) > 1;
@@ -175,7 +176,7 @@ void add_sweep(CLI::App& app) {
   command
       ->add_option("--trials", a->trials,
                    "most points of each method; of a larger grid, so many at random")
-      ->check(CLI::PositiveNumber);
+      ->check(above_zero());
   command->add_option("--search-seed", a->search_seed, "decides the random points");
   command->callback([a] {
     install_interrupt_handler();

@@ -48,9 +48,8 @@ void Run::gradients(std::span<const RowGroup> groups) {
     Segment segment;
     segment.rows = group.rows;
     segment.uses = {{&fast(), 1.0, group.gradient}};
-    segment.cross_entropy = 1.0;
-    segment.cross_entropy =
-        1.0 / count_denominators({{segment}}, engine_.options().loss).cross_entropy;
+    segment.cross_entropy = 1.0;  // counted among the denominators, which are this group's own:
+    segment.cross_entropy /= count_denominators({{segment}}, engine_.options().loss).cross_entropy;
     pass.segments.push_back(std::move(segment));
   }
   run_alone(pass, dropout_key());

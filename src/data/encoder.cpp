@@ -42,10 +42,10 @@ bool Encoder::cut_answer(std::vector<int32_t>& answer_tokens) const {
   return false;
 }
 
-void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve, int64_t in_front) const {
+int64_t Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve, int64_t in_front) const {
   const int64_t left = std::max<int64_t>(room(in_front) - reserve, 1);
   const auto length = static_cast<int64_t>(tokens.size()), excess = length - left;
-  if (excess <= 0) return;
+  if (excess <= 0) return 0;
   // BOS and the template stay.
   const int64_t front = template_front_ + (tokenizer_.adds_bos() && left > 1 ? 1 : 0);
   if (excess > length - front - template_back_) {
@@ -56,10 +56,11 @@ void Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve, int64_t in_fron
                 "Raise data.max_length, or set data.max_answer or eval.max_new_tokens lower.");
   }
   tokens.erase(tokens.begin() + front, tokens.begin() + front + excess);
+  return excess;
 }
 
-Row Encoder::encode(const Example& example, int32_t task, uint64_t id,
-                    const std::string& where) const {
+Row Encoder::encode(const Example& example, int32_t task, uint64_t id, const std::string& where,
+                    int64_t* left_out) const {
   std::vector<int32_t> answer_ids = answer(example.answer);
   if (answer_ids.empty()) {
     throw Error(ErrorKind::kData, fmt::format("[data] the answer of {} has no tokens", where),
@@ -79,7 +80,8 @@ Row Encoder::encode(const Example& example, int32_t task, uint64_t id,
     throw Error(ErrorKind::kData, fmt::format("[data] the prompt of {} has no tokens", where),
                 "Every row needs a prompt with at least one character.");
   }
-  cut(ids, reserve);
+  const int64_t excess = cut(ids, reserve);
+  if (left_out != nullptr) *left_out = excess;
   Row row;
   row.prompt_length = static_cast<int64_t>(ids.size());
   row.tokens = std::move(ids);

@@ -17,10 +17,10 @@ class Tokenizer;
 
 // How text becomes rows.
 struct EncodeOptions {
-  std::string text_template =
-      "raw";  // "raw": prompt and answer as they stand; "chat": the model's chat template
-  int64_t max_length =
-      1024;  // longest row in tokens; the prompt is cut from the left, the answer kept
+  // "raw": prompt and answer as they stand; "chat": the model's chat template.
+  std::string text_template = "raw";
+  // Longest row in tokens; the prompt is cut from the left, the answer kept.
+  int64_t max_length = 1024;
   // Longest answer that is learned, in tokens; longer ones are cut at their end and learned without
   // an end token. 0: whole answers.
   int64_t max_answer = 0;
@@ -33,9 +33,11 @@ class Encoder {
   // `context`: the model's longest sequence; max_length is lowered to it.
   Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context);
 
-  // `where` names the row in errors. Throws Error(kData) for an answer that tokenizes to nothing or
+  // `where` names the row in errors; `left_out`, where it is asked for, receives the number of the
+  // prompt's tokens that were cut. Throws Error(kData) for an answer that tokenizes to nothing or
   // leaves no room for a prompt token.
-  Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where) const;
+  Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where,
+             int64_t* left_out = nullptr) const;
   std::vector<int32_t> prompt(const std::string& text) const;  // with BOS and template, not cut
   std::vector<int32_t> answer(const std::string& text) const;  // without EOS
   // Cuts an answer to what is learned of it (max_answer). True where it is whole: then an end token
@@ -43,8 +45,9 @@ class Encoder {
   bool cut_answer(std::vector<int32_t>& answer_tokens) const;
   // The prompt's tokens cut from the left to leave room for `reserve` more in a row; a chat
   // template around them stays whole. `in_front`: soft prompts before the row, which count against
-  // the model's context alone. Throws Error(kUsage) where that does not fit.
-  void cut(std::vector<int32_t>& prompt_tokens, int64_t reserve, int64_t in_front = 0) const;
+  // the model's context alone. Returns the number of tokens left out. Throws Error(kUsage) where
+  // that does not fit.
+  int64_t cut(std::vector<int32_t>& prompt_tokens, int64_t reserve, int64_t in_front = 0) const;
   int32_t end_token() const { return end_; }
   int64_t max_length() const { return options_.max_length; }
   // The longest row behind `in_front` soft prompts.

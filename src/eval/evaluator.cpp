@@ -252,20 +252,27 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
   });
 }
 
-void Evaluator::check(const TaskEval& task) const {
+int64_t Evaluator::check(const TaskEval& task) const {
+  int64_t answer = 0;  // tokens that a prompt leaves room for
   if (task.measure->score == nullptr) {
-    for (const std::string& option : task.options)
-      answer_tokens(option, fmt::format("the option of {},", task.name));
+    for (const std::string& option : task.options) {
+      const auto ids = answer_tokens(option, fmt::format("an option of {},", task.name));
+      answer = std::max(answer, static_cast<int64_t>(ids.size()));
+    }
   } else {
-    generation(task);
+    answer = generation(task).max_new_tokens;
   }
+  int64_t cut = 0;
   for (size_t i = 0; i < task.rows.size(); ++i) {
-    if (encoder_.prompt(task.rows[i].prompt).empty()) {
+    std::vector<int32_t> ids = encoder_.prompt(task.rows[i].prompt);
+    if (ids.empty()) {
       throw Error(ErrorKind::kData,
                   fmt::format("[eval] the prompt of {} has no tokens", task.where(i)),
                   "Every row needs a prompt with at least one character.");
     }
+    if (encoder_.cut(ids, answer) > 0) ++cut;
   }
+  return cut;
 }
 
 GenerateOptions Evaluator::generation(const TaskEval& task) const {

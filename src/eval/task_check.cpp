@@ -202,7 +202,8 @@ TaskCheck check_folder(const std::filesystem::path& folder, const Encoder* encod
   } catch (const Error& e) {
     TaskCheck check;
     check.name = task_name(folder);
-    check.findings.push_back({true, e.what()});
+    check.findings.push_back(
+        {true, e.hint().empty() ? e.what() : fmt::format("{}: {}", e.what(), e.hint())});
     return check;
   }
 }

@@ -36,8 +36,16 @@ const Measure& measure_of(const TaskText& task, const std::string& asked,
                           const std::vector<std::string>& answers) {
   const bool generated = asked == "generated";
   const std::string own = generated ? task.definition.generated : task.definition.measure;
-  const std::string name = generated || asked == "auto" ? own : asked;
-  return name == "auto" ? guess_measure(task, answers, generated) : find_measure(name);
+  if (!generated && asked != "auto") return find_measure(asked);
+  if (own == "auto") return guess_measure(task, answers, generated);
+  try {
+    return find_measure(own);
+  } catch (const Error& e) {
+    throw Error(e.kind(),
+                fmt::format("{} ({} in {}/task.yaml)", e.what(),
+                            generated ? "generated" : "measure", task.name),
+                e.hint());
+  }
 }
 
 // A, B, …: as many as the row with the longest list offers.

@@ -4,8 +4,9 @@
 // runs two and compares. A function takes its outputs first, then its inputs, then scalars.
 //
 // Two element types matter in a table:
-//   T  the state type: residual stream, norms, softmax statistics, losses, gradients (F32; F64 and
-//   C128 in tests) G  the type of GEMM operands (T itself, or BF16)
+//   T  the state type: residual stream, norms, softmax statistics, losses, gradients
+//      (F32; F64 and C128 in tests)
+//   G  the type of GEMM operands (T itself, or BF16)
 // "T|G" means that either is accepted; arguments named together there (gate, up / q, k, v / dgate,
 // dup) are of one type, others are chosen apart. Unless a contract says otherwise, matrices are
 // contiguous in their last dimension but may have a larger row stride ((N,H,Dh) is a matrix of N

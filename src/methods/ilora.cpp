@@ -5,8 +5,9 @@
 // ones; the slow learner l follows it after every optimiser step and is deployed:
 //
 //   loss  = cross-entropy(current and replayed rows; w) + gamma * consistency(replayed rows; w, l)
-//   l    <- lambda_k * l + (1 - lambda_k) * w,   lambda_k = min(1 - 1/(k+1), lambda), k optimiser
-//   steps done so far
+//   l    <- lambda_k * l + (1 - lambda_k) * w,   lambda_k = min(1 - 1/(k+1), lambda)
+//
+// with k the optimiser steps done so far.
 //
 // consistency: squared distance of the two learners' hidden states, relative to the slow ones
 // (model/pass.h). One pass of three segments. The paper leaves lambda and gamma open; lambda is
@@ -143,7 +144,7 @@ Pass InterpolationLora::plan(Run& run, const std::vector<const Row*>& current) {
   if (!replay_.add_to(pass, run) || gamma_ == 0) return pass;
   Segment& fast = pass.segments.back();
   fast.consistency.weight = gamma_;
-  fast.consistency.teacher = 2;
+  fast.consistency.teacher = pass.segments.size();  // the slow segment, which follows
   fast.consistency.layers = consistency_layers(run.config().layers);
   fast.consistency.positions = positions_ == "all" ? Positions::kAll : Positions::kAnswer;
   fast.consistency.one_sided = one_sided_;

@@ -25,8 +25,8 @@ struct LayerActivations {
   Tensor o;                         // (N,H*Dh) G
   Tensor lse;                       // (N,H) T
   Tensor gate, up;                  // (N,F) G
-  std::array<Tensor, kModules>
-      lora_h;  // (N,R) G    x A^T of each module that carries LoRA; R summed over uses
+  // (N,R) G    x A^T of each module that carries LoRA; R summed over uses
+  std::array<Tensor, kModules> lora_h;
 };
 
 // What a pass needs, in figures.

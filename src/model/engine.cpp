@@ -55,6 +55,19 @@ void Engine::run(const Pass& pass, const Denominators& denominators, uint64_t dr
   }
 }
 
+// Shows each hidden state as it comes: 0 (embedding) .. L (after the final norm).
+template <class Visit>
+void Engine::forward(PassContext& ctx, const Visit& visit) {
+  embed(ctx);
+  for (int64_t l = 0; l < config_.layers; ++l) {
+    visit(l, act_.layers[static_cast<size_t>(l)].x);
+    const bool top = l + 1 == config_.layers;
+    block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
+  }
+  final_norm();
+  visit(config_.layers, act_.last);
+}
+
 void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators,
                       uint64_t dropout_key, PassReport& report) {
   packed_.pack(pass, part, denominators, options_.loss, dropout_key);
@@ -70,13 +83,10 @@ void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominator
 
   PassContext ctx = context(nullptr);
   const bool backward_too = packed_.gradient_rows > 0;
-  embed(ctx);
-  for (int64_t l = 0; l < config_.layers; ++l) {
-    consistency_.at(ctx, l, act_.layers[static_cast<size_t>(l)].x, {}, backward_too, report);
-    const bool top = l + 1 == config_.layers;
-    block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
-  }
-  final_norm();
+  forward(ctx, [&](int64_t layer, Tensor hidden) {
+    // The top's gradient has its place only once the blocks are done; see below.
+    if (layer < config_.layers) consistency_.at(ctx, layer, hidden, {}, backward_too, report);
+  });
   const Tensor dlast = backward_too ? act_.dnormed : Tensor();
   if (backward_too) kernels_.fill(dlast, 0.0);
   cross_entropy_.run(ctx, dlast, options_.label_chunk);
@@ -254,14 +264,9 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
   if (read == Read::kLastTokens) read_ = last_tokens();
   place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())), read_);
   PassContext ctx = context(cache);
-  embed(ctx);
-  for (int64_t l = 0; l < config_.layers; ++l) {
-    if (visit) visit(l, act_.layers[static_cast<size_t>(l)].x);
-    const bool top = l + 1 == config_.layers;
-    block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
-  }
-  final_norm();
-  if (visit) visit(config_.layers, act_.last);
+  forward(ctx, [&](int64_t layer, Tensor hidden) {
+    if (visit) visit(layer, hidden);
+  });
 }
 
 std::vector<int32_t> Engine::last_tokens() const {

@@ -112,6 +112,8 @@ class Engine {
   void require_context() const;
   void embed(const PassContext& ctx);
   std::vector<int32_t> last_tokens() const;
+  template <class Visit>  // visit(layer, hidden)
+  void forward(PassContext& ctx, const Visit& visit);
   void final_norm();
   void visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit);
   void backward(PassContext& ctx);

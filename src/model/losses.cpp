@@ -53,7 +53,7 @@ Tensor head_logits(PassContext& ctx, std::span<const int32_t> rows, std::vector<
 
   const Tensor hidden = act.label_hidden.rows(0, n), hidden_g = act.label_hidden_g.rows(0, n);
   const Tensor logits = act.logits.rows(0, n);
-  k.embed(hidden, act.last, padded);
+  gather_rows(k, hidden, act.last, padded);
   if (hidden_g.dtype != hidden.dtype) k.convert(hidden_g, hidden);
   multiply_by_head(ctx, logits, hidden_g);
   return logits;
@@ -155,8 +155,8 @@ void ConsistencyTerm::at(PassContext& ctx, int64_t layer, Tensor hidden, Tensor 
   const Activations& act = ctx.act;
   const int64_t width = hidden.shape[1];
   const auto layers = static_cast<double>(spec_->layers.size());
-  k.embed(act.pair_a, hidden, student_);
-  k.embed(act.pair_b, hidden, teacher_);
+  gather_rows(k, act.pair_a, hidden, student_);
+  gather_rows(k, act.pair_b, hidden, teacher_);
   k.row_squared_distance(act.pair_sum, act.pair_a, act.pair_b, spec_->one_sided);
   for (const Pair& pair : pairs_) {
     Scalar distance;

@@ -54,8 +54,8 @@ struct Packed {
   int64_t gradient_rows = 0;  // the first rows, of segments with gradient
   std::vector<PackedSegment> segments;
   std::vector<PackedSequence> sequences;
-  std::vector<AttentionSpan>
-      spans;  // one per sequence; keys in this pass, or in the cache for feeds
+  // One per sequence; keys in this pass, or in the cache for feeds.
+  std::vector<AttentionSpan> spans;
   int64_t gradient_spans = 0;
   std::vector<int32_t> tokens, positions;  // (N); filler and soft prompts: ids of row.h
   std::vector<uint64_t> row_keys;          // (N) identity of (row, position), for dropout

@@ -8,12 +8,12 @@ namespace ilora {
 struct PassReport {
   double cross_entropy = 0;  // weighted, as it enters the total loss
   double consistency = 0;    // weighted
-  double imaginary =
-      0;  // of the total: not 0 only in the gradient tests, which run in complex numbers
+  double imaginary = 0;      // of the total: not 0 only in gradient tests, in complex numbers
   struct SegmentRows {
-    std::vector<double>
-        negative_log_likelihood;  // per row, summed over its labels; empty without cross-entropy
-    std::vector<double> consistency;  // per row, unweighted; empty without the term
+    // Per row, summed over its labels; empty without cross-entropy.
+    std::vector<double> negative_log_likelihood;
+    // Per row, unweighted; empty without the term.
+    std::vector<double> consistency;
   };
   std::vector<SegmentRows> segments;
 

@@ -24,8 +24,8 @@ struct Row {
   // Prompt, then answer, then EOS (a label only: the last token is never fed); an answer that
   // data.max_answer cut has no EOS.
   std::vector<int32_t> tokens;
-  int64_t prompt_length =
-      0;             // tokens[prompt_length ..] are the answer; at least 1 and < tokens.size()
+  // tokens[prompt_length ..] are the answer; at least 1 and < tokens.size().
+  int64_t prompt_length = 0;
   int32_t task = 0;  // index of the task in the run
   uint64_t id = 0;   // identity within the run: names dropout masks, memory entries, errors
 

@@ -39,6 +39,11 @@ class TopRows {
   int64_t gradient_count_ = 0;
 };
 
+// y row i = source rows[i]; zeros where that is negative. (Rows of a pack are a table as well.)
+inline void gather_rows(const Kernels& kernels, Tensor y, Tensor source,
+                        std::span<const int32_t> rows) {
+  kernels.embed(y, source, rows);
+}
 // target rows[i] += source row i; negative ones are left out.
 void scatter_add(const Kernels& kernels, Tensor target, std::span<const int32_t> rows,
                  Tensor source);

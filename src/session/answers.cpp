@@ -14,7 +14,8 @@ std::filesystem::path answering_adapter(const RunFolder& folder, Configuration& 
                 fmt::format("[generate] {} has no adapters yet", folder.path().string()),
                 "A run has adapters once its first task is learned.");
   }
-  return folder.adapter(number, learner.empty() ? configuration.method().deployed() : learner);
+  return folder.saved_adapter(number,
+                              learner.empty() ? configuration.method().deployed() : learner);
 }
 
 Responder::Responder(Workbench& bench, const std::filesystem::path& adapter) : bench_(bench) {

@@ -8,6 +8,9 @@ namespace ilora {
 
 Configuration::Configuration() {
   recipe.add_options(options);
+  std::vector<std::string> names;
+  for (const MethodEntry& entry : ilora::methods()) names.emplace_back(entry.name);
+  options.set_choices("method", names);
   for (const MethodEntry& entry : ilora::methods()) {
     methods_.emplace_back(entry.name, entry.make());
     methods_.back().second->add_options(options);

@@ -25,8 +25,7 @@ namespace ilora {
 
 class Arena {
  public:
-  static constexpr size_t kAlign =
-      64;  // every tensor begins on a cache line, which is also the widest vector
+  static constexpr size_t kAlign = 64;  // of every tensor: a cache line, and the widest vector
 
   struct Entry {
     const char* name;  // as given to take(): a literal, kept as a pointer

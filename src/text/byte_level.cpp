@@ -11,8 +11,8 @@ constexpr bool stands_for_itself(int byte) {
   return (byte >= 0x21 && byte <= 0x7E) || (byte >= 0xA1 && byte <= 0xAC) || byte >= 0xAE;
 }
 
-constexpr int kOthers =
-    68;  // bytes that do not stand for themselves are written U+0100, U+0101, ...
+// Bytes that do not stand for themselves are written U+0100, U+0101, ...
+constexpr int kOthers = 68;
 
 constexpr std::array<char32_t, 256> make_characters() {
   std::array<char32_t, 256> characters{};

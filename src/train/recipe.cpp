@@ -41,10 +41,11 @@ TaskRows parse_task_rows(const std::string& text) {
               "Write for example MeetingBank.test=50; the splits are train, eval and test.");
 }
 
-// The task folders in a folder, by name.
-std::vector<fs::path> tasks_below(const std::string& folder) {
+// The task folders in a folder, by name. `said_by`: the option that named it, for errors.
+std::vector<fs::path> tasks_below(const fs::path& folder, const std::string& said_by) {
   if (!fs::is_directory(folder)) {
-    throw Error(ErrorKind::kFile, fmt::format("[data] there is no folder {} (data.folder)", folder),
+    throw Error(ErrorKind::kFile,
+                fmt::format("[data] there is no folder {}{}", folder.string(), said_by),
                 "`ilora suite mini --out DIR` writes a small suite of tasks.");
   }
   std::vector<fs::path> found;
@@ -52,7 +53,8 @@ std::vector<fs::path> tasks_below(const std::string& folder) {
     if (is_task_folder(entry.path())) found.push_back(entry.path());
   }
   if (found.empty()) {
-    throw Error(ErrorKind::kFile, fmt::format("[data] no task folders in {} (data.folder)", folder),
+    throw Error(ErrorKind::kFile,
+                fmt::format("[data] no task folders in {}{}", folder.string(), said_by),
                 "A task is a folder with train.json and test.json.");
   }
   std::sort(found.begin(), found.end());
@@ -114,8 +116,19 @@ TaskLimits Recipe::limits(const std::string& task) const {
 
 std::vector<fs::path> Recipe::task_folders() const {
   std::vector<fs::path> folders;
-  for (const std::string& task : tasks) folders.push_back(fs::path(data_folder) / task);
-  if (tasks.empty()) folders = tasks_below(data_folder);
+  constexpr const char* kSaidBy = " (data.folder)";
+  for (const std::string& task : tasks) {
+    folders.push_back(fs::path(data_folder) / task);
+    if (fs::is_directory(folders.back())) continue;
+    std::string there;
+    for (const fs::path& other : tasks_below(data_folder, kSaidBy))
+      there += (there.empty() ? "" : ", ") + task_name(other);
+    throw Error(
+        ErrorKind::kFile,
+        fmt::format("[data] there is no task folder {} (data.tasks)", folders.back().string()),
+        fmt::format("In {} are: {}.", data_folder, there));
+  }
+  if (tasks.empty()) folders = tasks_below(data_folder, kSaidBy);
   check_names(folders);
   if (measures.size() > 1 && measures.size() != folders.size()) {
     throw Error(ErrorKind::kUsage,
@@ -128,9 +141,9 @@ std::vector<fs::path> Recipe::task_folders() const {
 
 std::vector<fs::path> task_folders_in(const fs::path& folder) {
   if (is_task_folder(folder)) return {folder};
-  Recipe recipe;
-  recipe.data_folder = folder.string();
-  return recipe.task_folders();
+  const std::vector<fs::path> folders = tasks_below(folder, "");
+  check_names(folders);
+  return folders;
 }
 
 }  // namespace ilora

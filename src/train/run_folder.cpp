@@ -1,5 +1,7 @@
 #include "train/run_folder.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cstdlib>
 #include <map>
@@ -17,6 +19,15 @@ fs::path RunFolder::task(int64_t number) const {
 
 fs::path RunFolder::adapter(int64_t task_number, const std::string& learner) const {
   return task(task_number) / (learner == "fast" ? "adapter" : "adapter-" + learner);
+}
+
+fs::path RunFolder::saved_adapter(int64_t task_number, const std::string& learner) const {
+  fs::path path = adapter(task_number, learner);
+  if (fs::is_directory(path)) return path;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("[run] {} has no learner '{}' after task {} (--learner)", path_.string(),
+                          learner, task_number),
+              fmt::format("Its learners are: {}.", fmt::join(learners(task_number), ", ")));
 }
 
 int64_t RunFolder::last_task() const {

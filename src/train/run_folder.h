@@ -30,6 +30,8 @@ class RunFolder {
   }
   std::filesystem::path task(int64_t number) const;  // checkpoints/task-NN, from 1
   std::filesystem::path adapter(int64_t task_number, const std::string& learner) const;
+  // The same of a learner that was saved. Throws Error(kUsage) naming those that were.
+  std::filesystem::path saved_adapter(int64_t task_number, const std::string& learner) const;
 
   // Number of the last task whose adapters are there; 0: none.
   int64_t last_task() const;

@@ -45,12 +45,19 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
   std::vector<std::vector<Row>> all;
   for (size_t t = 0; t < tasks.size(); ++t) {
     std::vector<Row>& rows = all.emplace_back();
+    int64_t cut = 0;
     for (size_t i = 0; i < tasks[t].train.size(); ++i) {
       const int64_t number = row_number(tasks[t].train[i], i);
       const uint64_t id = static_cast<uint64_t>(t) << 32 | static_cast<uint64_t>(number);
+      int64_t left_out = 0;
       rows.push_back(encoder.encode(tasks[t].train[i], static_cast<int32_t>(t), id,
-                                    fmt::format("row {} of {}/train.json", number, tasks[t].name)));
+                                    fmt::format("row {} of {}/train.json", number, tasks[t].name),
+                                    &left_out));
+      if (left_out > 0) ++cut;
     }
+    if (cut > 0)
+      log().info("{}: {} of {} training prompts are cut to fit data.max_length {}", tasks[t].name,
+                 cut, rows.size(), encoder.max_length());
   }
   return all;
 }

@@ -89,6 +89,7 @@ TEST_F(BadInput, MisspeltKey) {
 
 TEST_F(BadInput, UnknownMethodModuleAndValues) {
   EXPECT_THAT(failure({tasks(), "method=lwf"}, 2), AllOf(HasSubstr("lwf"), HasSubstr("ilora")));
+  EXPECT_THAT(failure({tasks(), "method=ilra"}, 2), HasSubstr("Did you mean ilora?"));
   EXPECT_THAT(failure({tasks(), "lora.targets=q_proj,attn"}, 2),
               AllOf(HasSubstr("attn"), HasSubstr("v_proj")));
   EXPECT_THAT(failure({tasks(), "train.batch_size=0"}, 2), HasSubstr("train.batch_size"));
@@ -105,7 +106,33 @@ TEST_F(BadInput, NoTasks) {
   fs::create_directories(folder_ / "empty");
   EXPECT_THAT(failure({"data.folder=" + (folder_ / "empty").string(), "data.tasks="}),
               HasSubstr("train.json"));
-  EXPECT_THAT(failure({tasks(), "data.tasks=absent"}), HasSubstr("absent"));
+  EXPECT_THAT(failure({tasks(), "data.tasks=absent"}),
+              AllOf(HasSubstr("absent"), HasSubstr("data.tasks"), HasSubstr("are: task")));
+}
+
+TEST_F(BadInput, MeasureOfATaskThatThereIsNot) {
+  write_file_atomic(task() / "task.yaml", "measure: chioce\n");
+  EXPECT_THAT(failure({tasks()}, 2), AllOf(HasSubstr("chioce"), HasSubstr("task/task.yaml")));
+}
+
+TEST_F(BadInput, LearnersAndSettingsThatARunHasNot) {
+  const Settings settings = tiny_settings(folder_ / "run", "seq", {tasks(), "train.epochs=1"});
+  ASSERT_EQ(run_ilora(folder_, train_arguments(settings)).code, 0);
+  const std::string run = folder_ / "run", data = data_folder("tiny-tasks/alpha").string();
+  for (const auto& words : std::vector<std::vector<std::string>>{
+           {"eval", run, "--data", data, "--learner", "slow"},
+           {"generate", "hello", "--run", run, "--learner", "slow"}}) {
+    const Outcome outcome = run_ilora(folder_, words);
+    EXPECT_EQ(outcome.code, 2);
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr("'slow'"), HasSubstr("are: fast")));
+  }
+  for (const char* setting : {"lora.rank=4", "train.epochs=9", "er.ratio=2", "data.tasks=beta"}) {
+    const Outcome outcome = run_ilora(folder_, {"eval", run, "--data", data, "--set", setting});
+    EXPECT_EQ(outcome.code, 2) << setting;
+    EXPECT_THAT(outcome.err, AllOf(HasSubstr(setting), HasSubstr("no effect")));
+  }
+  EXPECT_EQ(run_ilora(folder_, {"eval", run, "--data", data, "--set", "data.max_length=64"}).code,
+            0);
 }
 
 TEST_F(BadInput, TaskWithoutATestSplit) {
@@ -227,6 +254,17 @@ TEST_F(BadInput, OneAnswerOnly) {
 }
 
 // The prompt is cut from the left and the answer kept: such a run works.
+// Not a mistake, but worth a word before hours of training.
+TEST_F(BadInput, PromptsThatAreCutAreCounted) {
+  const Settings all =
+      tiny_settings(folder_ / "run", "er", {tasks(), "train.epochs=1", "data.max_length=4"});
+  const Outcome outcome = run_ilora(folder_, train_arguments(all));
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("task: 16 of 16 training prompts are cut"),
+                                 HasSubstr("task: 8 of 8 test prompts are cut"),
+                                 HasSubstr("data.max_length 4")));
+}
+
 TEST_F(BadInput, PromptLongerThanTheContext) {
   std::string prompt;
   for (int i = 0; i < 400; ++i) prompt += "word ";
@@ -355,6 +393,19 @@ TEST_F(BadInput, CommandLine) {
            {"train", "--resume", "a", "--memory", "1GiB"}})
     EXPECT_EQ(run_ilora(folder_, words).code, 2) << words.back() << " would have been ignored";
   EXPECT_EQ(run_ilora(folder_, {"train", "--help"}).code, 0);
+  const auto told = [&](const std::vector<std::string>& words) {
+    const Outcome outcome = run_ilora(folder_, words);
+    EXPECT_EQ(outcome.code, 2);
+    return outcome.err;
+  };
+  EXPECT_THAT(told({"trian"}), AllOf(HasSubstr("no command 'trian'"), HasSubstr("train, eval")));
+  EXPECT_THAT(told({"analyze", "paht"}), AllOf(HasSubstr("'paht'"), HasSubstr("path")));
+  EXPECT_THAT(told({"eval", "x"}), AllOf(HasSubstr("--data"), HasSubstr("ilora eval --help")));
+  EXPECT_THAT(told({"generate", "x", "--max-new-tokens", "0"}),
+              HasSubstr("--max-new-tokens: expected a number above 0, got '0'"));
+  EXPECT_THAT(told({"compare", yaml, "--out", "o", "--seeds", "a"}),
+              AllOf(HasSubstr("--seeds"), HasSubstr("got 'a'")));
+  EXPECT_THAT(told({"generate", "x"}), AllOf(HasSubstr("--run"), HasSubstr("--model")));
 }
 
 }  // namespace

@@ -66,6 +66,10 @@ TEST_F(Data, WritesNothingWhereSomethingIsWrong) {
   const Outcome ragged = import({file.string(), "--format", "csv", "--out", out()});
   EXPECT_EQ(ragged.code, 1);
   EXPECT_THAT(ragged.err, HasSubstr("things.csv:22"));
+  const Outcome few = import({write("few.csv", table(3)).string(), "--format", "csv", "--prompt",
+                              "{text}", "--answer", "{colour}", "--out", out()});
+  EXPECT_EQ(few.code, 1);
+  EXPECT_THAT(few.err, AllOf(HasSubstr("0.1 of 3 rows"), HasSubstr("--test-share")));
   // Rows that the test split knows.
   const fs::path train = write("a.csv", table(20)), test = write("b.csv", table(5));
   const std::vector<std::string> leaky = {train.string(), "--format", "csv",    "--test",

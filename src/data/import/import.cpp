@@ -149,7 +149,11 @@ Imported import_task(const ImportFormat& format, const ImportOptions& options) {
                 fmt::format("[data] no rows for the {} split in {} ({} records read, {} left out)",
                             split_name(split), options.source.string(), imported.records,
                             imported.left_out),
-                fmt::format("The format {} takes: {}.", format.name, format.summary));
+                split == Split::kTest && !task.train.empty()
+                    ? fmt::format("A share of {} of {} rows is none: give --test FILE, or a larger "
+                                  "--test-share.",
+                                  options.test_share, task.train.size())
+                    : fmt::format("The format {} takes: {}.", format.name, format.summary));
   }
   std::set<std::string> answers;
   for (const Split split : kSplits) {

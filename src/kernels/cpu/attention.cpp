@@ -147,8 +147,7 @@ void forward_block(const Shape& s, const Tensor& o, const Tensor& lse, const Ten
                    const Tensor& k, const Tensor& v, const AttentionSpan& span, int64_t kv,
                    int64_t block) {
   const int64_t first = block * kTile, queries = HWY_MIN(kTile, span.query_len - first);
-  const int64_t before =
-      span.key_len - span.query_len + first;  // the first query sees so many more
+  const int64_t before = span.key_len - span.query_len + first;  // keys more for the first query
   const ForwardBlock b(s, scratch_floats(Slot::kAttention, static_cast<size_t>(forward_floats(s))));
   zero(b.out, s.group * kTile * s.padded);
   for (int64_t i = 0; i < s.group * kTile; ++i)

@@ -27,8 +27,7 @@ namespace ilora::cpu {
 namespace {
 
 constexpr size_t kMaxPrimitives = 512;  // about 120 KiB each at most
-constexpr int64_t kExpandBlock =
-    2048;  // rows, columns and depth of the blocks that are expanded to f32
+constexpr int64_t kExpandBlock = 2048;  // rows, columns, depth of the blocks expanded to f32
 
 // A matrix as oneDNN sees it.
 struct Operand {
