@@ -195,10 +195,7 @@ void OptionList::store_value(std::string_view key, const Written& value, const s
                             shown(value), where),
                 suggest(std::string(key) + "."));
   }
-  if (it == options_.end()) {
-    throw Error(ErrorKind::kUsage, fmt::format("[config] unknown key {} ({})", key, where),
-                suggest(key));
-  }
+  require(key, where);
   const bool stored =
       std::visit([&](auto* target) { return store(it->rules, value, target); }, it->target);
   if (!stored) {
@@ -241,10 +238,16 @@ void OptionList::set(std::string_view assignment, const std::string& where) {
          fmt::format("{} {}", where, assignment));
 }
 
+void OptionList::require(std::string_view key, const std::string& where) const {
+  if (has(key)) return;
+  throw Error(ErrorKind::kUsage, fmt::format("[config] unknown key {} ({})", key, where),
+              suggest(key));
+}
+
 void OptionList::set_choices(std::string_view key, std::vector<std::string> choices) {
-  for (Option& option : options_) {
-    if (option.key == key) option.rules.choices = std::move(choices);
-  }
+  const auto option = std::ranges::find(options_, key, &Option::key);
+  ILORA_CHECK(option != options_.end(), "no option {}", key);
+  option->rules.choices = std::move(choices);
 }
 
 void OptionList::add_preset(const std::string& key, std::vector<PresetValue> values) {

@@ -63,6 +63,8 @@ class OptionList {
   void set_choices(std::string_view key, std::vector<std::string> choices);
 
   bool has(std::string_view key) const;
+  // Throws Error(kUsage) for an unknown key, with what was probably meant.
+  void require(std::string_view key, const std::string& where) const;
   bool given(std::string_view key) const;  // set by a file or an override, not left at its default
   std::string value_text(std::string_view key) const;  // the present value as YAML
   std::vector<std::string> keys() const;               // in the order of add()

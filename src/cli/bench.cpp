@@ -74,15 +74,6 @@ void set_slow(Run& run, const BenchArguments& a) {
   run.kernels().convert(slow->values(), load_peft(a.slow, run.config()).values());
 }
 
-int64_t trained_tokens(const Pass& pass) {
-  int64_t tokens = 0;
-  for (const Segment& s : pass.segments) {
-    if (!s.has_gradient()) continue;
-    for (const Row* row : s.rows) tokens += row->length();
-  }
-  return tokens;
-}
-
 Json bench_step(const BenchArguments& a) {
   Configuration configuration;
   Recipe& recipe = configuration.recipe;

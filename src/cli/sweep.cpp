@@ -49,9 +49,7 @@ std::vector<SearchDimension> all_dimensions(const SweepArguments& a) {
   for (const std::string& text : a.ranges) all.push_back(parse_range(text));
   const Configuration known;
   for (const SearchDimension& dimension : all) {
-    // The list's own error, which suggests the right name.
-    if (!known.options.has(dimension.key))
-      Configuration().options.set(dimension.key + "=0", "--grid or --range of");
+    known.options.require(dimension.key, "--grid or --range");
     const bool twice = std::count_if(all.begin(), all.end(), [&](const SearchDimension& other) {
                          return other.key == dimension.key;
                        }) > 1;

@@ -46,9 +46,9 @@ class Evaluator {
   Evaluator(Engine& engine, const Encoder& encoder, EvalOptions options)
       : engine_(engine), encoder_(encoder), options_(options) {}
 
-  // How many of the task's prompts will be cut to fit. Throws what evaluating it would throw for its
-  // texts, before anything is computed: Error(kData) for a prompt or an option without tokens, naming file and row, Error(kUsage) where
-  // generated answers leave no room for a prompt.
+  // How many of the task's prompts will be cut to fit. Throws what evaluating it would throw for
+  // its texts, before anything is computed: Error(kData) for a prompt or an option without tokens,
+  // naming file and row, Error(kUsage) where generated answers leave no room for a prompt.
   int64_t check(const TaskEval& task) const;
   // Without adapters the base model answers.
   TaskScore evaluate(const TaskEval& task, const Deployed& deployed,

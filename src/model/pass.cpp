@@ -109,6 +109,15 @@ int64_t Segment::fed_length(int64_t row) const {
   return static_cast<int64_t>(prefix(row).size()) + rows[static_cast<size_t>(row)]->length();
 }
 
+int64_t trained_tokens(const Pass& pass) {
+  int64_t tokens = 0;
+  for (const Segment& segment : pass.segments) {
+    if (!segment.has_gradient()) continue;
+    for (const Row* row : segment.rows) tokens += row->length();
+  }
+  return tokens;
+}
+
 Denominators count_denominators(const Pass& pass, const LossOptions& options) {
   Denominators count;
   for (const Segment& segment : pass.segments) {

@@ -66,6 +66,8 @@ struct Segment {
 struct Pass {
   std::vector<Segment> segments;
 };
+// Tokens of the rows that have gradient; soft prompts in front of them do not count.
+int64_t trained_tokens(const Pass& pass);
 
 enum class LossReduction : uint8_t {
   kSequence,  // mean over a row's labelled tokens, then over rows

@@ -1,5 +1,7 @@
 #include "train/recipe.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <charconv>
 #include <initializer_list>
@@ -120,13 +122,13 @@ std::vector<fs::path> Recipe::task_folders() const {
   for (const std::string& task : tasks) {
     folders.push_back(fs::path(data_folder) / task);
     if (fs::is_directory(folders.back())) continue;
-    std::string there;
+    std::vector<std::string> there;
     for (const fs::path& other : tasks_below(data_folder, kSaidBy))
-      there += (there.empty() ? "" : ", ") + task_name(other);
+      there.push_back(task_name(other));
     throw Error(
         ErrorKind::kFile,
         fmt::format("[data] there is no task folder {} (data.tasks)", folders.back().string()),
-        fmt::format("In {} are: {}.", data_folder, there));
+        fmt::format("In {} are: {}.", data_folder, fmt::join(there, ", ")));
   }
   if (tasks.empty()) folders = tasks_below(data_folder, kSaidBy);
   check_names(folders);

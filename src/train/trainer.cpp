@@ -62,15 +62,6 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
   return all;
 }
 
-int64_t trained_tokens(const Pass& pass) {
-  int64_t tokens = 0;
-  for (const Segment& segment : pass.segments) {
-    if (!segment.has_gradient()) continue;
-    for (const Row* row : segment.rows) tokens += row->length();
-  }
-  return tokens;
-}
-
 }  // namespace
 
 Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
