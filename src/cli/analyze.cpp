@@ -181,26 +181,9 @@ std::vector<Row> AnalyzedRun::training_rows(const std::vector<std::string>& task
   return rows;
 }
 
-std::string csv_number(double x) {
-  return std::isnan(x) ? std::string() : fmt::format("{}", x);
-}
-
 std::string NumberTable::text() const {
-  std::string out;
-  const auto line = [&](const std::vector<std::string>& cells) {
-    for (size_t i = 0; i < cells.size(); ++i) {
-      std::string cell = cells[i];
-      if (cell.find_first_of(",\"\n") != std::string::npos) {  // RFC 4180
-        for (size_t at = 0; (at = cell.find('"', at)) != std::string::npos; at += 2)
-          cell.insert(at, 1, '"');
-        cell = '"' + cell + '"';
-      }
-      out += (i > 0 ? "," : "") + cell;
-    }
-    out += '\n';
-  };
-  line(header);
-  for (const auto& row : rows) line(row);
+  std::string out = csv_line(header);
+  for (const auto& row : rows) out += csv_line(row);
   return out;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "analysis/landscape.h"
+#include "base/csv.h"
 #include "base/json.h"
 #include "cli/command.h"
 #include "session/configuration.h"
@@ -94,7 +95,6 @@ struct NumberTable {
 
   std::string text() const;
 };
-std::string csv_number(double x);  // all digits; empty for NaN
 
 // Writes RUN/analysis/NAME.{json,csv} and pictures, and the run's report anew. `result` has
 // "analysis", "title", "text" (sentences) and "figures" (report/figures.h) beside its own keys.

@@ -13,6 +13,8 @@
 #include "base/process.h"
 #include "cli/cells.h"
 #include "report/report.h"
+#include "study/comparison_data.h"
+#include "study/marks.h"
 #include "study/tables.h"
 #include "study/trials.h"
 

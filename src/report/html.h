@@ -1,4 +1,4 @@
-// Text for HTML. Called by report.cpp and analyses.cpp.
+// Text for HTML. Called by report.cpp, page_tables.cpp and analyses.cpp.
 #pragma once
 
 #include <string>

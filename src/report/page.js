@@ -1,4 +1,4 @@
-// Draws the report's pictures with Plotly.js from the JSON in #report-data (written by report.cpp). Tables and words
+// Draws the report's pictures with Plotly.js from the JSON in #report-data (written by page_data.cpp). Tables and words
 // are in the page already. One panel per run, side by side; a name has one colour and one axis in all panels.
 (function () {
   'use strict';

@@ -1,6 +1,6 @@
 // What a report says in words, and what it compares: plain text, not yet escaped for HTML.
 //
-// Called by report.cpp and table.cpp.
+// Called by report.cpp, page_tables.cpp, page_data.cpp and table.cpp.
 #pragma once
 
 #include <functional>

@@ -296,6 +296,10 @@ void drop_empty_columns(Comparison& c) {
 
 }  // namespace
 
+std::string ComparedMethod::name() const {
+  return learner.empty() ? method : fmt::format("{} ({})", method, learner);
+}
+
 Comparison compare_cells(std::span<const Cell> cells, const std::string& against,
                          const BootstrapOptions& bootstrap, const std::vector<std::string>& tasks) {
   Comparison c;

@@ -1,5 +1,6 @@
 // The finished cells of a grid, side by side: what each method scored over its seeds, and how far
-// it is from a chosen one. Called by `ilora compare`; study/tables.h writes it down.
+// it is from a chosen one. Called by `ilora compare`. tables.h writes it
+// for people, comparison_data.h for programs.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +44,8 @@ struct ComparedMethod {
   std::vector<std::optional<Spread>> values;   // of each column; none where a run lacks it
   std::vector<bool> best;                      // of each column: the best as shown
   std::optional<MethodDifference> difference;  // none for the chosen method itself
+
+  std::string name() const;  // "ilora", "ilora (fast)"
 };
 
 struct BootstrapOptions {

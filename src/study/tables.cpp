@@ -1,11 +1,10 @@
 #include "study/tables.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <cmath>
-
-#include "base/error.h"
-#include "base/file.h"
-#include "base/json.h"
 
 namespace ilora {
 namespace {
@@ -99,17 +98,12 @@ std::string row_text(const TextRow& cells, const Style& style) {
   return style.begin + fmt::format("{}", fmt::join(cells, style.separator)) + style.end;
 }
 
-std::string name_of(const ComparedMethod& m) {
-  return m.learner.empty() ? m.method : fmt::format("{} ({})", m.method, m.learner);
-}
-
 // The first row is the head.
 std::vector<TextRow> score_rows(const Comparison& c, const Style& style) {
   std::vector<TextRow> rows(1, {"method", "seeds"});
   for (const ComparedColumn& column : c.columns) rows[0].push_back(style.text(column.name));
   for (const ComparedMethod& m : c.methods) {
-    TextRow& row =
-        rows.emplace_back(TextRow{style.text(name_of(m)), std::to_string(m.seeds.size())});
+    TextRow& row = rows.emplace_back(TextRow{style.text(m.name()), std::to_string(m.seeds.size())});
     for (size_t i = 0; i < c.columns.size(); ++i)
       row.push_back(value_text(m.values[i], c.columns[i], m.best[i], style));
   }
@@ -156,7 +150,7 @@ std::vector<TextRow> difference_rows(const Comparison& c, const Style& style) {
   for (const ComparedMethod& m : c.methods) {
     if (!m.difference) continue;
     TextRow& row =
-        rows.emplace_back(TextRow{style.text(name_of(m)), std::to_string(m.difference->seeds)});
+        rows.emplace_back(TextRow{style.text(m.name()), std::to_string(m.difference->seeds)});
     const MethodDifference::Value& accuracy = m.difference->average_accuracy;
     const MethodDifference::Value& moved = m.difference->backward_transfer;
     append_difference(row, accuracy, m.difference->seeds, style.text(accuracy.missing), style);
@@ -186,49 +180,8 @@ std::string how_differences_are_made(const Comparison& c) {
   return fmt::format(
       "Differences to {}, over the seeds that both finished. Intervals and p come from a paired "
       "bootstrap over {} rows and seeds ({} resamples), in brackets how many of the seeds differ "
-      "in "
-      "that direction: two or three seeds tell little of others, however small p is.",
+      "in that direction: two or three seeds tell little of others, however small p is.",
       c.against, c.split.empty() ? "scored" : c.split, c.bootstrap.resamples);
-}
-
-std::string csv_text(const std::string& text) {
-  if (text.find_first_of(",\"\n\r") == std::string::npos) return text;
-  std::string out = "\"";
-  for (const char c : text) out += c == '"' ? "\"\"" : std::string(1, c);
-  return out + "\"";
-}
-
-Json or_null(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
-
-Json method_json(const Comparison& c, const ComparedMethod& m) {
-  Json json = {{"method", m.method}, {"seeds", m.seeds}, {"failed", Json::array()}};
-  if (!m.learner.empty()) json["learner"] = m.learner;
-  for (const auto& failure : m.failures)
-    json["failed"].push_back({{"seed", failure.seed}, {"error", failure.error}});
-  for (size_t i = 0; i < c.columns.size(); ++i) {
-    const auto& value = m.values[i];
-    Json& group = c.columns[i].task ? json["tasks"] : json["values"];
-    group[c.columns[i].name] = {{"mean", value ? Json(value->mean) : Json(nullptr)},
-                                {"deviation", value ? or_null(value->deviation) : Json(nullptr)},
-                                {"best", static_cast<bool>(m.best[i])}};
-  }
-  if (m.difference) {
-    const auto add = [&](const char* key, const MethodDifference::Value& value) {
-      if (!value.interval) return;
-      const Interval& i = *value.interval;
-      json[key] = {{"seeds", m.difference->seeds},
-                   {"mean", i.difference},
-                   {"low", i.low},
-                   {"high", i.high},
-                   {"p", i.p},
-                   {"seeds_agreeing", i.agreeing}};
-    };
-    add("difference", m.difference->average_accuracy);
-    add("backward_transfer_difference", m.difference->backward_transfer);
-  }
-  return json;
 }
 
 }  // namespace
@@ -246,8 +199,8 @@ std::string comparison_markdown(const Comparison& c) {
             : "");
   out += markdown_table(score_rows(c, markdown()));
   if (c.methods.size() > 1)
-    out += "\n" + how_differences_are_made(c) + "\n\n" +
-           markdown_table(difference_rows(c, markdown()));
+    out += fmt::format("\n{}\n\n{}", how_differences_are_made(c),
+                       markdown_table(difference_rows(c, markdown())));
   std::string failures;
   for (const ComparedMethod& m : c.methods)
     for (const auto& failure : m.failures)
@@ -257,66 +210,12 @@ std::string comparison_markdown(const Comparison& c) {
   return out;
 }
 
-std::string comparison_csv(const Comparison& c) {
-  std::string out = "method,seeds,failed";
-  for (const ComparedColumn& column : c.columns)
-    out += fmt::format(",{},{}", csv_text(column.name + " mean"), csv_text(column.name + " sd"));
-  out += ",difference,low,high,p,transfer difference,transfer low,transfer high,transfer p\n";
-  for (const ComparedMethod& m : c.methods) {
-    out += fmt::format("{},{},{}", csv_text(name_of(m)), m.seeds.size(), m.failures.size());
-    for (const auto& value : m.values) {
-      out += value ? fmt::format(",{}", value->mean) : ",";
-      out += value && value->deviation ? fmt::format(",{}", *value->deviation) : ",";
-    }
-    const MethodDifference none;
-    const MethodDifference& difference = m.difference ? *m.difference : none;
-    for (const auto& value : {difference.average_accuracy, difference.backward_transfer}) {
-      const auto& i = value.interval;
-      out += i ? fmt::format(",{},{},{},{}", i->difference, i->low, i->high, i->p) : ",,,,";
-    }
-    out += "\n";
-  }
-  return out;
-}
-
 std::string comparison_latex(const Comparison& c) {
   std::string out = "% Written by `ilora compare`. Mean and standard deviation over seeds.\n" +
                     latex_table(score_rows(c, latex()));
   if (c.methods.size() > 1)
     out += "\n% " + how_differences_are_made(c) + "\n" + latex_table(difference_rows(c, latex()));
   return out;
-}
-
-void write_comparison_json(const std::filesystem::path& file, const Comparison& c) {
-  Json json = {{"schema", 1},
-               {"model", c.model},
-               {"cpu", c.cpu},
-               {"split", c.split},
-               {"against", c.against},
-               {"bootstrap", {{"resamples", c.bootstrap.resamples}, {"seed", c.bootstrap.seed}}},
-               {"methods", Json::array()}};
-  for (const ComparedMethod& m : c.methods) json["methods"].push_back(method_json(c, m));
-  write_json(file, json);
-}
-
-Marks find_marks(const std::filesystem::path& file, const std::string& name) {
-  const std::string content = read_file(file), begin = fmt::format("<!-- begin: {} -->\n", name),
-                    end = fmt::format("<!-- end: {} -->", name);
-  const size_t from = content.find(begin);
-  const size_t to = from == std::string::npos ? from : content.find(end, from);
-  if (to == std::string::npos) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[compare] expected the lines {} and {} in {}",
-                            begin.substr(0, begin.size() - 1), end, file.string()),
-                "Write both lines where the table is to stand.");
-  }
-  return {content.substr(0, from + begin.size()), content.substr(to)};
-}
-
-void replace_between_marks(const std::filesystem::path& file, const std::string& name,
-                           const std::string& text) {
-  const Marks marks = find_marks(file, name);
-  write_file_atomic(file, marks.before + "\n" + text + "\n" + marks.after);
 }
 
 }  // namespace ilora

@@ -2,8 +2,8 @@
 
 #include <algorithm>
 
+#include "base/csv.h"
 #include "base/error.h"
-#include "data/import/csv.h"
 #include "data/text_file.h"
 
 namespace ilora {

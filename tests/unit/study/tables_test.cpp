@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "study/comparison_data.h"
 #include "tests/unit/base/temporary_folder.h"
 
 namespace ilora {
@@ -215,14 +216,6 @@ TEST_F(ComparisonTest, WithoutCommonSeedsOrRowScoresThereIsNoDifferenceAndItSays
   const Comparison comparison = compare_cells(other, "seq", {10, 1});
   EXPECT_EQ(comparison.split, "test");
   EXPECT_THAT(comparison_markdown(comparison), HasSubstr("no row scores"));
-}
-
-TEST_F(ComparisonTest, ReplacesWhatStandsBetweenItsMarks) {
-  const auto page = folder_ / "page.md";
-  write_file_atomic(page, "a\n<!-- begin: x -->\nold\n<!-- end: x -->\nb\n");
-  for (int twice = 0; twice < 2; ++twice) replace_between_marks(page, "x", "new\n");
-  EXPECT_EQ(read_file(page), "a\n<!-- begin: x -->\n\nnew\n\n<!-- end: x -->\nb\n");
-  EXPECT_THROW(replace_between_marks(page, "y", "new"), Error);
 }
 
 }  // namespace

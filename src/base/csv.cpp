@@ -1,6 +1,7 @@
-#include "data/import/csv.h"
+#include "base/csv.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 
@@ -95,6 +96,25 @@ CsvTable parse_csv(std::string_view text, char separator, const std::string& whe
     table.rows.push_back(std::move(row));
   }
   return table;
+}
+
+std::string csv_line(const std::vector<std::string>& cells) {
+  std::string line;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (i > 0) line += ',';
+    if (cells[i].find_first_of(",\"\n\r") == std::string::npos) {
+      line += cells[i];
+      continue;
+    }
+    line += '"';
+    for (const char c : cells[i]) line.append(c == '"' ? 2 : 1, c);
+    line += '"';
+  }
+  return line + '\n';
+}
+
+std::string csv_number(double x) {
+  return std::isnan(x) ? std::string() : fmt::format("{}", x);
 }
 
 }  // namespace ilora

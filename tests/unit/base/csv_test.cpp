@@ -1,8 +1,10 @@
 // CSV as RFC 4180 has it, and what is said of tables that are not.
-#include "data/import/csv.h"
+#include "base/csv.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "base/error.h"
 #include "tests/unit/base/error_of.h"
@@ -57,6 +59,15 @@ TEST(Csv, MistakesNameTheirLine) {
   EXPECT_THAT(failure("a,b\n1\n"), AllOf(HasSubstr("x.csv:2"), HasSubstr("got 1")));
   EXPECT_THAT(failure(""), HasSubstr("x.csv:1"));
   EXPECT_THAT(failure("a,b,a\n"), AllOf(HasSubstr("'a'"), HasSubstr("twice")));
+}
+
+TEST(Csv, WhatIsWrittenIsReadAsItWas) {
+  const std::vector<std::string> cells = {"plain", "a, b", "5\" pipe", "two\nlines", "c\r", ""};
+  const std::string text = csv_line({"1", "2", "3", "4", "5", "6"}) + csv_line(cells);
+  EXPECT_THAT(parse(text).rows.at(0).cells, ::testing::ElementsAreArray(cells));
+  EXPECT_EQ(csv_line({"a", "b"}), "a,b\n") << "no quotes where none are needed";
+  EXPECT_EQ(csv_number(0.1), "0.1");
+  EXPECT_EQ(csv_number(std::nan("")), "");
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // CSV as RFC 4180 has it: a header, quoted cells that may hold separators, line breaks and doubled
-// quotes, lines that end in LF or CRLF. Called by records.cpp.
+// quotes, lines that end in LF or CRLF. Called by data/import/records.cpp (reads), by `ilora
+// compare` and the analyses (write).
 //
 // Written here because Debian's C library for it does not say on which line a mistake is.
 #pragma once
@@ -24,5 +25,9 @@ struct CsvTable {
 // is not closed or goes on behind its quote, for a row with more or fewer cells than the header,
 // for a header that is empty or names a column twice.
 CsvTable parse_csv(std::string_view text, char separator, const std::string& where);
+
+// One line with its end; cells are quoted where they have to be.
+std::string csv_line(const std::vector<std::string>& cells);
+std::string csv_number(double x);  // all digits; empty for NaN
 
 }  // namespace ilora
