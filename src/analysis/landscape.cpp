@@ -22,7 +22,9 @@ TaskValue value_of(const TaskScore& result, bool scores) {
 
 Landscape::Landscape(Engine& engine, const Encoder& encoder, EvalOptions options,
                      std::vector<TaskEval> tasks)
-    : engine_(engine), evaluator_(engine, encoder, options), tasks_(std::move(tasks)) {}
+    : engine_(engine), evaluator_(engine, encoder, options), tasks_(std::move(tasks)) {
+  for (const TaskEval& task : tasks_) evaluator_.check(task);
+}
 
 Values Landscape::measure(const Adapter& adapter, bool scores) {
   const Deployed deployed = answering(engine_, adapter);

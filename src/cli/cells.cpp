@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "cli/publish.h"
 #include "session/prepare.h"
 
 namespace ilora {
@@ -57,11 +58,15 @@ std::vector<std::string> GridArguments::chosen_methods() const {
   return names;
 }
 
-void GridArguments::require_different_seeds() const {
+void GridArguments::check(const std::string& command) const {
+  if (!only_table && config.empty())
+    throw Error(ErrorKind::kUsage, fmt::format("[{}] no configuration is given", command),
+                "Name a YAML file, or say --only-table for what is trained already.");
   for (const int64_t seed : seeds) {
     if (std::count(seeds.begin(), seeds.end(), seed) > 1)
       throw Error(ErrorKind::kUsage, fmt::format("[grid] seed {} is named twice (--seeds)", seed));
   }
+  require_marks(into);
 }
 
 std::string GridArguments::command_line(const std::string& command) const {
@@ -85,7 +90,13 @@ void add_grid_options(CLI::App& command, GridArguments& a) {
       .add_option("--jobs", a.jobs,
                   "cells at once, each with its share of the threads: more work an hour than one "
                   "cell with all of them")
-      ->check(above_zero());
+      ->check(above_zero())
+      ->capture_default_str();
+  command.add_flag("--only-table", a.only_table, "train nothing: the cells that are in --out");
+  command.add_option("--into", a.into,
+                     "FILE#NAME: the table also between <!-- begin: NAME --> and <!-- end: NAME "
+                     "-->");
+  command.add_option("--keep", a.keep, "a folder for copies of each cell's results");
 }
 
 Cell make_cell(const CellPlan& plan, bool must_be_valid) {

@@ -10,19 +10,21 @@
 namespace ilora {
 
 struct GridArguments {
-  std::string config, out;
+  std::string config, out, into, keep;
   std::vector<std::string> methods, settings;
   std::vector<int64_t> seeds;
-  bool retry_failed = false;
+  bool retry_failed = false, only_table = false;
   int64_t jobs = 1;
 
   // The methods asked for, else every registered one. Throws Error(kUsage) for one that is not.
   std::vector<std::string> chosen_methods() const;
-  void require_different_seeds() const;  // throws Error(kUsage)
+  // Throws Error(kUsage) for a missing configuration, a seed named twice and an --into that names
+  // no marks: what would otherwise be found wrong after hours of training.
+  void check(const std::string& command) const;
   // "ilora COMMAND CONFIG --methods … --seeds … --set … --out …", to be repeated by a reader.
   std::string command_line(const std::string& command) const;
 };
-// CONFIG, --methods, --seeds, --set, --out, --retry, --jobs.
+// CONFIG, --methods, --seeds, --set, --out, --retry, --jobs, --only-table, --into, --keep.
 void add_grid_options(CLI::App& command, GridArguments& arguments);
 
 // Whether an option belongs to a method other than `method`, which has none of its effect.

@@ -4,18 +4,15 @@
 #include <iostream>
 #include <optional>
 #include <string_view>
-#include <utility>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "cli/cells.h"
+#include "cli/publish.h"
 #include "report/report.h"
-#include "study/comparison_data.h"
-#include "study/marks.h"
-#include "study/tables.h"
+#include "study/comparison.h"
 #include "study/trials.h"
 
 namespace ilora {
@@ -25,10 +22,9 @@ namespace fs = std::filesystem;
 
 struct CompareArguments {
   GridArguments grid;
-  std::string tuned, against, into, keep;
+  std::string tuned, against;
   std::vector<std::string> tasks;
   BootstrapOptions bootstrap;
-  bool only_table = false;
 };
 
 fs::path cell_folder(const CompareArguments& a, const std::string& method, int64_t seed) {
@@ -100,22 +96,6 @@ std::vector<Cell> cells_there(const CompareArguments& a) {
   return cells;
 }
 
-// Copies what a table needs, and no more: small enough to be committed. What a cell no longer has,
-// such as an earlier failure, goes.
-void keep_results(const std::vector<Cell>& cells, const fs::path& from, const fs::path& to) {
-  for (const Cell& cell : cells) {
-    const fs::path folder = to / fs::relative(cell.folder, from);
-    for (const char* name : {"config.yaml", "results.json", "rows.jsonl", "failed.json"}) {
-      if (!fs::exists(cell.folder / name)) {
-        fs::remove(folder / name);
-        continue;
-      }
-      make_folder(folder);
-      fs::copy_file(cell.folder / name, folder / name, fs::copy_options::overwrite_existing);
-    }
-  }
-}
-
 // The method that the others are compared to.
 std::string reference_method(const CompareArguments& a, const std::vector<Cell>& cells) {
   const std::string wanted = a.against.empty() ? "ilora" : a.against;
@@ -128,23 +108,10 @@ std::string reference_method(const CompareArguments& a, const std::vector<Cell>&
   return there ? wanted : cells.front().method;
 }
 
-// FILE#NAME of --into.
-std::pair<std::string, std::string> target_of(const std::string& into) {
-  const size_t hash = into.rfind('#');
-  if (hash == std::string::npos)
-    throw Error(ErrorKind::kUsage,
-                fmt::format("[compare] expected FILE#NAME, got '{}' (--into)", into));
-  return {into.substr(0, hash), into.substr(hash + 1)};
-}
-
 // What would otherwise be found wrong after hours of training.
 void check_arguments(const CompareArguments& a) {
-  a.grid.require_different_seeds();
-  if (!a.into.empty()) {
-    const auto [file, name] = target_of(a.into);
-    find_marks(file, name);
-  }
-  if (a.only_table) return;
+  a.grid.check("compare");
+  if (a.grid.only_table) return;
   Configuration configuration;
   configuration.options.load_yaml(a.grid.config);
   configuration.set(a.grid.settings);
@@ -159,38 +126,23 @@ void check_arguments(const CompareArguments& a) {
 }
 
 void write_tables(const CompareArguments& a, const std::vector<Cell>& cells) {
-  const Comparison comparison =
-      compare_cells(cells, reference_method(a, cells), a.bootstrap, a.tasks);
-  const fs::path out = a.grid.out;
-  const std::string markdown = comparison_markdown(comparison);
-  write_file_atomic(out / "table.md", markdown);
-  write_file_atomic(out / "table.csv", comparison_csv(comparison));
-  write_file_atomic(out / "table.tex", comparison_latex(comparison));
-  write_comparison_json(out / "table.json", comparison);
   std::vector<fs::path> finished;
   for (const Cell& cell : cells)
     if (cell.state() == CellState::kFinished) finished.push_back(cell.folder);
-  if (!finished.empty()) write_report(finished, out / "report.html");
-  if (!a.keep.empty()) keep_results(cells, out, a.keep);
-  if (!a.into.empty()) {
-    const auto [file, name] = target_of(a.into);
-    replace_between_marks(file, name, markdown);
-  }
-  std::cout << markdown;
+  if (!finished.empty()) write_report(finished, fs::path(a.grid.out) / "report.html");
+  std::cout << publish(compare_cells(cells, reference_method(a, cells), a.bootstrap, a.tasks),
+                       cells, a.grid);
   log().info("table.md, .csv, .tex, .json and report.html in {}", a.grid.out);
 }
 
 void compare(const CompareArguments& a) {
-  if (!a.only_table && a.grid.config.empty())
-    throw Error(ErrorKind::kUsage, "[compare] no configuration is given",
-                "Name a YAML file, or say --only-table for what is trained already.");
   CompareArguments b = a;
-  if (!a.only_table && a.grid.seeds.empty()) b.grid.seeds = {1, 2, 3};
+  if (!a.grid.only_table && a.grid.seeds.empty()) b.grid.seeds = {1, 2, 3};
   check_arguments(b);
   const FolderLock lock(a.grid.out);
-  const std::vector<Cell> cells = a.only_table ? cells_there(b) : planned_cells(b);
+  const std::vector<Cell> cells = a.grid.only_table ? cells_there(b) : planned_cells(b);
   reference_method(b, cells);  // throws where --against is none of them
-  if (!a.only_table) run_cells(cells, {own_program(), a.grid.retry_failed, a.grid.jobs});
+  if (!a.grid.only_table) run_cells(cells, {own_program(), a.grid.retry_failed, a.grid.jobs});
   write_tables(b, cells);
   for (const Cell& cell : cells) {
     if (cell.state() != CellState::kFailed) continue;
@@ -214,13 +166,9 @@ void add_compare(CLI::App& app) {
   command->add_option("--tasks", a->tasks, "comma-separated: count only these of the tasks learned")
       ->delimiter(',');
   command->add_option("--resamples", a->bootstrap.resamples, "of the paired bootstrap")
-      ->check(above_zero());
-  command->add_option("--bootstrap-seed", a->bootstrap.seed, "of its draws");
-  command->add_flag("--only-table", a->only_table, "train nothing: the cells that are in --out");
-  command->add_option(
-      "--into", a->into,
-      "FILE#NAME: the table also between <!-- begin: NAME --> and <!-- end: NAME -->");
-  command->add_option("--keep", a->keep, "a folder for copies of each cell's results");
+      ->check(above_zero())
+      ->capture_default_str();
+  command->add_option("--bootstrap-seed", a->bootstrap.seed, "of its draws")->capture_default_str();
   command->callback([a] {
     install_interrupt_handler();
     compare(*a);

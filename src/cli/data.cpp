@@ -224,7 +224,9 @@ void add_import(CLI::App* data) {
   command->add_option("--test-share", o.test_share, "the same for test")
       ->check(CLI::Range(0.0, 0.9))
       ->capture_default_str();
-  command->add_option("--seed", o.seed, "decides which rows those are")->check(not_below_zero());
+  command->add_option("--seed", o.seed, "decides which rows those are")
+      ->check(not_below_zero())
+      ->capture_default_str();
   command
       ->add_option("--prompt", o.templates.prompt,
                    "trace, json, csv: {field} stands for a field, \\n for a line break")

@@ -81,7 +81,8 @@ void add_generate(CLI::App& app) {
       ->check(above_zero())
       ->capture_default_str();
   command->add_option("--temperature", a->options.sampling.temperature, "0: greedy")
-      ->check(not_below_zero());
+      ->check(not_below_zero())
+      ->capture_default_str();
   command->add_option("--top-k", a->options.sampling.top_k, "0: all")->check(not_below_zero());
   command->add_option("--top-p", a->options.sampling.top_p, "nucleus")
       ->check(CLI::Range(0.0, 1.0))

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "cli/cells.h"
+#include "cli/publish.h"
 #include "study/trials.h"
 
 namespace ilora {
@@ -98,8 +99,14 @@ MethodTrials plan_trials(const SweepArguments& a, const std::string& method,
                     a.grid.config,
                     a.grid.settings,
                     folder / fmt::format("seed-{}", seed)};
+      if (a.grid.only_table) {
+        trial.cells.push_back({method, seed, plan.name, plan.folder, {}});
+        continue;
+      }
+      // Only the last row decides; who asks for more (--set eval.matrix) sees it in the table.
+      plan.settings.insert(plan.settings.begin(), "eval.matrix=last");
       plan.settings.insert(plan.settings.end(), points[i].begin(), points[i].end());
-      plan.settings.insert(plan.settings.end(), {"eval.split=eval", "eval.matrix=last"});
+      plan.settings.emplace_back("eval.split=eval");
       trial.cells.push_back(make_cell(plan));
     }
   }
@@ -131,9 +138,15 @@ void write_outcome(const SweepArguments& a, const std::vector<MethodTrials>& met
   write_trials_json(out / "trials.json", methods, command_line(a));
 }
 
+// Every trial as if it were a method: what an option changes in all that is measured.
+std::string write_table(const SweepArguments& a, const std::vector<MethodTrials>& methods) {
+  const std::vector<Cell> cells = cells_by_trial(methods);
+  return publish(compare_cells(cells, cells.front().method, {}), cells, a.grid);
+}
+
 void sweep(const SweepArguments& a) {
+  a.grid.check("sweep");
   const std::vector<std::string> names = a.grid.chosen_methods();
-  a.grid.require_different_seeds();
   const std::vector<SearchDimension> all = all_dimensions(a);
   require_equal_budget(names, all, a.trials);
   const FolderLock lock(a.grid.out);
@@ -141,6 +154,10 @@ void sweep(const SweepArguments& a) {
   for (const std::string& name : names)
     planned.push_back(
         plan_trials(a, name, search_points(dimensions_of(name, all), a.trials, a.search_seed)));
+  if (a.grid.only_table) {
+    std::cout << write_table(a, planned);
+    return;
+  }
   std::vector<Cell> cells;
   for (const MethodTrials& method : planned)
     for (const Trial& trial : method.trials)
@@ -148,7 +165,9 @@ void sweep(const SweepArguments& a) {
   run_cells(cells,
             {own_program(), a.grid.retry_failed, a.grid.jobs, [&] { write_outcome(a, planned); }});
   write_outcome(a, planned);
+  write_table(a, planned);
   std::cout << trials_markdown(planned, command_line(a));
+  log().info("trials.md and .json, table.md, .csv, .tex and .json, METHOD.yaml in {}", a.grid.out);
   for (const MethodTrials& method : planned) {
     if (method.best()) continue;
     throw Error(ErrorKind::kData,
@@ -167,7 +186,6 @@ void add_sweep(CLI::App& app) {
   auto a = std::make_shared<SweepArguments>();
   a->grid.seeds = {1};
   add_grid_options(*command, a->grid);
-  command->get_option("config")->required();
   command->add_option("--grid", a->lists, "KEY=A,B,C: every combination (repeatable)");
   command->add_option("--range", a->ranges,
                       "KEY=LOW:HIGH or KEY=LOW:HIGH:log: points are drawn at random (repeatable)");
@@ -175,7 +193,8 @@ void add_sweep(CLI::App& app) {
       ->add_option("--trials", a->trials,
                    "most points of each method; of a larger grid, so many at random")
       ->check(above_zero());
-  command->add_option("--search-seed", a->search_seed, "decides the random points");
+  command->add_option("--search-seed", a->search_seed, "decides the random points")
+      ->capture_default_str();
   command->callback([a] {
     install_interrupt_handler();
     sweep(*a);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "eval/batches.h"
 #include "eval/continuations.h"
 #include "text/tokenizer.h"
@@ -252,7 +253,7 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
   });
 }
 
-int64_t Evaluator::check(const TaskEval& task) const {
+void Evaluator::check(const TaskEval& task) const {
   int64_t answer = 0;  // tokens that a prompt leaves room for
   if (task.measure->score == nullptr) {
     for (const std::string& option : task.options) {
@@ -272,7 +273,9 @@ int64_t Evaluator::check(const TaskEval& task) const {
     }
     if (encoder_.cut(ids, answer) > 0) ++cut;
   }
-  return cut;
+  if (cut > 0)
+    log().info("{}: {} of {} {} prompts are cut to fit data.max_length {}", task.name, cut,
+               task.rows.size(), split_name(task.split), encoder_.max_length());
 }
 
 GenerateOptions Evaluator::generation(const TaskEval& task) const {

@@ -46,10 +46,10 @@ class Evaluator {
   Evaluator(Engine& engine, const Encoder& encoder, EvalOptions options)
       : engine_(engine), encoder_(encoder), options_(options) {}
 
-  // How many of the task's prompts will be cut to fit. Throws what evaluating it would throw for
-  // its texts, before anything is computed: Error(kData) for a prompt or an option without tokens,
-  // naming file and row, Error(kUsage) where generated answers leave no room for a prompt.
-  int64_t check(const TaskEval& task) const;
+  // Throws what evaluating the task would throw for its texts, before anything is computed:
+  // Error(kData) for a prompt or an option without tokens, naming file and row, Error(kUsage) where
+  // generated answers leave no room for a prompt. Logs how many prompts will be cut to fit.
+  void check(const TaskEval& task) const;
   // Without adapters the base model answers.
   TaskScore evaluate(const TaskEval& task, const Deployed& deployed,
                      const EvalRequest& request = {});

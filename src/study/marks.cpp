@@ -12,7 +12,7 @@ Marks find_marks(const std::filesystem::path& file, const std::string& name) {
   const size_t to = from == std::string::npos ? from : content.find(end, from);
   if (to == std::string::npos) {
     throw Error(ErrorKind::kFormat,
-                fmt::format("[compare] expected the lines {} and {} in {}",
+                fmt::format("[grid] expected the lines {} and {} in {}",
                             begin.substr(0, begin.size() - 1), end, file.string()),
                 "Write both lines where the table is to stand.");
   }

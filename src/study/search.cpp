@@ -102,6 +102,9 @@ SearchDimension parse_grid(std::string_view text) {
       throw Error(
           ErrorKind::kUsage,
           fmt::format("[sweep] expected a value between the commas of '{}' (--grid)", text));
+    if (std::ranges::count(dimension.values, value) > 1)
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[sweep] {} is named twice in '{}' (--grid)", value, text));
   }
   return dimension;
 }

@@ -13,12 +13,6 @@ std::optional<double> score_of(const Cell& cell) {
   return report::read_results(cell.folder).metrics.average_accuracy;
 }
 
-std::string settings_text(const SearchPoint& point) {
-  std::string text;
-  for (const std::string& setting : point) text += (text.empty() ? "" : ", ") + setting;
-  return text.empty() ? "as configured" : text;
-}
-
 // A cell of a Markdown table holds no line breaks and no bars.
 std::string one_line(std::string text) {
   for (size_t at = 0; (at = text.find_first_of("|\n", at)) != std::string::npos; ++at)
@@ -44,6 +38,10 @@ std::string Trial::failure() const {
   return {};
 }
 
+std::string Trial::name() const {
+  return point.empty() ? "as configured" : fmt::format("{}", fmt::join(point, ", "));
+}
+
 std::optional<size_t> MethodTrials::best() const {
   std::optional<size_t> best;
   double highest = 0;
@@ -54,6 +52,18 @@ std::optional<size_t> MethodTrials::best() const {
     highest = *score;
   }
   return best;
+}
+
+std::vector<Cell> cells_by_trial(const std::vector<MethodTrials>& methods) {
+  std::vector<Cell> cells;
+  for (const MethodTrials& tried : methods) {
+    for (const Trial& trial : tried.trials) {
+      for (const Cell& cell : trial.cells)
+        cells.emplace_back(cell).method =
+            methods.size() == 1 ? trial.name() : fmt::format("{}: {}", tried.method, trial.name());
+    }
+  }
+  return cells;
 }
 
 std::string trials_markdown(const std::vector<MethodTrials>& methods, const std::string& command) {
@@ -70,8 +80,7 @@ std::string trials_markdown(const std::vector<MethodTrials>& methods, const std:
       const std::string shown = score                     ? fmt::format("{:.4f}", *score)
                                 : trial.failure().empty() ? "not run yet"
                                                           : "failed: " + one_line(trial.failure());
-      out += fmt::format("| {} | {} | {} | {} |\n", tried.method, i + 1,
-                         one_line(settings_text(trial.point)),
+      out += fmt::format("| {} | {} | {} | {} |\n", tried.method, i + 1, one_line(trial.name()),
                          best == i ? "**" + shown + "**" : shown);
     }
   }

@@ -19,6 +19,7 @@ struct Trial {
   // none.
   std::optional<double> score() const;
   std::string failure() const;  // the first cell's that failed
+  std::string name() const;     // its settings: "train.learning_rate=1e-3, train.epochs=2"
 };
 
 struct MethodTrials {
@@ -28,6 +29,10 @@ struct MethodTrials {
   // The index of the highest score, the earliest of equals; none where no trial has one.
   std::optional<size_t> best() const;
 };
+
+// The trials' cells, each trial under a name of its own in the place of the method, so that
+// comparison.h sets trials side by side.
+std::vector<Cell> cells_by_trial(const std::vector<MethodTrials>& methods);
 
 // What was tried, in what order, and what is chosen.
 std::string trials_markdown(const std::vector<MethodTrials>& methods, const std::string& command);

@@ -33,10 +33,7 @@ Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& benc
   std::vector<std::string> names, measures;
   for (size_t t = 0; t < tasks.size(); ++t) {
     tasks_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
-    const int64_t cut = evaluator_.check(tasks_.back());
-    if (cut > 0)
-      log().info("{}: {} of {} {} prompts are cut to fit data.max_length {}", tasks[t].name, cut,
-                 tasks_.back().rows.size(), recipe.split, bench.encoder->max_length());
+    evaluator_.check(tasks_.back());
     names.push_back(tasks[t].name);
     measures.emplace_back(tasks_.back().measure->name);
   }

@@ -253,7 +253,6 @@ TEST_F(BadInput, OneAnswerOnly) {
   EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("task"), HasSubstr("one answer")));
 }
 
-// The prompt is cut from the left and the answer kept: such a run works.
 // Not a mistake, but worth a word before hours of training.
 TEST_F(BadInput, PromptsThatAreCutAreCounted) {
   const Settings all =
@@ -263,8 +262,18 @@ TEST_F(BadInput, PromptsThatAreCutAreCounted) {
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("task: 16 of 16 training prompts are cut"),
                                  HasSubstr("task: 8 of 8 test prompts are cut"),
                                  HasSubstr("data.max_length 4")));
+  const std::string run = (folder_ / "run").string(),
+                    adapter = run + "/checkpoints/task-01/adapter";
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{"eval", run, "--data", task().string()},
+        {"analyze", "path", run, "--from-adapter", adapter, "--to-adapter", adapter}}) {
+    const Outcome later = run_ilora(folder_, command);
+    EXPECT_EQ(later.code, 0) << later.err;
+    EXPECT_THAT(later.err, HasSubstr("task: 8 of 8 test prompts are cut")) << command[0];
+  }
 }
 
+// The prompt is cut from the left and the answer kept: such a run works.
 TEST_F(BadInput, PromptLongerThanTheContext) {
   std::string prompt;
   for (int i = 0; i < 400; ++i) prompt += "word ";

@@ -316,6 +316,28 @@ TEST_F(GridTest, SweepChoosesOnTheEvalSplitWithoutReadingTheTestSplit) {
   EXPECT_EQ(configuration_of(RunFolder(folder_ / "compare/er/seed-1"))->recipe.learning_rate, 0.02);
 }
 
+// An ablation: what an option changes, of each learner, against the first of its values.
+TEST_F(GridTest, SweepSetsItsTrialsSideBySide) {
+  const fs::path out = folder_ / "sweep", kept = folder_ / "kept";
+  const std::vector<std::string> grid = {"--methods", "ilora", "--grid", "ilora.half_life=1,0.25"};
+  std::vector<std::string> more = grid;
+  more.insert(more.end(), {"--set", "eval.matrix=trained", "--keep", kept.string()});
+  ASSERT_EQ(run(command("sweep", out, more)).code, 0);
+  const std::string table = read_file(out / "table.md");
+  for (const char* text : {"backward transfer", "on the eval splits", "| ilora.half\\_life=1 |",
+                           "| ilora.half\\_life=0.25 |", "| ilora.half\\_life=0.25 (fast) |",
+                           "minus ilora.half\\_life=1's"})
+    EXPECT_THAT(table, HasSubstr(text));
+
+  // The table comes from what is kept alone.
+  std::vector<std::string> again = {"sweep", "--only-table", "--out", kept.string()};
+  again.insert(again.end(), grid.begin(), grid.end());
+  const Outcome outcome = run(again);
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_EQ(read_file(kept / "table.md"), table);
+  EXPECT_THAT(outcome.out, HasSubstr(table));
+}
+
 TEST_F(GridTest, SweepGoesOnAfterAFailedTrialAndResumes) {
   const fs::path out = folder_ / "sweep";
   // A rate that no float survives, and one that works.

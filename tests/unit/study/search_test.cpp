@@ -83,6 +83,7 @@ TEST(Search, SaysWhatIsWrong) {
   EXPECT_THAT(failure("a", parse_grid), HasSubstr("KEY=VALUES"));
   EXPECT_THAT(failure("a=", parse_grid), HasSubstr("KEY=VALUES"));
   EXPECT_THAT(failure("a=1,,2", parse_grid), HasSubstr("between the commas"));
+  EXPECT_THAT(failure("a=1,2,1", parse_grid), HasSubstr("1 is named twice"));
   EXPECT_THAT(failure("a=1", parse_range), HasSubstr("KEY=LOW:HIGH"));
   EXPECT_THAT(failure("a=1:2:lin", parse_range), HasSubstr("KEY=LOW:HIGH:log"));
   EXPECT_THAT(failure("a=1:x", parse_range), HasSubstr("expected a number, got 'x'"));

@@ -1,0 +1,64 @@
+#include "cli/publish.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "study/comparison_data.h"
+#include "study/marks.h"
+#include "study/tables.h"
+
+namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+// FILE#NAME of --into.
+std::pair<std::string, std::string> target_of(const std::string& into) {
+  const size_t hash = into.rfind('#');
+  if (hash == std::string::npos)
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[grid] expected FILE#NAME, got '{}' (--into)", into));
+  return {into.substr(0, hash), into.substr(hash + 1)};
+}
+
+// What a cell no longer has, such as an earlier failure, goes.
+void keep_results(std::span<const Cell> cells, const fs::path& from, const fs::path& to) {
+  for (const Cell& cell : cells) {
+    const fs::path folder = to / fs::relative(cell.folder, from);
+    for (const char* name : {"config.yaml", "results.json", "rows.jsonl", "failed.json"}) {
+      if (!fs::exists(cell.folder / name)) {
+        fs::remove(folder / name);
+        continue;
+      }
+      make_folder(folder);
+      fs::copy_file(cell.folder / name, folder / name, fs::copy_options::overwrite_existing);
+    }
+  }
+}
+
+}  // namespace
+
+void require_marks(const std::string& into) {
+  if (into.empty()) return;
+  const auto [file, name] = target_of(into);
+  find_marks(file, name);
+}
+
+std::string publish(const Comparison& comparison, std::span<const Cell> cells,
+                    const GridArguments& a) {
+  const fs::path out = a.out;
+  const std::string markdown = comparison_markdown(comparison);
+  write_file_atomic(out / "table.md", markdown);
+  write_file_atomic(out / "table.csv", comparison_csv(comparison));
+  write_file_atomic(out / "table.tex", comparison_latex(comparison));
+  write_comparison_json(out / "table.json", comparison);
+  if (!a.keep.empty()) keep_results(cells, out, a.keep);
+  if (!a.into.empty()) {
+    const auto [file, name] = target_of(a.into);
+    replace_between_marks(file, name, markdown);
+  }
+  return markdown;
+}
+
+}  // namespace ilora
