@@ -1,6 +1,6 @@
 // Points between two adapters of one layout: their factors interpolated, or their products.
 //
-// Called by `ilora analyze` and analysis/distance.cpp.
+// Called by `ilora analyze` and analysis/path.cpp.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // Tasks ready to be measured under any adapter: what every analysis asks of the model.
 //
-// Called by path.cpp and `ilora analyze plane`.
+// Called by path.cpp, `ilora analyze path` and `ilora analyze plane`.
 #pragma once
 
 #include <functional>

@@ -2,7 +2,7 @@
 // barriers, the best points, and whether a point between the ends serves old and new tasks at least
 // as well as either end (the I-LoRA paper's observation, arXiv 2402.18865).
 //
-// Called by `ilora analyze path`.
+// Called by `ilora analyze path` and `ilora analyze sharpness`.
 #pragma once
 
 #include <functional>

@@ -1,6 +1,6 @@
 // CSV as RFC 4180 has it: a header, quoted cells that may hold separators, line breaks and doubled
-// quotes, lines that end in LF or CRLF. Called by data/import/records.cpp (reads), by `ilora
-// compare` and the analyses (write).
+// quotes, lines that end in LF or CRLF. Called by data/import/records.cpp (reads), by study/
+// and the analyses (write).
 //
 // Written here because Debian's C library for it does not say on which line a mistake is.
 #pragma once

@@ -1,5 +1,5 @@
 // Ctrl-C and SIGTERM as a flag that long loops look at between steps; a second one ends the program
-// at once. A signal has no owner to be passed to, so the flag is the one global beside the log.
+// at once. A signal has no owner to be passed to, so the flag is global, as the log is.
 #pragma once
 
 namespace ilora {

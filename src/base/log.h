@@ -1,5 +1,5 @@
 // The log: plain lines on standard error, and one status line (a progress bar) below them on a
-// terminal. The only global of the program.
+// terminal. It is global, as the interruption flag is.
 #pragma once
 
 #include <fmt/format.h>

@@ -74,7 +74,13 @@ void OptionList::load_yaml(const std::filesystem::path& path) {
 void OptionList::load_yaml_text(std::string_view text, const std::string& where) {
   YAML::Node root;
   try {
-    root = YAML::Load(std::string(text));
+    const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));
+    if (documents.size() > 1)
+      throw Error(
+          ErrorKind::kUsage,
+          fmt::format("[config] expected one document, got {} ({})", documents.size(), where),
+          "Take out the line ---, or what stands behind it.");
+    if (!documents.empty()) root = documents.front();
   } catch (const YAML::Exception& e) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[config] not valid YAML: {} ({}:{})", e.msg, where, e.mark.line + 1),

@@ -1,5 +1,5 @@
 // Other programs, and who may work in a folder. Called by study/grid.cpp, whose cells are processes
-// of their own.
+// of their own, and by `ilora compare` and `ilora sweep`.
 #pragma once
 
 #include <sys/types.h>

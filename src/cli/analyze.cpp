@@ -23,8 +23,9 @@ namespace fs = std::filesystem;
 void AnalyzeOptions::add(CLI::App& command, const std::string& default_name) {
   name = default_name;
   command.add_option("run", run, "a run folder")->required();
-  command.add_option("--set", settings,
-                     "key=value, overrides the run's configuration (repeatable)");
+  command
+      .add_option("--set", settings, "key=value, overrides the run's configuration (repeatable)")
+      ->allow_extra_args(false);
   command.add_option("--name", name, "the results' name in RUN/analysis")
       ->capture_default_str()
       ->check([](const std::string& text) {
@@ -38,7 +39,8 @@ void AnalyzeOptions::add(CLI::App& command, const std::string& default_name) {
 }
 
 void AnalyzeOptions::add_task(CLI::App& command) {
-  command.add_option("--task", tasks, "a task to measure (repeatable; default: all)");
+  command.add_option("--task", tasks, "a task to measure (repeatable; default: all)")
+      ->allow_extra_args(false);
 }
 
 void AnalyzeOptions::add_measured(CLI::App& command) {
@@ -175,8 +177,9 @@ std::vector<Row> AnalyzedRun::training_rows(const std::vector<std::string>& task
   for (const TaskText& text : texts()) {
     if (std::find(tasks.begin(), tasks.end(), text.name) == tasks.end()) continue;
     for (size_t i = 0; i < text.train.size(); ++i)
-      rows.push_back(bench().encoder->encode(text.train[i], 0, rows.size(),
-                                             fmt::format("row {} of {}/train.json", i, text.name)));
+      rows.push_back(bench().encoder->encode(
+          text.train[i], 0, rows.size(),
+          fmt::format("row {} of {}/train.json", row_number(text.train[i], i), text.name)));
   }
   return rows;
 }

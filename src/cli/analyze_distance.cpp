@@ -227,7 +227,8 @@ void add_command(CLI::App& analyze, const std::string& name, const std::string& 
   CLI::App* command = analyze.add_subcommand(name, help);
   auto a = std::make_shared<DistanceArguments>();
   a->add(*command, name);
-  command->add_option("--learner", a->learners, "fast, slow, ... (repeatable; default: all)");
+  command->add_option("--learner", a->learners, "fast, slow, ... (repeatable; default: all)")
+      ->allow_extra_args(false);
   command->callback([a, analysis] { analysis(*a); });
 }
 

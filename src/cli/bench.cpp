@@ -187,7 +187,7 @@ void add_bench(CLI::App& app) {
   step->add_option("--rows", a->rows, "JSON file of token rows: \"current\" and \"replayed\"");
   step->add_option("--adapter", a->adapter, "a PEFT folder to start from");
   step->add_option("--slow", a->slow, "a PEFT folder for the slow learner");
-  step->add_option("--set", a->settings, "key=value (repeatable)");
+  step->add_option("--set", a->settings, "key=value (repeatable)")->allow_extra_args(false);
   step->add_option("--dump", a->dump,
                    "write the first step's gradient as a PEFT folder, tell its loss, and stop");
   step->add_option("--repeat", a->pacing.repeat, "repetitions; the median counts")

@@ -273,7 +273,7 @@ void add_common(CLI::App* command, AnswerArguments& a) {
   command->add_option("--adapter", a.adapter, "a PEFT folder");
   command->add_option("--dtype", a.dtype, "auto, f32 or bf16")
       ->check(CLI::IsMember({"auto", "f32", "bf16"}));
-  command->add_option("--set", a.settings, "key=value (repeatable)");
+  command->add_option("--set", a.settings, "key=value (repeatable)")->allow_extra_args(false);
   command->add_option("--repeat", a.pacing.repeat, "repetitions; the median counts")
       ->check(above_zero());
   command->add_option("--prompts", a.prompts, "only the first so many")->check(above_zero());

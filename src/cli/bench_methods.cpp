@@ -149,7 +149,7 @@ void add_bench_methods(CLI::App* bench) {
   command->add_option("--rows", a->rows, "rows of a step")->check(above_zero());
   command->add_option("--tokens", a->tokens, "tokens of a row, the last 16 labelled")
       ->check(CLI::Range(int64_t{17}, int64_t{1} << 20));
-  command->add_option("--set", a->settings, "key=value (repeatable)");
+  command->add_option("--set", a->settings, "key=value (repeatable)")->allow_extra_args(false);
   command->add_option("--repeat", a->pacing.repeat, "turns; the median counts")
       ->check(above_zero());
   command->add_flag("--json", a->json, "print JSON");

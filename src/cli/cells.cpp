@@ -67,23 +67,39 @@ void GridArguments::check(const std::string& command) const {
       throw Error(ErrorKind::kUsage, fmt::format("[grid] seed {} is named twice (--seeds)", seed));
   }
   require_marks(into);
+  if (!only_table) Configuration().options.load_yaml(config);
+}
+
+std::string shell_word(const std::string& word) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           std::string_view("_-+=./,:@%").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::ranges::all_of(word, plain)) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? "'\\''" : std::string(1, c);
+  return quoted + "'";
 }
 
 std::string GridArguments::command_line(const std::string& command) const {
-  std::string line = fmt::format("ilora {} {}", command, config);
+  std::string line = fmt::format("ilora {} {}", command, shell_word(config));
   if (!methods.empty()) line += fmt::format(" --methods {}", fmt::join(methods, ","));
   if (!seeds.empty()) line += fmt::format(" --seeds {}", fmt::join(seeds, ","));
-  for (const std::string& setting : settings) line += " --set " + setting;
-  return line + " --out " + out;
+  for (const std::string& setting : settings) line += " --set " + shell_word(setting);
+  return line + " --out " + shell_word(out);
 }
 
 void add_grid_options(CLI::App& command, GridArguments& a) {
   command.add_option("config", a.config, "a YAML file that all cells begin from; see examples/");
-  command.add_option("--methods", a.methods, "comma-separated; default: all")->delimiter(',');
+  command.add_option("--methods", a.methods, "comma-separated; default: all")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command.add_option("--seeds", a.seeds, "comma-separated (default: 1,2,3; of a sweep: 1)")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(not_below_zero());
-  command.add_option("--set", a.settings, "key=value, for every cell (repeatable)");
+  command.add_option("--set", a.settings, "key=value, for every cell (repeatable)")
+      ->allow_extra_args(false);
   command.add_option("--out", a.out, "the folder of the grid; the same one goes on")->required();
   command.add_flag("--retry", a.retry_failed, "run cells again that failed");
   command

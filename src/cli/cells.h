@@ -18,8 +18,8 @@ struct GridArguments {
 
   // The methods asked for, else every registered one. Throws Error(kUsage) for one that is not.
   std::vector<std::string> chosen_methods() const;
-  // Throws Error(kUsage) for a missing configuration, a seed named twice and an --into that names
-  // no marks: what would otherwise be found wrong after hours of training.
+  // Throws Error(kUsage) for a configuration that is missing or unreadable, a seed named twice and
+  // an --into that names no marks: what would otherwise be found wrong after hours of training.
   void check(const std::string& command) const;
   // "ilora COMMAND CONFIG --methods … --seeds … --set … --out …", to be repeated by a reader.
   std::string command_line(const std::string& command) const;
@@ -29,6 +29,9 @@ void add_grid_options(CLI::App& command, GridArguments& arguments);
 
 // Whether an option belongs to a method other than `method`, which has none of its effect.
 bool of_another_method(const std::string& key, const std::string& method);
+
+// A word of a command line, in quotes where a shell would take it apart.
+std::string shell_word(const std::string& word);
 
 struct CellPlan {
   std::string method;

@@ -88,9 +88,11 @@ std::vector<Cell> cells_there(const CompareArguments& a) {
     for (const int64_t seed : seeds)
       cells.push_back({method, seed, cell_name(method, seed), cell_folder(a, method, seed), {}});
   }
-  if (cells.empty()) {
+  if (std::ranges::all_of(cells,
+                          [](const Cell& cell) { return cell.state() == CellState::kAbsent; })) {
     throw Error(ErrorKind::kFile,
-                fmt::format("[compare] expected cells METHOD/seed-N in {}, got none", a.grid.out),
+                fmt::format("[compare] expected cells METHOD/seed-N in {}, got none{}", a.grid.out,
+                            cells.empty() ? "" : " of those asked for"),
                 "Name the folder of an earlier `ilora compare` (--out).");
   }
   return cells;
@@ -132,24 +134,31 @@ void write_tables(const CompareArguments& a, const std::vector<Cell>& cells) {
   if (!finished.empty()) write_report(finished, fs::path(a.grid.out) / "report.html");
   std::cout << publish(compare_cells(cells, reference_method(a, cells), a.bootstrap, a.tasks),
                        cells, a.grid);
-  log().info("table.md, .csv, .tex, .json and report.html in {}", a.grid.out);
+  log().info("table.md, .csv, .tex, .json{} in {}", finished.empty() ? "" : " and report.html",
+             a.grid.out);
 }
 
-void compare(const CompareArguments& a) {
-  CompareArguments b = a;
-  if (!a.grid.only_table && a.grid.seeds.empty()) b.grid.seeds = {1, 2, 3};
-  check_arguments(b);
-  const FolderLock lock(a.grid.out);
-  const std::vector<Cell> cells = a.grid.only_table ? cells_there(b) : planned_cells(b);
-  reference_method(b, cells);  // throws where --against is none of them
-  if (!a.grid.only_table) run_cells(cells, {own_program(), a.grid.retry_failed, a.grid.jobs});
-  write_tables(b, cells);
+// Writes the tables; then throws Error where a cell failed.
+void finish(const CompareArguments& a, const std::vector<Cell>& cells) {
+  write_tables(a, cells);
   for (const Cell& cell : cells) {
     if (cell.state() != CellState::kFailed) continue;
     throw Error(ErrorKind::kData, fmt::format("[compare] {} failed: {}", cell.name, cell.failure()),
                 "The others are in the table. --retry runs failed cells again; their output is in "
                 "log.txt beside failed.json.");
   }
+}
+
+void compare(const CompareArguments& a) {
+  CompareArguments b = a;
+  if (!a.grid.only_table && a.grid.seeds.empty()) b.grid.seeds = {1, 2, 3};
+  check_arguments(b);
+  if (a.grid.only_table) return finish(b, cells_there(b));
+  const FolderLock lock(a.grid.out);
+  const std::vector<Cell> cells = planned_cells(b);
+  reference_method(b, cells);  // throws where --against is none of them
+  run_cells(cells, {own_program(), a.grid.retry_failed, a.grid.jobs});
+  finish(b, cells);
 }
 
 }  // namespace
@@ -164,7 +173,8 @@ void add_compare(CLI::App& app) {
   command->add_option("--against", a->against,
                       "the method that the others are compared to (default: ilora)");
   command->add_option("--tasks", a->tasks, "comma-separated: count only these of the tasks learned")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--resamples", a->bootstrap.resamples, "of the paired bootstrap")
       ->check(above_zero())
       ->capture_default_str();

@@ -3,6 +3,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cli/command.h"
@@ -22,17 +23,20 @@ struct Ruler {
   int64_t max_answer = 0;  // 0: whole answers
 
   void add_options(CLI::App* command) {
-    command->add_option("--model", model,
-                        "a GGUF file or a Hugging Face folder: lengths in its tokens");
+    CLI::Option* named = command->add_option(
+        "--model", model, "a GGUF file or a Hugging Face folder: lengths in its tokens");
     command
         ->add_option("--max-length", max_length,
                      "with --model: the longest row, as data.max_length (default: the context)")
+        ->needs(named)
         ->check(above_zero());
     command
         ->add_option("--max-answer", max_answer,
                      "with --model: the longest answer that is learned, as data.max_answer")
+        ->needs(named)
         ->check(above_zero());
     command->add_option("--template", text_template, "with --model: raw or chat, as data.template")
+        ->needs(named)
         ->check(CLI::IsMember({"raw", "chat"}));
   }
   // Null without a model.
@@ -178,7 +182,7 @@ void run_import(ImportArguments& a) {
   const TaskDefinition* known = find_task_definition(imported.task.name);
   if (known != nullptr) imported.task.definition = *known;
 
-  const TaskCheck check = check_task(imported.task, a.ruler.encoder());
+  const TaskCheck check = check_task(imported.task, a.ruler.encoder(), imported.places);
   if (a.json) {
     Json json = check_json(check);
     json["records"] = imported.records;
@@ -188,6 +192,8 @@ void run_import(ImportArguments& a) {
   } else {
     std::cout << fmt::format("{} records read, {} left out by the format, {} dropped\n",
                              imported.records, imported.left_out, imported.dropped);
+    for (const auto& [split, file] : imported.files)
+      std::cout << fmt::format("{} from {}\n", split_name(split), file.string());
     print_check(check);
   }
   std::cout << std::flush;
@@ -196,7 +202,7 @@ void run_import(ImportArguments& a) {
                 "Mend the source where the lines above say so. --drop-leaks leaves rows out whose "
                 "prompt a later split holds; --max-answer N cuts answers that are too long.");
   }
-  if (fs::path parent = out.parent_path(); !parent.empty()) fs::create_directories(parent);
+  if (fs::path parent = out.parent_path(); !parent.empty()) make_folder(parent);
   write_folder(out, imported.task);
   if (*format.task != '\0' && imported.task.name != format.task) {
     log().info("Name the folder {} to have the built-in measure and options of that task.",

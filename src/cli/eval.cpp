@@ -112,7 +112,8 @@ Json evaluate_all(const EvalArguments& a) {
   const int64_t number = a.task > 0 ? a.task : folder.last_task();
   if (number == 0 || !fs::is_directory(folder.task(number))) {
     throw Error(ErrorKind::kFile,
-                fmt::format("[eval] {} has no adapters of task {}", a.run, number),
+                fmt::format("[eval] {} has no adapters{}", a.run,
+                            number > 0 ? fmt::format(" of task {}", number) : " yet"),
                 "A run has adapters once its first task is learned.");
   }
   const Split split = a.split == "eval" ? Split::kEval : Split::kTest;
@@ -174,19 +175,25 @@ void add_eval(CLI::App& app) {
   auto a = std::make_shared<EvalArguments>();
   command->add_option("run", a->run, "a run folder")->required();
   command->add_option("--data", a->data, "a task folder, or a folder of them")->required();
-  command->add_option("--learner", a->learners,
-                      "fast, slow, ..., or base for no adapter (repeatable; default: all saved)");
-  command->add_option("--after", a->task,
-                      "adapters as they were after this task, from 1 (default: the last; of `one` "
-                      "and `pp`, each of the run's tasks with its own)");
+  command
+      ->add_option("--learner", a->learners,
+                   "fast, slow, ..., or base for no adapter (repeatable; default: all saved)")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--after", a->task,
+                   "adapters as they were after this task, from 1 (default: the last; of `one` "
+                   "and `pp`, each of the run's tasks with its own)")
+      ->check(above_zero());
   command->add_option("--measure", a->measure,
                       "auto, or one that `ilora measures` lists (default: the run's)");
   command->add_option("--split", a->split, "test or eval")
       ->check(CLI::IsMember({"test", "eval"}))
       ->capture_default_str();
   command->add_option("--rows", a->rows, "most rows of each task; 0: all")->check(not_below_zero());
-  command->add_option("--set", a->settings,
-                      "key=value, overrides the run's configuration (repeatable)");
+  command
+      ->add_option("--set", a->settings,
+                   "key=value, overrides the run's configuration (repeatable)")
+      ->allow_extra_args(false);
   command->add_flag("--answers", a->answers, "show every answer");
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] {

@@ -2,6 +2,7 @@
 // turns errors into exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <string>
 
 #include "base/error.h"
@@ -25,6 +26,7 @@ int exit_code(ilora::ErrorKind kind) {
 // The command line as a person typed it: a word that is no command, and those that are.
 void explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& e) {
   const CLI::App* at = &app;
+  std::string path = "ilora";
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     std::string known;
@@ -35,6 +37,7 @@ void explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& 
     }
     if (next != nullptr) {
       at = next;
+      path += " " + word;
     } else if (!known.empty() && !word.starts_with("-")) {
       ilora::log().error("there is no command '{}'", word);
       ilora::log().error("  Choose one of: {}.", known);
@@ -42,8 +45,7 @@ void explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& 
     }
   }
   ilora::log().error("{}", e.what());
-  ilora::log().error("  `ilora{} --help` lists what there is.",
-                     at == &app ? "" : " " + at->get_name());
+  ilora::log().error("  `{} --help` lists what there is.", path);
 }
 
 }  // namespace
@@ -84,6 +86,10 @@ int main(int argc, char** argv) {
     ilora::log().error("{}", e.what());
     if (!e.hint().empty()) ilora::log().error("  {}", e.hint());
     return exit_code(e.kind());
+  } catch (const std::filesystem::filesystem_error& e) {
+    ilora::log().error("{}: {}", e.path1().empty() ? "a file" : e.path1().string(),
+                       e.code().message());
+    return 1;
   } catch (const std::bad_alloc&) {
     ilora::log().error("not enough memory; lower engine.max_tokens");
     return 1;

@@ -22,9 +22,15 @@ std::pair<std::string, std::string> target_of(const std::string& into) {
   return {into.substr(0, hash), into.substr(hash + 1)};
 }
 
-// What a cell no longer has, such as an earlier failure, goes.
+// Cells that did not end leave what was kept of them as it is. What a cell no longer has, such as an
+// earlier failure, goes.
 void keep_results(std::span<const Cell> cells, const fs::path& from, const fs::path& to) {
+  if (fs::exists(to) && fs::equivalent(from, to))
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[grid] {} is the grid's own folder (--keep)", to.string()));
   for (const Cell& cell : cells) {
+    const CellState state = cell.state();
+    if (state != CellState::kFinished && state != CellState::kFailed) continue;
     const fs::path folder = to / fs::relative(cell.folder, from);
     for (const char* name : {"config.yaml", "results.json", "rows.jsonl", "failed.json"}) {
       if (!fs::exists(cell.folder / name)) {

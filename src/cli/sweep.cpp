@@ -28,11 +28,27 @@ struct SweepArguments {
 // The command, as a reader may repeat it.
 std::string command_line(const SweepArguments& a) {
   std::string line = a.grid.command_line("sweep");
-  for (const std::string& list : a.lists) line += " --grid " + list;
-  for (const std::string& range : a.ranges) line += " --range " + range;
+  for (const std::string& list : a.lists) line += " --grid " + shell_word(list);
+  for (const std::string& range : a.ranges) line += " --range " + shell_word(range);
   if (a.trials > 0) line += fmt::format(" --trials {}", a.trials);
   if (a.search_seed != 1) line += fmt::format(" --search-seed {}", a.search_seed);
   return line;
+}
+
+bool set_by_sweep(const std::string& key) {
+  return key == "method" || key == "seed" || key == "output" || key == "eval.split";
+}
+
+void require_free_settings(const std::vector<std::string>& settings) {
+  for (const std::string& setting : settings) {
+    const std::string key = setting.substr(0, setting.find('='));
+    if (set_by_sweep(key))
+      throw Error(
+          ErrorKind::kUsage,
+          fmt::format("[sweep] {} is set by the sweep itself, got '{}' (--set)", key, setting),
+          "--methods, --seeds and --out say the first three; trials are scored on the eval "
+          "split.");
+  }
 }
 
 // The dimensions that mean something to a method: not those of another method's options.
@@ -57,10 +73,8 @@ std::vector<SearchDimension> all_dimensions(const SweepArguments& a) {
     if (twice)
       throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} is given twice", dimension.key),
                   "Name all its values in one list.");
-    for (const char* fixed : {"method", "seed", "output", "eval.split", "eval.matrix"}) {
-      if (dimension.key == fixed)
-        throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} cannot be swept over", fixed));
-    }
+    if (set_by_sweep(dimension.key) || dimension.key == "eval.matrix")
+      throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} cannot be swept over", dimension.key));
   }
   if (all.empty())
     throw Error(ErrorKind::kUsage, "[sweep] nothing is given to try",
@@ -91,18 +105,13 @@ MethodTrials plan_trials(const SweepArguments& a, const std::string& method,
   MethodTrials planned{method, {}};
   for (size_t i = 0; i < points.size(); ++i) {
     Trial& trial = planned.trials.emplace_back(Trial{points[i], {}});
-    const fs::path folder = fs::path(a.grid.out) / method / fmt::format("trial-{:02}", i + 1);
     for (const int64_t seed : a.grid.seeds) {
       CellPlan plan{method,
                     seed,
                     fmt::format("{}, trial {}, seed {}", method, i + 1, seed),
                     a.grid.config,
                     a.grid.settings,
-                    folder / fmt::format("seed-{}", seed)};
-      if (a.grid.only_table) {
-        trial.cells.push_back({method, seed, plan.name, plan.folder, {}});
-        continue;
-      }
+                    trial_folder(a.grid.out, method, i, seed)};
       // Only the last row decides; who asks for more (--set eval.matrix) sees it in the table.
       plan.settings.insert(plan.settings.begin(), "eval.matrix=last");
       plan.settings.insert(plan.settings.end(), points[i].begin(), points[i].end());
@@ -133,20 +142,44 @@ void write_best(const SweepArguments& a, const MethodTrials& tried) {
 
 void write_outcome(const SweepArguments& a, const std::vector<MethodTrials>& methods) {
   for (const MethodTrials& tried : methods) write_best(a, tried);
-  const fs::path out = a.grid.out;
-  write_file_atomic(out / "trials.md", trials_markdown(methods, command_line(a)));
-  write_trials_json(out / "trials.json", methods, command_line(a));
+  for (const fs::path folder : {a.grid.out, a.grid.keep}) {
+    if (folder.empty()) continue;
+    make_folder(folder);
+    write_file_atomic(folder / "trials.md", trials_markdown(methods, command_line(a)));
+    write_trials_json(folder / "trials.json", methods, command_line(a));
+  }
 }
 
-// Every trial as if it were a method: what an option changes in all that is measured.
+// Every trial as if it were a method: what an option changes in all that is measured. Empty where
+// trials cannot be compared, such as those of different measures.
 std::string write_table(const SweepArguments& a, const std::vector<MethodTrials>& methods) {
   const std::vector<Cell> cells = cells_by_trial(methods);
-  return publish(compare_cells(cells, cells.front().method, {}), cells, a.grid);
+  try {
+    return publish(compare_cells(cells, cells.front().method, {}), cells, a.grid);
+  } catch (const Error& e) {
+    if (e.kind() != ErrorKind::kData) throw;
+    log().warn("no table sets the trials side by side: {}", e.what());
+    return {};
+  }
+}
+
+// What --only-table asks for: the trials of an earlier sweep, which says itself what they were.
+void write_table_anew(const SweepArguments& a) {
+  if (!a.lists.empty() || !a.ranges.empty() || !a.grid.methods.empty())
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[sweep] --only-table takes the methods and their settings from {}",
+                            (fs::path(a.grid.out) / "trials.json").string()),
+                "Leave --methods, --grid and --range away.");
+  const std::vector<MethodTrials> methods = read_trials(a.grid.out);
+  std::cout << write_table(a, methods);
+  log().info("table.md, .csv, .tex and .json in {}", a.grid.out);
 }
 
 void sweep(const SweepArguments& a) {
   a.grid.check("sweep");
+  if (a.grid.only_table) return write_table_anew(a);
   const std::vector<std::string> names = a.grid.chosen_methods();
+  require_free_settings(a.grid.settings);
   const std::vector<SearchDimension> all = all_dimensions(a);
   require_equal_budget(names, all, a.trials);
   const FolderLock lock(a.grid.out);
@@ -154,10 +187,6 @@ void sweep(const SweepArguments& a) {
   for (const std::string& name : names)
     planned.push_back(
         plan_trials(a, name, search_points(dimensions_of(name, all), a.trials, a.search_seed)));
-  if (a.grid.only_table) {
-    std::cout << write_table(a, planned);
-    return;
-  }
   std::vector<Cell> cells;
   for (const MethodTrials& method : planned)
     for (const Trial& trial : method.trials)
@@ -165,9 +194,9 @@ void sweep(const SweepArguments& a) {
   run_cells(cells,
             {own_program(), a.grid.retry_failed, a.grid.jobs, [&] { write_outcome(a, planned); }});
   write_outcome(a, planned);
+  std::cout << trials_markdown(planned, command_line(a)) << std::flush;
   write_table(a, planned);
-  std::cout << trials_markdown(planned, command_line(a));
-  log().info("trials.md and .json, table.md, .csv, .tex and .json, METHOD.yaml in {}", a.grid.out);
+  log().info("trials.md and .json, METHOD.yaml, table.md, .csv, .tex and .json in {}", a.grid.out);
   for (const MethodTrials& method : planned) {
     if (method.best()) continue;
     throw Error(ErrorKind::kData,
@@ -186,9 +215,12 @@ void add_sweep(CLI::App& app) {
   auto a = std::make_shared<SweepArguments>();
   a->grid.seeds = {1};
   add_grid_options(*command, a->grid);
-  command->add_option("--grid", a->lists, "KEY=A,B,C: every combination (repeatable)");
-  command->add_option("--range", a->ranges,
-                      "KEY=LOW:HIGH or KEY=LOW:HIGH:log: points are drawn at random (repeatable)");
+  command->add_option("--grid", a->lists, "KEY=A,B,C: every combination (repeatable)")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--range", a->ranges,
+                   "KEY=LOW:HIGH or KEY=LOW:HIGH:log: points are drawn at random (repeatable)")
+      ->allow_extra_args(false);
   command
       ->add_option("--trials", a->trials,
                    "most points of each method; of a larger grid, so many at random")

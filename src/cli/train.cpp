@@ -89,7 +89,8 @@ void add_train(CLI::App& app) {
       "train", "train on tasks in order; resume; teach a finished run one more task");
   auto a = std::make_shared<TrainArguments>();
   CLI::Option* config = command->add_option("config", a->config, "a YAML file; see examples/");
-  command->add_option("--set", a->settings, "key=value, overrides the configuration (repeatable)");
+  command->add_option("--set", a->settings, "key=value, overrides the configuration (repeatable)")
+      ->allow_extra_args(false);
   CLI::Option* resume =
       command->add_option("--resume", a->resume, "go on with an interrupted run")->excludes(config);
   CLI::Option* more =
@@ -97,6 +98,7 @@ void add_train(CLI::App& app) {
           ->excludes(config)
           ->excludes(resume);
   command->add_option("--task", a->tasks, "with --continue: a task's folder (repeatable)")
+      ->allow_extra_args(false)
       ->needs(more);
   command->add_flag("--options", a->show_options, "list every option of a configuration");
   command

@@ -1,5 +1,5 @@
-// What a method or the trainer keeps between steps, as one list that is visited to save, to load
-// and to measure.
+// What a method or the trainer keeps between steps, as one list that is visited to save and to
+// load.
 #pragma once
 
 #include <cstdint>

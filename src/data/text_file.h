@@ -1,4 +1,4 @@
-// Text files that must be UTF-8. Called by the readers of tasks and by the importers.
+// Text files that must be UTF-8. Called by the readers of tasks and probes and by the importers.
 #pragma once
 
 #include <filesystem>

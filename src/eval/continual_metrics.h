@@ -1,7 +1,7 @@
 // Measures of continual learning from a score matrix: what a run ends with, what it forgot, what
 // helped.
 //
-// Called by the trainer after every task and by `ilora eval`. Only the standard library is needed.
+// Called by train/scores.cpp after every task. Only the standard library is needed.
 //
 // Notation: T tasks j = 1..T, learned in this order; a_{k,j} is the score on task j after learning
 // task k; row 0 is the score before training, b_j = a_{0,j}. Scores are "higher is better", usually

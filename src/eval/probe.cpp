@@ -51,7 +51,7 @@ std::vector<int32_t> prefix_of(const Deployed& deployed, std::span<const int32_t
 }  // namespace
 
 std::vector<ProbeQuestion> read_questions(const std::filesystem::path& file, int64_t rows) {
-  std::vector<Record> records = read_records(file, '\0');
+  std::vector<Record> records = read_records(file, {});
   const auto count = static_cast<int64_t>(records.size());
   std::vector<int64_t> order = Random(0, Stream::kRows).permutation(count);
   if (rows > 0 && rows < count) order.resize(static_cast<size_t>(rows));

@@ -16,14 +16,23 @@ namespace {
 constexpr size_t kShownRows = 3;
 constexpr double kLongAnswer = 60;  // characters: an exact match of such texts tells little
 
+std::string place_in_task(Split split, const Example& row, size_t place) {
+  return fmt::format("{}.json row {}", split_name(split), row_number(row, place));
+}
+
 // Gathers rows with the same problem into one finding.
 class Rows {
  public:
+  explicit Rows(const RowPlaces& places) : places_(places) {}
+
   void add(Split split, const Example& row, size_t place, const std::string& detail = {}) {
     ++count_;
     if (count_ > kShownRows) return;
-    shown_ += fmt::format("{}{}.json row {}{}{}", shown_.empty() ? "" : ", ", split_name(split),
-                          row_number(row, place), detail.empty() ? "" : ": ", detail);
+    const auto own = places_.find(split);
+    shown_ +=
+        fmt::format("{}{}{}{}", shown_.empty() ? "" : ", ",
+                    own == places_.end() ? place_in_task(split, row, place) : own->second.at(place),
+                    detail.empty() ? "" : ": ", detail);
   }
   // "3 answers hold no number (train.json row 4, …)"
   void report(TaskCheck& check, bool error, const std::string& what) const {
@@ -33,6 +42,7 @@ class Rows {
   }
 
  private:
+  const RowPlaces& places_;
   size_t count_ = 0;
   std::string shown_;
 };
@@ -95,14 +105,14 @@ void check_lengths(TaskCheck& check) {
   }
 }
 
-void check_repeats(TaskCheck& check, const TaskText& task) {
+void check_repeats(TaskCheck& check, const TaskText& task, const RowPlaces& places) {
   struct Seen {
     Split split;
     std::string answer;
   };
   std::map<std::string, Seen> first;
   std::map<Split, int64_t> repeats;
-  Rows contradictions, leaks;
+  Rows contradictions(places), leaks(places);
   each_row(task, [&](Split split, const Example& row, size_t i) {
     const auto [at, fresh] = first.try_emplace(prompt_key(row.prompt), Seen{split, row.answer});
     if (fresh) return;
@@ -121,8 +131,8 @@ void check_repeats(TaskCheck& check, const TaskText& task) {
   contradictions.report(check, false, "rows repeat a prompt with another answer");
 }
 
-void check_texts(TaskCheck& check, const TaskText& task) {
-  Rows empty, replaced, twice;
+void check_texts(TaskCheck& check, const TaskText& task, const RowPlaces& places) {
+  Rows empty(places), replaced(places), twice(places);
   each_row(task, [&](Split split, const Example& row, size_t i) {
     if (row.prompt.empty() || row.answer.empty())
       empty.add(split, row, i, row.prompt.empty() ? "prompt" : "answer");
@@ -144,8 +154,9 @@ void check_texts(TaskCheck& check, const TaskText& task) {
       "rows look like UTF-8 that was read as Latin-1 (\"Ã¼\" for \"ü\") and written again");
 }
 
-void check_answers(TaskCheck& check, const TaskText& task) {
-  Rows misfits, wordy;
+void check_answers(TaskCheck& check, const TaskText& task, const RowPlaces& places) {
+  plan_task_eval(task, Split::kTrain, "generated");  // throws where task.yaml names no measure
+  Rows misfits(places), wordy(places);
   double characters = 0, rows = 0;
   for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
     if (task.split(split).empty()) continue;
@@ -181,7 +192,7 @@ bool TaskCheck::failed() const {
   return std::ranges::any_of(findings, &Finding::error);
 }
 
-TaskCheck check_task(const TaskText& task, const Encoder* encoder) {
+TaskCheck check_task(const TaskText& task, const Encoder* encoder, const RowPlaces& places) {
   TaskCheck check;
   check.name = task.name;
   check.unit = encoder != nullptr ? "tokens" : "characters";
@@ -189,9 +200,9 @@ TaskCheck check_task(const TaskText& task, const Encoder* encoder) {
   for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
     if (!task.split(split).empty()) check.splits.push_back(measure_split(task, split, encoder));
   }
-  check_texts(check, task);
-  check_answers(check, task);
-  check_repeats(check, task);
+  check_texts(check, task, places);
+  check_answers(check, task, places);
+  check_repeats(check, task, places);
   check_lengths(check);
   return check;
 }

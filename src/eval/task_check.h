@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -35,8 +36,11 @@ struct TaskCheck {
   bool failed() const;
 };
 
+// Where rows come from, in findings: "x.csv:12"; without it, their place in the task's files.
+using RowPlaces = std::map<Split, std::vector<std::string>>;
+
 // `encoder` null: lengths are characters, and nothing is known of the context.
-TaskCheck check_task(const TaskText& task, const Encoder* encoder);
+TaskCheck check_task(const TaskText& task, const Encoder* encoder, const RowPlaces& places = {});
 // The same of a folder; a folder that cannot be read is a finding.
 TaskCheck check_folder(const std::filesystem::path& folder, const Encoder* encoder);
 

@@ -25,7 +25,7 @@ class CrossEntropy {
   std::vector<int32_t> rows_;
 };
 
-// The consistency term (pass.h). plan() once per pass; at() for every compared layer during
+// The consistency term (pass.h). plan() once per micro-pass; at() for every compared layer during
 // forward.
 class ConsistencyTerm {
  public:

@@ -1,7 +1,7 @@
 // Run folders in; one self-contained page, or a table for the terminal, out.
 //
-// Called by `ilora report`, by the trainer's command when a run ends, and by scripts/quickstart.sh
-// through them. Reads results.json and metrics.jsonl of each folder (run_data.h), and
+// Called by `ilora report`, `ilora train` when a run ends, `ilora analyze` and `ilora compare`.
+// Reads results.json and metrics.jsonl of each folder (run_data.h), and
 // analysis/*.json.
 #pragma once
 

@@ -1,7 +1,7 @@
 // A run folder, read for reporting: results.json (what the run ended with) and metrics.jsonl (how
 // it went).
 //
-// Called by report.cpp and table.cpp. A run folder is the interface between programs, so reading is
+// Called by all of this folder and by study/. A run folder is the interface between programs, so reading is
 // tolerant: keys and events not known here are ignored, and whatever is optional may be missing.
 // What must be there and is not, or is of the wrong kind, throws Error naming the file, and the
 // line or key.

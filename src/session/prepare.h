@@ -1,5 +1,5 @@
 // Which run is to be trained, and from which state: a new one, one that goes on, or a finished one
-// that learns more. Callers: `ilora train` and the library's Session (include/ilora/ilora.h).
+// that learns more. Callers: `ilora train`, `compare`, `sweep` and the library's Session.
 #pragma once
 
 #include <filesystem>

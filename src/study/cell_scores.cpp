@@ -14,8 +14,10 @@ namespace {
 void read_rows(FinishedCell& finished, const std::filesystem::path& file) {
   const std::vector<std::string>& tasks = finished.run.tasks;
   std::ifstream stream(file);
+  int64_t number = 0;
   for (std::string line; std::getline(stream, line);) {
-    const Json json = parse_json(line, file.string());
+    const std::string where = fmt::format("{}, line {}", file.string(), ++number);
+    const Json json = parse_json(line, where);
     try {
       const std::string task = json.at("task");
       const auto column = std::find(tasks.begin(), tasks.end(), task) - tasks.begin();
@@ -28,7 +30,7 @@ void read_rows(FinishedCell& finished, const std::filesystem::path& file) {
       throw Error(ErrorKind::kFormat,
                   fmt::format("[compare] expected task, learner, after, split and scores, got {} "
                               "({})",
-                              e.what(), file.string()));
+                              e.what(), where));
     }
   }
 }

@@ -1,4 +1,4 @@
-// A comparison for other programs. Called by `ilora compare`.
+// A comparison for other programs. Called by cli/publish.cpp.
 #pragma once
 
 #include <filesystem>

@@ -15,7 +15,6 @@
 #include "base/process.h"
 #include "base/progress.h"
 #include "report/run_data.h"
-#include "report/words.h"
 
 namespace ilora {
 namespace {
@@ -115,19 +114,29 @@ std::string status_of(const std::list<RunningCell>& running) {
   return text;
 }
 
+// A text of a file that a cell wrote; empty where the file lacks it.
+std::string text_in(const fs::path& file, const char* key) {
+  const Json json = read_json(file);
+  if (!json.is_object() || (json.contains(key) && !json.at(key).is_string()))
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[grid] expected an object with \"{}\" ({})", key, file.string()),
+                "The file is damaged: remove the cell, and the same command runs it again.");
+  return json.value(key, "");
+}
+
 }  // namespace
 
 CellState Cell::state() const {
   if (fs::exists(failure_file(*this))) return CellState::kFailed;
   const fs::path results = folder / "results.json";
-  if (fs::exists(results) && read_json(results).value("status", "") == "finished")
-    return CellState::kFinished;
+  if (fs::exists(results) && text_in(results, "status") == "finished") return CellState::kFinished;
   return fs::exists(folder / "config.yaml") ? CellState::kBegun : CellState::kAbsent;
 }
 
 std::string Cell::failure() const {
-  return fs::exists(failure_file(*this)) ? read_json(failure_file(*this)).value("error", "unknown")
-                                         : std::string();
+  if (!fs::exists(failure_file(*this))) return {};
+  const std::string why = text_in(failure_file(*this), "error");
+  return why.empty() ? "unknown" : why;
 }
 
 void run_cells(std::span<const Cell> cells, const GridOptions& options) {

@@ -1,4 +1,4 @@
-// Generated text inside of a page that people write. Called by `ilora compare --into`.
+// Generated text inside of a page that people write. Called by cli/publish.cpp (--into).
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
 // What several runs of a method say together: mean, standard deviation, and the paired bootstrap of
-// the difference between two methods. Pure functions. Called by study/comparison.cpp.
+// the difference between two methods. Pure functions. Called by comparison.cpp and trials.cpp.
 #pragma once
 
 #include <cstdint>

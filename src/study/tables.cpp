@@ -211,7 +211,7 @@ std::string comparison_markdown(const Comparison& c) {
 }
 
 std::string comparison_latex(const Comparison& c) {
-  std::string out = "% Written by `ilora compare`. Mean and standard deviation over seeds.\n" +
+  std::string out = "% Written by ilora. Mean and standard deviation over seeds.\n" +
                     latex_table(score_rows(c, latex()));
   if (c.methods.size() > 1)
     out += "\n% " + how_differences_are_made(c) + "\n" + latex_table(difference_rows(c, latex()));

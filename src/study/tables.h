@@ -1,4 +1,4 @@
-// A comparison as people read it. Called by `ilora compare`.
+// A comparison as people read it. Called by cli/publish.cpp.
 #pragma once
 
 #include <string>

@@ -20,6 +20,20 @@ std::string one_line(std::string text) {
   return text;
 }
 
+// What `read` makes of the methods in a sweep's trials.json.
+template <class Read>
+auto read_sweep(const std::filesystem::path& folder, Read read) {
+  const std::filesystem::path file = folder / "trials.json";
+  const Json json = read_json(file);
+  try {
+    return read(json.at("methods"));
+  } catch (const Json::exception& e) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[sweep] expected methods with chosen and trials, got {} ({})",
+                            e.what(), file.string()));
+  }
+}
+
 }  // namespace
 
 std::optional<double> Trial::score() const {
@@ -115,20 +129,40 @@ void write_trials_json(const std::filesystem::path& file, const std::vector<Meth
   write_json(file, json);
 }
 
+std::filesystem::path trial_folder(const std::filesystem::path& sweep, const std::string& method,
+                                   size_t trial, int64_t seed) {
+  return sweep / method / fmt::format("trial-{:02}", trial + 1) / fmt::format("seed-{}", seed);
+}
+
+std::vector<MethodTrials> read_trials(const std::filesystem::path& folder) {
+  return read_sweep(folder, [&](const Json& methods) {
+    std::vector<MethodTrials> all;
+    for (const auto& [method, tried] : methods.items()) {
+      MethodTrials& trials = all.emplace_back(MethodTrials{method, {}});
+      for (const Json& entry : tried.at("trials")) {
+        const size_t number = trials.trials.size();
+        Trial& trial = trials.trials.emplace_back(Trial{entry.at("settings"), {}});
+        for (const Json& cell : entry.at("seeds")) {
+          const int64_t seed = cell.at("seed");
+          trial.cells.push_back({method,
+                                 seed,
+                                 fmt::format("{}, trial {}, seed {}", method, number + 1, seed),
+                                 trial_folder(folder, method, number, seed),
+                                 {}});
+        }
+      }
+    }
+    return all;
+  });
+}
+
 std::optional<SearchPoint> chosen_point(const std::filesystem::path& folder,
                                         const std::string& method) {
-  const std::filesystem::path file = folder / "trials.json";
-  const Json json = read_json(file);
-  try {
-    const Json& methods = json.at("methods");
+  return read_sweep(folder, [&](const Json& methods) -> std::optional<SearchPoint> {
     if (!methods.contains(method) || methods.at(method).at("chosen").is_null()) return std::nullopt;
     const Json& tried = methods.at(method);
     return tried.at("trials").at(tried.at("chosen").get<size_t>() - 1).at("settings");
-  } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[sweep] expected methods with chosen and trials, got {} ({})",
-                            e.what(), file.string()));
-  }
+  });
 }
 
 }  // namespace ilora

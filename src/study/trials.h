@@ -38,6 +38,13 @@ std::vector<Cell> cells_by_trial(const std::vector<MethodTrials>& methods);
 std::string trials_markdown(const std::vector<MethodTrials>& methods, const std::string& command);
 void write_trials_json(const std::filesystem::path& file, const std::vector<MethodTrials>& methods,
                        const std::string& command);
+// The trials of the sweep in `folder` (its trials.json), their cells where the sweep put them: what
+// they scored is read from the cells. Throws Error(kFile) or Error(kFormat) where the file cannot
+// be read.
+std::vector<MethodTrials> read_trials(const std::filesystem::path& folder);
+// The folder of a trial's cell; trials count from 0.
+std::filesystem::path trial_folder(const std::filesystem::path& sweep, const std::string& method,
+                                   size_t trial, int64_t seed);
 // The settings that the sweep in `folder` (its trials.json) chose for a method; none where it has
 // none. Throws Error(kFile) or Error(kFormat) where the file cannot be read.
 std::optional<SearchPoint> chosen_point(const std::filesystem::path& folder,

@@ -2,7 +2,7 @@
 //
 // A pass asks for its tensors by name twice, with the same calls: first to measure, then to place.
 // The block grows only when a pass needs more than any before it, so a pass that fits allocates
-// nothing. Callers: model/activations; train/memory_plan, which reads entries().
+// nothing. Callers: model/engine, model/activations; train/memory_plan reads entries().
 //
 //   arena.lay_out([&](Arena& a) {
 //     q = a.take("q", DType::kF32, {n, h, dh});

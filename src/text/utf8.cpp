@@ -2,8 +2,11 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 
@@ -153,6 +156,24 @@ bool is_letter_or_number(char32_t c) {
     default:
       return false;
   }
+}
+
+bool is_decimal_digit(char32_t c) {
+  return utf8proc_category(static_cast<utf8proc_int32_t>(c)) == UTF8PROC_CATEGORY_ND;
+}
+
+bool is_east_asian(char32_t c) {
+  constexpr std::array<std::pair<char32_t, char32_t>, 7> kBlocks = {{
+      {0x2E80, 0xA4CF},    // radicals, punctuation, kana, ideographs, Yi
+      {0xA960, 0xA97F},    // Hangul
+      {0xAC00, 0xD7FF},    // Hangul
+      {0xF900, 0xFAFF},    // compatibility ideographs
+      {0xFE30, 0xFE4F},    // compatibility forms
+      {0xFF61, 0xFFDC},    // half-width kana and Hangul
+      {0x20000, 0x3FFFF},  // supplementary ideographs
+  }};
+  return std::ranges::any_of(
+      kBlocks, [c](const auto& block) { return c >= block.first && c <= block.second; });
 }
 
 std::string lower_utf8(std::string_view text) {

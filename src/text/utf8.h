@@ -40,6 +40,10 @@ bool is_white_space(char32_t character);  // the Unicode property White_Space
 bool is_word_character(
     char32_t character);  // letter, mark, decimal or letter number, connector, joiner
 bool is_letter_or_number(char32_t character);  // categories L and N
+bool is_decimal_digit(char32_t character);     // of any script: category Nd
+// Whether the character is of a script of East Asia (Chinese, kana, Hangul and their punctuation),
+// in whose texts a word may end without a space.
+bool is_east_asian(char32_t character);
 
 // Lower case as Python's str.lower() gives it, but for the capital sigma at the end of a word.
 std::string lower_utf8(std::string_view text);

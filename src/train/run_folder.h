@@ -1,5 +1,5 @@
-// A run's folder: the interface between programs. `train` writes it; `eval`, `report` and
-// `generate` read it.
+// A run's folder: the interface between programs. `train`, `analyze` and the library write it; all
+// commands that work on runs read it.
 //
 //   config.yaml  metrics.jsonl  results.json  rows.jsonl  checkpoints/last/state.safetensors
 //   checkpoints/task-01/{adapter, adapter-slow, ...}   PEFT folders, one per learner

@@ -93,6 +93,13 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
                     recipe.start_adapter, recipe.method),
         "Start from a LoRA adapter; zero-shot scores either.");
   }
+  if (trains() && run_.fast().layout().size() == 0) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[train] method {} has nothing to train: no linear map carries LoRA "
+                            "(lora.targets)",
+                            recipe.method),
+                "Name at least one, such as q_proj.");
+  }
   run_.position.tasks = static_cast<int64_t>(stream_.size());
 }
 

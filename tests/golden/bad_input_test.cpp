@@ -11,6 +11,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class BadInput : public ::testing::Test {
  protected:
@@ -92,6 +93,7 @@ TEST_F(BadInput, UnknownMethodModuleAndValues) {
   EXPECT_THAT(failure({tasks(), "method=ilra"}, 2), HasSubstr("Did you mean ilora?"));
   EXPECT_THAT(failure({tasks(), "lora.targets=q_proj,attn"}, 2),
               AllOf(HasSubstr("attn"), HasSubstr("v_proj")));
+  EXPECT_THAT(failure({tasks(), "lora.targets=[]"}, 2), HasSubstr("lora.targets"));
   EXPECT_THAT(failure({tasks(), "train.batch_size=0"}, 2), HasSubstr("train.batch_size"));
   EXPECT_THAT(failure({tasks(), "train.epochs=many"}, 2), HasSubstr("train.epochs"));
   EXPECT_THAT(failure({tasks(), "eval.measures=accuracy"}, 2),
@@ -415,6 +417,17 @@ TEST_F(BadInput, CommandLine) {
   EXPECT_THAT(told({"compare", yaml, "--out", "o", "--seeds", "a"}),
               AllOf(HasSubstr("--seeds"), HasSubstr("got 'a'")));
   EXPECT_THAT(told({"generate", "x"}), AllOf(HasSubstr("--run"), HasSubstr("--model")));
+  EXPECT_THAT(told({"data", "import"}), HasSubstr("ilora data import --help"));
+  EXPECT_THAT(told({"data", "check", "x", "--max-length", "9"}), HasSubstr("--model"));
+  EXPECT_THAT(told({"eval", "x", "--data", "y", "--after", "0"}), HasSubstr("above 0"));
+  // An option takes one value: what follows is the configuration or the run.
+  EXPECT_THAT(told({"train", "--set", "method=sek", yaml}), HasSubstr("seq"));
+  EXPECT_THAT(told({"compare", "--methods", "seq", "--seeds", "1", "--set", "method=sek", yaml,
+                    "--out", (folder_ / "grid").string()}),
+              Not(HasSubstr("no configuration")));
+  write_file_atomic(yaml, "method: seq\n---\nmethod: er\n");
+  EXPECT_THAT(told({"train", yaml}),
+              AllOf(HasSubstr("one document, got 2"), HasSubstr("some.yaml")));
 }
 
 }  // namespace

@@ -275,6 +275,24 @@ TEST_F(GridTest, TablesComeFromWhatIsKeptAlone) {
                 .code,
             0);
   EXPECT_EQ(read_file(out / "table.md"), read_file(kept / "table.md"));
+
+  // A folder without cells is said to be one, and what was kept stays.
+  const fs::path typo = folder_ / "typo";
+  const Outcome nothing = run({"compare", "--only-table", "--out", typo.string(), "--methods",
+                               "seq,er", "--seeds", "1,2", "--keep", kept.string()});
+  EXPECT_EQ(nothing.code, 1);
+  EXPECT_THAT(nothing.err, HasSubstr("got none"));
+  EXPECT_FALSE(fs::exists(typo));
+  ASSERT_EQ(run({"compare", "--only-table", "--out", out.string(), "--methods", "seq,er", "--seeds",
+                 "1,2,7", "--against", "er", "--keep", kept.string()})
+                .code,
+            0)
+      << "a seed that is not there is named below the table";
+  EXPECT_TRUE(fs::exists(kept / "er/seed-1/results.json"));
+  write_file_atomic(out / "er/seed-1/rows.jsonl",
+                    read_file(out / "er/seed-1/rows.jsonl") + "{\"task\":\n");
+  EXPECT_THAT(run({"compare", "--only-table", "--out", out.string(), "--methods", "er"}).err,
+              HasSubstr("rows.jsonl, line "));
 }
 
 // ---- sweep -----------------------------------------------------------------------------------
@@ -329,13 +347,26 @@ TEST_F(GridTest, SweepSetsItsTrialsSideBySide) {
                            "minus ilora.half\\_life=1's"})
     EXPECT_THAT(table, HasSubstr(text));
 
-  // The table comes from what is kept alone.
-  std::vector<std::string> again = {"sweep", "--only-table", "--out", kept.string()};
-  again.insert(again.end(), grid.begin(), grid.end());
+  // The table comes from what is kept alone, which says what was tried.
+  const std::vector<std::string> again = {"sweep", "--only-table", "--out", kept.string()};
   const Outcome outcome = run(again);
   ASSERT_EQ(outcome.code, 0) << outcome.all();
   EXPECT_EQ(read_file(kept / "table.md"), table);
   EXPECT_THAT(outcome.out, HasSubstr(table));
+  std::vector<std::string> other = again;
+  other.insert(other.end(), {"--grid", "ilora.half_life=2,3"});
+  EXPECT_THAT(run(other).err, HasSubstr("trials.json"));
+  EXPECT_EQ(run({"sweep", "--only-table", "--out", (folder_ / "typo").string()}).code, 1);
+  EXPECT_FALSE(fs::exists(folder_ / "typo"));
+}
+
+TEST_F(GridTest, TrialsThatCannotBeComparedAreStillTrials) {
+  const fs::path out = folder_ / "sweep";
+  const Outcome outcome =
+      run(command("sweep", out, {"--methods", "seq", "--grid", "eval.measures=choice,exact"}));
+  EXPECT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_THAT(outcome.out, HasSubstr("| seq | 2 | eval.measures=exact |"));
+  EXPECT_THAT(outcome.err, HasSubstr("no table"));
 }
 
 TEST_F(GridTest, SweepGoesOnAfterAFailedTrialAndResumes) {
@@ -380,6 +411,11 @@ TEST_F(GridTest, SweepRefusesWhatCannotBeSweptOver) {
   EXPECT_THAT(error_of("train.learning_rat=1,2"), HasSubstr("train.learning_rate"));
   EXPECT_THAT(error_of("train.batch_size=1.5"), HasSubstr("whole number"));
   EXPECT_THAT(error_of("eval.split=test,eval"), HasSubstr("cannot be swept over"));
+  const Outcome set = run(command(
+      "sweep", folder_ / "sweep",
+      {"--methods", "seq", "--grid", "train.learning_rate=1e-3", "--set", "eval.split=test"}));
+  EXPECT_EQ(set.code, 2);
+  EXPECT_THAT(set.err, HasSubstr("set by the sweep"));
   EXPECT_THAT(
       run(command("sweep", folder_ / "sweep", {"--methods", "sek", "--grid", "seed=1"})).err,
       HasSubstr("seq"));

@@ -1,25 +1,26 @@
 """Writes measures/pairs.json and measures/reference.json: pairs of texts, and what other programs say of them.
 
-  pip install rouge-score sacrebleu rapidfuzz torchmetrics nltk
+  pip install rouge-score sacrebleu rapidfuzz nltk
   python make_measures.py [SCRIPT]
 
 SCRIPT is Hugging Face's sari.py (huggingface/evaluate, metrics/sari), which PyPI does not carry. SARI's values are
-those of the formula written out below; with SCRIPT they are also compared with that program's.
+those of the formula written out below; with SCRIPT they are also compared with that program's. Likewise token F1: where
+torchmetrics is installed, its `squad` is asked for every pair too.
 The pairs are composed from the sentences below, the same ones in every run.
 """
+import importlib.util
 import json
 import pathlib
 import random
 import re
+import string
 import sys
 from collections import Counter
 
 import sacrebleu
-import torch
 from nltk.stem.porter import PorterStemmer
 from rapidfuzz import fuzz
 from rouge_score import rouge_scorer
-from torchmetrics.functional.text import squad
 
 HERE = pathlib.Path(__file__).parent / "measures"
 
@@ -75,7 +76,8 @@ ODD = ["", " ", "\n", "A", "a", "the", "B.", "The answer is C", "(D) because it 
        "naïve café résumé", "emoji 😀😃 and 🇩🇪", "русский текст, два слова", "ελληνικά", "عربي", "日本語のテスト",
        "don't can't won't", "snake_case and CamelCase", "C++ & C#", "100%", "a-b-c 1-2-3", "\"\"", "'", "、。", "A、正确",
        "（B）", "“C”", "D）", "答案是A", "B选项", "Apfel", "Äpfel", "Ä", "Bär", "D2", "1.2.3", "1,2,3", "3 1/2", ".5", "-",
-       "yyyyy", "y", "sky skies dying news innings", "e\u0301 and é"]
+       "yyyyy", "y", "sky skies dying news innings", "e\u0301 and é", "x\u2009", "\u202fA\ufeff \u0085", "１２", "12３",
+       "٣ and 𝟏", "<NUM_LIT:1> <STR_LIT:a<NUM_LIT:1>", "<STR_LIT:<STR_LIT:a>> <STR_LIT:a>"]
 NOISE = {"en": "really perhaps 2020 , budget council".split(), "de": "vielleicht 1998 , Straße sehr".split(),
          "zh": list("的了是在，我很2"), "code": "<EOL> ( ) x <NUM_LIT> = self".split()}
 
@@ -145,6 +147,13 @@ def sari(source, given, expected):
     return total / 12
 
 
+def stripped(text):
+    """Without white space and byte order marks at its ends, however they alternate."""
+    while text != text.strip().strip("\ufeff"):
+        text = text.strip().strip("\ufeff")
+    return text
+
+
 def first(pattern, text):
     found = re.search(pattern, text)
     return found.group(0) if found else ""
@@ -159,9 +168,24 @@ def code_plain(code):
 
 
 def squad_scores(given, expected):
-    scores = squad([{"prediction_text": given, "id": "0"}],
-                   [{"answers": {"answer_start": [0], "text": [expected]}, "id": "0"}])
-    return float(scores["f1"]) / 100, float(scores["exact_match"]) / 100
+    """F1 and exact match as SQuAD's evaluation has them; two texts without words are alike."""
+    def normal(text):
+        text = "".join(c for c in text.lower() if c not in string.punctuation)
+        return " ".join(re.sub(r"\b(a|an|the)\b", " ", text).split())
+    a, b = normal(given).split(), normal(expected).split()
+    shared = sum((Counter(a) & Counter(b)).values())
+    f1 = float(a == b) if not a or not b else 2 * shared / (len(a) + len(b))
+    return f1, float(normal(given) == normal(expected))
+
+
+def check_squad(pairs):
+    from torchmetrics.functional.text import squad
+    for pair in pairs:
+        theirs = squad([{"prediction_text": pair["given"], "id": "0"}],
+                       [{"answers": {"answer_start": [0], "text": [pair["expected"]]}, "id": "0"}])
+        f1, exact = squad_scores(pair["given"], pair["expected"])
+        assert abs(float(theirs["f1"]) / 100 - f1) < 1e-6 and float(theirs["exact_match"]) / 100 == exact, pair
+    print(f"token F1: {len(pairs)} pairs as torchmetrics has them")
 
 
 def make_stems():
@@ -209,9 +233,9 @@ def main():
             "code-similarity": fuzz.ratio(code_plain(given), code_plain(expected)) / 100,
             "token-f1": f1,
             "exact-normal": exact,
-            "exact": float(given.strip().strip("\ufeff") == expected.strip().strip("\ufeff")),
+            "exact": float(stripped(given) == stripped(expected)),
             "choice": [first("[A-D]", given), first("[A-D]", given[:1])],
-            "number": first(r"[0-9]+\.?[0-9]*", given),
+            "number": first(r"\d+\.?\d*", given),
         })
     corpora = {}
     for kind in sorted({p["kind"] for p in pairs}) + ["all"]:
@@ -230,8 +254,9 @@ def main():
     print(len(pairs), "pairs")
     if len(sys.argv) > 1:
         check_sari(sys.argv[1], pairs)
+    if importlib.util.find_spec("torchmetrics"):
+        check_squad(pairs)
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
     main()

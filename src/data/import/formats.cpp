@@ -1,5 +1,7 @@
 #include "data/import/formats.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 
@@ -39,7 +41,7 @@ std::vector<ImportedRow> by_templates(std::span<const Record> records,
                                       const ImportTemplates& templates) {
   std::vector<ImportedRow> rows;
   for (const Record& record : records)
-    rows.push_back({{filled(templates.prompt, record), filled(templates.answer, record)}});
+    rows.push_back({{filled(templates.prompt, record), filled(templates.answer, record)}, &record});
   return rows;
 }
 
@@ -49,9 +51,20 @@ std::vector<ImportedRow> alpaca(std::span<const Record> records, const ImportTem
   for (const Record& record : records) {
     const std::string input = record.text_or_nothing("input");
     rows.push_back({{record.text("instruction") + (input.empty() ? "" : "\n" + input) + "\n",
-                     record.text("output")}});
+                     record.text("output")},
+                    &record});
   }
   return rows;
+}
+
+// Whether what somebody says in a conversation is an answer to be learned.
+bool answers(const Record& turn, const std::string& who) {
+  constexpr std::array kAnswering = {"gpt", "assistant", "chatgpt", "bing", "bard", "model"};
+  constexpr std::array kAsking = {"human", "user", "system", "tool", "function", "observation"};
+  if (std::ranges::find(kAnswering, who) != kAnswering.end()) return true;
+  if (std::ranges::find(kAsking, who) != kAsking.end()) return false;
+  fail_record(turn, fmt::format("one of {} (who answer) or {}, got '{}'",
+                                fmt::join(kAnswering, ", "), fmt::join(kAsking, ", "), who));
 }
 
 // ShareGPT's "conversations" of {"from","value"}, or "messages" of {"role","content"}: a row for
@@ -67,9 +80,8 @@ std::vector<ImportedRow> conversations(std::span<const Record> records, const Im
       const Record turn{fields, record.where};
       const std::string who = turn.text(messages ? "role" : "from");
       const std::string said = turn.text(messages ? "content" : "value");
-      const bool answers = who == "gpt" || who == "assistant" || who == "chatgpt" || who == "bing";
       // What begins a conversation answers nothing.
-      if (answers && !before.empty()) rows.push_back({{before, said}});
+      if (answers(turn, who) && !before.empty()) rows.push_back({{before, said}, &record});
       before += said + "\n\n";
     }
   }

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cmath>
 #include <map>
+#include <numeric>
 #include <optional>
 #include <set>
 
@@ -18,16 +19,21 @@ namespace fs = std::filesystem;
 
 constexpr std::array kSplits = {Split::kTrain, Split::kEval, Split::kTest};
 
-std::vector<Example>& rows_of(TaskText& task, Split split) {
-  return split == Split::kTrain ? task.train : split == Split::kEval ? task.eval : task.test;
-}
+// A row on its way to a split.
+struct SourceRow {
+  Example example;
+  std::string where;  // "x.csv:12"
+  size_t record;      // its record's number, over all files
+};
+using SplitRows = std::map<Split, std::vector<SourceRow>>;
 
 // The split that a word of a file's name says.
 std::optional<Split> split_of(const fs::path& file) {
   static const std::map<std::string, Split> kWords = {
-      {"train", Split::kTrain}, {"eval", Split::kEval},  {"dev", Split::kEval},
-      {"val", Split::kEval},    {"valid", Split::kEval}, {"validation", Split::kEval},
-      {"test", Split::kTest}};
+      {"train", Split::kTrain},     {"training", Split::kTrain}, {"eval", Split::kEval},
+      {"evaluation", Split::kEval}, {"dev", Split::kEval},       {"development", Split::kEval},
+      {"val", Split::kEval},        {"valid", Split::kEval},     {"validation", Split::kEval},
+      {"test", Split::kTest},       {"testing", Split::kTest}};
   std::optional<Split> split;
   std::string word;
   for (const char c : file.stem().string() + " ") {
@@ -79,87 +85,154 @@ std::map<Split, fs::path> given_splits(const ImportOptions& options) {
   return files;
 }
 
+// Records say themselves which split they belong to where one file holds all (ScienceQA).
+Split split_of(const ImportedRow& row, Split of_file) {
+  if (of_file != Split::kTrain) return of_file;
+  for (const Split s : kSplits) {
+    if (row.split == split_name(s)) return s;
+  }
+  return of_file;
+}
+
 void read_file(const fs::path& file, Split split, const ImportFormat& format,
-               const ImportOptions& options, Imported& imported) {
-  const std::vector<Record> records = read_records(file, options.separator);
-  int64_t taken = 0;
-  std::vector<ImportedRow> rows = format.rows(records, options.templates);
-  for (ImportedRow& row : rows) {
-    Split goes_to = split;
-    for (const Split s : kSplits) {
-      if (row.split == split_name(s)) goes_to = s;
+               const ImportOptions& options, Imported& imported, SplitRows& all) {
+  const bool tables = std::string_view(format.name) == "csv" && !fs::is_directory(file);
+  const std::vector<Record> records = read_records(file, {options.separator, tables});
+  std::set<const Record*> taken;
+  for (ImportedRow& row : format.rows(records, options.templates)) {
+    taken.insert(row.record);
+    const auto place = static_cast<size_t>(row.record - records.data());
+    all[split_of(row, split)].push_back(
+        {std::move(row.example), row.record->where, static_cast<size_t>(imported.records) + place});
+  }
+  imported.records += std::ssize(records);
+  imported.left_out += std::ssize(records) - std::ssize(taken);
+}
+
+// Rows that must not come apart: those of a record and those of a prompt, and so on through both.
+// The first row's number for each of them.
+std::vector<size_t> groups_of(const std::vector<SourceRow>& rows) {
+  std::vector<size_t> parent(rows.size());
+  std::iota(parent.begin(), parent.end(), 0U);
+  const auto root = [&](size_t i) {
+    while (parent[i] != i) i = parent[i] = parent[parent[i]];
+    return i;
+  };
+  std::map<std::string, size_t> of_prompt;
+  std::map<size_t, size_t> of_record;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    for (const size_t other :
+         {of_prompt.try_emplace(prompt_key(rows[i].example.prompt), i).first->second,
+          of_record.try_emplace(rows[i].record, i).first->second}) {
+      const size_t a = root(i), b = root(other);
+      parent[std::max(a, b)] = std::min(a, b);
     }
-    rows_of(imported.task, goes_to).push_back(std::move(row.example));
-    ++taken;
   }
-  imported.records += static_cast<int64_t>(records.size());
-  // Where a record may give several rows, no fewer than this.
-  imported.left_out += std::max<int64_t>(static_cast<int64_t>(records.size()) - taken, 0);
+  for (size_t i = 0; i < rows.size(); ++i) parent[i] = root(i);
+  return parent;
 }
 
-// Moves a share of the training rows to another split, prompts with all their rows.
-void cut(TaskText& task, Split to, double share, int64_t seed) {
-  std::vector<std::string> prompts;
-  std::map<std::string, std::vector<size_t>> rows;
-  for (size_t i = 0; i < task.train.size(); ++i) {
-    auto& of_prompt = rows[prompt_key(task.train[i].prompt)];
-    if (of_prompt.empty()) prompts.push_back(prompt_key(task.train[i].prompt));
-    of_prompt.push_back(i);
+// Moves a share of the training rows to another split, groups as a whole.
+void cut(SplitRows& all, Split to, double share, int64_t seed) {
+  std::vector<SourceRow>& train = all[Split::kTrain];
+  const std::vector<size_t> groups = groups_of(train);
+  std::vector<size_t> names;
+  std::map<size_t, std::vector<size_t>> members;
+  for (size_t i = 0; i < train.size(); ++i) {
+    if (groups[i] == i) names.push_back(i);
+    members[groups[i]].push_back(i);
   }
-  const auto wanted =
-      static_cast<size_t>(std::lround(share * static_cast<double>(task.train.size())));
+  const auto wanted = static_cast<size_t>(std::lround(share * static_cast<double>(train.size())));
   std::set<size_t> moved;
-  for (const int64_t p :
+  for (const int64_t g :
        Random(static_cast<uint64_t>(seed), Stream::kRows, static_cast<uint64_t>(to))
-           .permutation(static_cast<int64_t>(prompts.size()))) {
+           .permutation(static_cast<int64_t>(names.size()))) {
     if (moved.size() >= wanted) break;
-    for (const size_t row : rows[prompts[static_cast<size_t>(p)]]) moved.insert(row);
+    for (const size_t row : members[names[static_cast<size_t>(g)]]) moved.insert(row);
   }
-  std::vector<Example> stay;
-  for (size_t i = 0; i < task.train.size(); ++i)
-    (moved.contains(i) ? rows_of(task, to) : stay).push_back(std::move(task.train[i]));
-  task.train = std::move(stay);
+  std::vector<SourceRow> stay;
+  for (size_t i = 0; i < train.size(); ++i)
+    (moved.contains(i) ? all[to] : stay).push_back(std::move(train[i]));
+  train = std::move(stay);
 }
 
-int64_t drop_leaks(TaskText& task) {
+int64_t drop_leaks(SplitRows& all) {
   std::set<std::string> later;
   int64_t dropped = 0;
   for (const Split split : {Split::kTest, Split::kEval, Split::kTrain}) {
-    std::vector<Example>& rows = rows_of(task, split);
+    std::vector<SourceRow>& rows = all[split];
     dropped += std::erase_if(
-        rows, [&](const Example& row) { return later.contains(prompt_key(row.prompt)); });
-    for (const Example& row : rows) later.insert(prompt_key(row.prompt));
+        rows, [&](const SourceRow& row) { return later.contains(prompt_key(row.example.prompt)); });
+    for (const SourceRow& row : rows) later.insert(prompt_key(row.example.prompt));
   }
   return dropped;
+}
+
+// Why a split that every task needs has no rows. `before`: training rows before shares were cut off.
+[[noreturn]] void fail_empty(Split split, const ImportFormat& format, const ImportOptions& options,
+                             const Imported& imported, size_t before) {
+  std::string why;
+  if (before > 0 && split == Split::kTest) {
+    why = fmt::format(
+        "A share of {} of {} rows is none: give --test FILE, or a larger "
+        "--test-share.",
+        options.test_share, before);
+  } else if (before > 0) {
+    why = fmt::format(
+        "All {} training rows went to eval and test: rows of one prompt or record stay "
+        "together. Give --test FILE and --eval FILE, or lower shares.",
+        before);
+  } else if (imported.dropped > 0) {
+    why = "--drop-leaks left no row of it: every prompt is in a later split too.";
+  } else {
+    why = fmt::format("The format {} takes: {}.", format.name, format.summary);
+  }
+  throw Error(ErrorKind::kData,
+              fmt::format("[data] no rows for the {} split in {} ({} records read, {} left out, {} "
+                          "dropped)",
+                          split_name(split), options.source.string(), imported.records,
+                          imported.left_out, imported.dropped),
+              why);
+}
+
+TaskText task_of(SplitRows& all) {
+  TaskText task;
+  std::set<std::string> answers;
+  for (const auto& [split, rows] : {std::pair(Split::kTrain, &task.train),
+                                    {Split::kEval, &task.eval},
+                                    {Split::kTest, &task.test}}) {
+    for (SourceRow& row : all[split]) {
+      answers.insert(row.example.answer);
+      rows->push_back(std::move(row.example));
+    }
+  }
+  task.answers.assign(answers.begin(), answers.end());
+  return task;
 }
 
 }  // namespace
 
 Imported import_task(const ImportFormat& format, const ImportOptions& options) {
   Imported imported;
-  TaskText& task = imported.task;
-  for (const auto& [split, file] : given_splits(options))
-    read_file(file, split, format, options, imported);
-  if (options.drop_leaks) imported.dropped = drop_leaks(task);
-  if (task.test.empty()) cut(task, Split::kTest, options.test_share, options.seed);
-  if (task.eval.empty()) cut(task, Split::kEval, options.eval_share, options.seed);
-  for (const Split split : {Split::kTrain, Split::kTest}) {
-    if (!task.split(split).empty()) continue;
-    throw Error(ErrorKind::kData,
-                fmt::format("[data] no rows for the {} split in {} ({} records read, {} left out)",
-                            split_name(split), options.source.string(), imported.records,
-                            imported.left_out),
-                split == Split::kTest && !task.train.empty()
-                    ? fmt::format("A share of {} of {} rows is none: give --test FILE, or a larger "
-                                  "--test-share.",
-                                  options.test_share, task.train.size())
-                    : fmt::format("The format {} takes: {}.", format.name, format.summary));
+  SplitRows all;
+  imported.files = given_splits(options);
+  for (const auto& [split, file] : imported.files) {
+    read_file(file, split, format, options, imported, all);
+    if (split != Split::kTrain && all[split].empty())
+      throw Error(
+          ErrorKind::kData,
+          fmt::format("[data] no rows for the {} split in {}", split_name(split), file.string()),
+          fmt::format("The format {} takes: {}.", format.name, format.summary));
   }
-  std::set<std::string> answers;
-  for (const Split split : kSplits) {
-    for (const Example& row : task.split(split)) answers.insert(row.answer);
-  }
-  task.answers.assign(answers.begin(), answers.end());
+  if (options.drop_leaks) imported.dropped = drop_leaks(all);
+  const size_t before = all[Split::kTrain].size();
+  if (all[Split::kTest].empty()) cut(all, Split::kTest, options.test_share, options.seed);
+  if (all[Split::kEval].empty()) cut(all, Split::kEval, options.eval_share, options.seed);
+  for (const Split split : {Split::kTrain, Split::kTest})
+    if (all[split].empty()) fail_empty(split, format, options, imported, before);
+  for (const Split split : kSplits)
+    for (const SourceRow& row : all[split]) imported.places[split].push_back(row.where);
+  imported.task = task_of(all);
   return imported;
 }
 

@@ -4,7 +4,9 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "data/import/formats.h"
 #include "data/task.h"
@@ -28,11 +30,16 @@ struct Imported {
   int64_t records = 0;   // read
   int64_t left_out = 0;  // records that the format does not take
   int64_t dropped = 0;   // rows left out by drop_leaks
+  // The files of the splits that are given, the others are cut from train; and where each row of
+  // the task comes from ("x.csv:12").
+  std::map<Split, std::filesystem::path> files;
+  std::map<Split, std::vector<std::string>> places;
 };
 
 // Reads and converts; writes nothing. In a folder a file's name says its split by a word of it:
-// train; eval, dev, val, valid or validation; test. Where rows are cut off, all rows of a prompt go
-// together, so that no split knows another's. Throws Error(kFile, kData or kFormat) naming file and
+// train or training; eval, evaluation, dev, development, val, valid or validation; test or testing.
+// Where rows are cut off, all rows of a prompt and all of a record (a conversation) go together, so
+// that no split knows another's. Throws Error(kFile, kData or kFormat) naming file and
 // line, and Error(kData) where a split would be empty.
 Imported import_task(const ImportFormat& format, const ImportOptions& options);
 

@@ -15,8 +15,10 @@ std::string letter(size_t index) {
   return std::string(1, static_cast<char>('A' + index));
 }
 
-void add(OriginalRows& rows, std::string prompt, std::string answer, std::string split = {}) {
+void add(OriginalRows& rows, const Record& record, std::string prompt, std::string answer,
+         std::string split = {}) {
   ImportedRow& row = rows.emplace_back();
+  row.record = &record;
   row.example.prompt = std::move(prompt);
   row.example.answer = std::move(answer);
   row.split = std::move(split);
@@ -59,7 +61,20 @@ std::string joined_text(const Record& record, const std::string& field) {
   return whole;
 }
 
-// The first of several names under which releases keep the same thing.
+// The texts of a list of choices, numbers as JSON writes them.
+std::vector<std::string> choices_of(const Record& record, const std::string& field) {
+  const Json& list = record.at(field);
+  if (!list.is_array() || list.empty())
+    fail_record(record, fmt::format("a list of choices in \"{}\"", field));
+  std::vector<std::string> choices;
+  for (const Json& choice : list) {
+    const Record one{Json::object({{field, choice}}), record.where};
+    choices.push_back(one.text(field));
+  }
+  return choices;
+}
+
+// The first of several names under which releases keep the same thing; empty where it has no text.
 std::string first_of(const Record& record, std::initializer_list<const char*> fields) {
   for (const char* field : fields) {
     if (record.fields.contains(field)) return joined_text(record, field);
@@ -68,11 +83,20 @@ std::string first_of(const Record& record, std::initializer_list<const char*> fi
   return {};
 }
 
+// ScienceQA's own name of a record's split; empty where it has none.
+std::string split_of(const Record& record) {
+  const std::string split = record.text_or_nothing("split");
+  if (split == "val") return "eval";
+  if (!split.empty() && split != "train" && split != "test")
+    fail_record(record, fmt::format("train, val or test in \"split\", got '{}'", split));
+  return split;
+}
+
 OriginalRows numglue(Records records, const std::string& type) {
   OriginalRows rows;
   for (const Record& record : records) {
     if (record.text("type") != type) continue;
-    add(rows,
+    add(rows, record,
         "Solve the following math problem.\nQuestion:\n" + record.text("question") + "\nAnswer:",
         record.text("answer"));
   }
@@ -95,7 +119,7 @@ OriginalRows c_stance(Records records, const ImportTemplates&) {
   OriginalRows rows;
   for (const Record& record : records) {
     if (record.text_or_nothing("In Use") == "0") continue;
-    add(rows,
+    add(rows, record,
         "判断以下文本对指定对象的态度，选择一项：A.支持，B.反对，C."
         "中立。输出A，B或者C。\n文本：\n" +
             record.text("Text") + "\n对象：\n" + record.text("Target 1") + "\n态度：",
@@ -107,7 +131,7 @@ OriginalRows c_stance(Records records, const ImportTemplates&) {
 OriginalRows fomc(Records records, const ImportTemplates&) {
   OriginalRows rows;
   for (const Record& record : records) {
-    add(rows,
+    add(rows, record,
         "What is the monetary policy stance for the following text? A. dovish, B. "
         "hawkish, C. neutral. Choose one from A, B and C.\nText:\n" +
             record.text("sentence") + "\nStance:",
@@ -119,9 +143,11 @@ OriginalRows fomc(Records records, const ImportTemplates&) {
 OriginalRows meetingbank(Records records, const ImportTemplates&) {
   OriginalRows rows;
   for (const Record& record : records) {
-    add(rows,
+    const std::string transcript = first_of(record, {"transcript", "source"});
+    if (transcript.empty()) fail_record(record, "a text in \"transcript\"");
+    add(rows, record,
         "Write a summary of the following meeting transcripts.\nMeeting transcripts:\n" +
-            first_of(record, {"transcript", "source"}) + "\nSummary:",
+            transcript + "\nSummary:",
         first_of(record, {"summary", "reference"}));
   }
   return rows;
@@ -131,8 +157,7 @@ OriginalRows scienceqa(Records records, const ImportTemplates&) {
   OriginalRows rows;
   for (const Record& record : records) {
     if (!record.text_or_nothing("image").empty()) continue;
-    std::vector<std::string> choices;
-    collect(record.at("choices"), choices);
+    const std::vector<std::string> choices = choices_of(record, "choices");
     const std::string hint = record.text_or_nothing("hint");
     std::string prompt = "Choose an answer for the following question and give your reasons.\n\n";
     prompt += "Question:\n" + record.text("question") + "\n\n";
@@ -141,8 +166,7 @@ OriginalRows scienceqa(Records records, const ImportTemplates&) {
     for (size_t i = 0; i < choices.size(); ++i) prompt += letter(i) + ". " + choices[i] + "\n";
     std::string answer = letter(index_of(record, "answer", choices.size())) + "\n";
     answer += record.text_or_nothing("lecture") + record.text_or_nothing("solution");
-    const std::string split = record.text_or_nothing("split");
-    add(rows, prompt + "\nAnswer:", std::move(answer), split == "val" ? "eval" : split);
+    add(rows, record, prompt + "\nAnswer:", std::move(answer), split_of(record));
   }
   return rows;
 }
@@ -161,7 +185,7 @@ OriginalRows twenty_minuten(Records records, const ImportTemplates&) {
     const std::string article = first_of(record, {"content", "article", "original"});
     const std::string simple = first_of(record, {"summary", "simplification", "simplified"});
     if (article.empty() || simple.empty()) continue;
-    add(rows,
+    add(rows, record,
         "Provide a simplified version of the following paragraph in German.\n\nParagraph:"
         "\n" +
             article + "\n\nSimplification:",
@@ -188,7 +212,7 @@ OriginalRows medmcqa(Records records, const ImportTemplates&) {
     if (record.text("choice_type") != "single") continue;
     const size_t right = index_of(record, "cop", 5);
     if (right < *first || right - *first > 3) fail_record(record, "one of four options in \"cop\"");
-    add(rows,
+    add(rows, record,
         "Solve the following medical problem by choosing the correct answer from "
         "following four choices.\nQuestion:\n" +
             record.text("question") + "\nChoices: \nA." + record.text("opa") + ", B." +
@@ -205,13 +229,15 @@ OriginalRows jec_qa(Records records, const ImportTemplates&) {
     std::vector<std::string> right;
     collect(record.at("answer"), right);
     if (right.size() != 1) continue;
+    if (right.front().size() != 1 || right.front() < "A" || right.front() > "D")
+      fail_record(record, fmt::format("a letter A to D in \"answer\", got '{}'", right.front()));
     const Record options{record.at("option_list"), record.where};
     if (!options.fields.is_object()) fail_record(record, "options by their letters in option_list");
     std::string prompt = "根据以下法律问题，从选项A，B，C，D中选择一项正确的答案\n问题：" +
                          record.text("statement") + "\n选项: \n";
     for (const char* name : {"A", "B", "C", "D"})
       prompt += fmt::format("{}{}. {}", *name == 'A' ? "" : "，", name, options.text(name));
-    add(rows, prompt + "\n 答案:", right.front());
+    add(rows, record, prompt + "\n 答案:", right.front());
   }
   return rows;
 }

@@ -1,6 +1,8 @@
 #include "data/import/records.h"
 
 #include <algorithm>
+#include <array>
+#include <cctype>
 
 #include "base/csv.h"
 #include "base/error.h"
@@ -58,9 +60,16 @@ std::vector<Record> json_records(Json json, const std::string& where) {
   return records;
 }
 
+// ".json" of X.JSON.
+std::string ending_of(const fs::path& path) {
+  std::string ending = path.extension().string();
+  for (char& c : ending) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return ending;
+}
+
 // JSON lines are told from JSON by a second line that begins an object of its own.
-bool is_json_lines(const fs::path& path, std::string_view text) {
-  if (path.extension() == ".jsonl" || path.extension() == ".ndjson") return true;
+bool is_json_lines(const std::string& ending, std::string_view text) {
+  if (ending == ".jsonl" || ending == ".ndjson") return true;
   const size_t first = text.find_first_not_of(" \t\r\n");
   if (first == std::string_view::npos || text[first] != '{') return false;
   const size_t line_end = text.find('\n', first);
@@ -70,14 +79,13 @@ bool is_json_lines(const fs::path& path, std::string_view text) {
   return text[last] == '}' && next != std::string_view::npos && text[next] == '{';
 }
 
-std::vector<Record> file_records(const fs::path& path, char separator) {
-  const std::string text = read_utf8(path), where = path.string();
-  const fs::path ending = path.extension();
-  if (ending == ".csv" || ending == ".tsv") {
+std::vector<Record> file_records(const fs::path& path, const RecordForm& form) {
+  const std::string text = read_utf8(path), where = path.string(), ending = ending_of(path);
+  if (form.tables || ending == ".csv" || ending == ".tsv") {
     const char usual = ending == ".tsv" ? '\t' : ',';
-    return table_records(text, separator == '\0' ? usual : separator, where);
+    return table_records(text, form.separator == '\0' ? usual : form.separator, where);
   }
-  if (is_json_lines(path, text)) return line_records(text, where);
+  if (is_json_lines(ending, text)) return line_records(text, where);
   return json_records(parse_json(text, where), where);
 }
 
@@ -108,16 +116,23 @@ std::string Record::text_or_nothing(const std::string& field) const {
   return found == fields.end() || found->is_null() ? "" : text(field);
 }
 
-std::vector<Record> read_records(const fs::path& path, char separator) {
-  if (!fs::is_directory(path)) return file_records(path, separator);
+std::vector<Record> read_records(const fs::path& path, const RecordForm& form) {
+  if (!fs::is_directory(path)) return file_records(path, form);
+  constexpr std::array kEndings = {".json", ".jsonl", ".ndjson", ".csv", ".tsv"};
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(path)) {
-    if (entry.path().extension() == ".json") files.push_back(entry.path());
+    if (std::ranges::find(kEndings, ending_of(entry.path())) != kEndings.end())
+      files.push_back(entry.path());
   }
+  if (files.empty())
+    throw Error(ErrorKind::kFile,
+                fmt::format("[data] expected .json, .jsonl, .ndjson, .csv or .tsv files in {}, got "
+                            "none",
+                            path.string()));
   std::ranges::sort(files);
   std::vector<Record> records;
   for (const fs::path& file : files) {
-    for (Record& record : file_records(file, separator)) records.push_back(std::move(record));
+    for (Record& record : file_records(file, form)) records.push_back(std::move(record));
   }
   return records;
 }

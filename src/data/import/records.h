@@ -1,5 +1,5 @@
 // Records of a file, whatever its form: JSON, JSON lines or CSV become JSON objects that know where
-// they stand. Called by the importers, in .cpp files alone (base/json.h is heavy).
+// they stand. Called by the importers.
 #pragma once
 
 #include <filesystem>
@@ -27,10 +27,17 @@ struct Record {
 [[noreturn]] void fail_record(const Record& record, const std::string& wanted,
                               const std::string& hint = {});
 
-// Reads a file by its ending: .csv and .tsv as tables (`separator` '\0': comma, or tab for .tsv),
-// others as JSON: a list of objects, an object of objects (ScienceQA's problems.json), or one
-// object per line. A folder stands for all .json files in it, in the order of their names, each one
-// record. Throws Error(kData or kFormat) naming file and line.
-std::vector<Record> read_records(const std::filesystem::path& path, char separator);
+// How files are read: `separator` '\0': comma, or tab for .tsv; `tables`: as CSV whatever a file's
+// ending.
+struct RecordForm {
+  char separator = '\0';
+  bool tables = false;
+};
+
+// Reads a file by its ending (in either case): .csv and .tsv as tables, others as JSON: a list of
+// objects, an object of objects (ScienceQA's problems.json), or one object per line. A folder
+// stands for all .json, .jsonl, .ndjson, .csv and .tsv files in it, in the order of their names.
+// Throws Error(kFile) for a folder without such files, Error(kData or kFormat) naming file and line.
+std::vector<Record> read_records(const std::filesystem::path& path, const RecordForm& form);
 
 }  // namespace ilora

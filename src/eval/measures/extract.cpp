@@ -1,31 +1,39 @@
 #include "eval/measures/extract.h"
 
+#include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdlib>
 
+#include "eval/measures/words.h"
 #include "text/utf8.h"
 
 namespace ilora {
 namespace {
 
-// The white space characters of Unicode beyond ASCII that texts end with.
-constexpr std::array<std::string_view, 4> kWideSpaces = {"\u00a0", "\u3000", "\u2003", "\ufeff"};
 constexpr std::array<std::string_view, 8> kOpenings = {"(", "[", "\"", "'", "（", "【", "“", "「"};
 
 bool digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// Three digits and no fourth: a comma in front of them groups thousands ("1,234"); another one is a
-// decimal comma or the end of a clause.
+// A comma groups thousands ("1,234") where at most three digits stand before the first one, no 0 in
+// front, and three and no fourth behind it; another is a decimal comma or the end of a clause.
+bool may_be_grouped(std::string_view digits) {
+  return digits.size() <= 3 && digits.front() != '0';
+}
 bool thousands_follow(std::string_view text) {
   return text.size() >= 3 && digit(text[0]) && digit(text[1]) && digit(text[2]) &&
          (text.size() == 3 || !digit(text[3]));
 }
 
+// A letter or number that a word goes on with. East Asian ones do not count: such text has no
+// spaces, so anything may follow them.
+bool binds(char32_t c) {
+  return is_letter_or_number(c) && !is_east_asian(c);
+}
+
 bool ends_with_letter(std::string_view text) {
-  return !text.empty() && std::isalnum(static_cast<unsigned char>(text.back())) != 0;
+  return !text.empty() && binds(utf8_at(text, utf8_previous(text, text.size())));
 }
 
 constexpr std::string_view kMinus = "\u2212";  // the mathematical sign
@@ -42,19 +50,15 @@ bool abcd(char c) {
 
 }  // namespace
 
-std::string trimmed(std::string_view t) {
-  for (bool cut = true; cut;) {
-    cut = false;
-    while (!t.empty() && std::isspace(static_cast<unsigned char>(t.front())) != 0)
-      t.remove_prefix(1), cut = true;
-    while (!t.empty() && std::isspace(static_cast<unsigned char>(t.back())) != 0)
-      t.remove_suffix(1), cut = true;
-    for (const std::string_view space : kWideSpaces) {
-      if (t.starts_with(space)) t.remove_prefix(space.size()), cut = true;
-      if (t.ends_with(space)) t.remove_suffix(space.size()), cut = true;
-    }
+std::string trimmed(std::string_view text) {
+  const auto space = [](char32_t c) { return is_python_space(c) || c == 0xFEFF; };  // and a BOM
+  while (!text.empty() && space(utf8_at(text, 0))) text.remove_prefix(utf8_unit(text, 0).length);
+  while (!text.empty()) {
+    const size_t last = utf8_previous(text, text.size());
+    if (!space(utf8_at(text, last))) break;
+    text = text.substr(0, last);
   }
-  return std::string(t);
+  return std::string(text);
 }
 
 std::string choice_reference(std::string_view text) {
@@ -80,12 +84,9 @@ std::string choice_strict(std::string_view text) {
 
 bool word_ends(std::string_view text, size_t at) {
   if (at >= text.size()) return true;
-  const auto next = static_cast<unsigned char>(text[at]);
-  if (next < 0x80) return std::isalnum(next) == 0;
-  // A Chinese character may follow directly: such text puts no space there.
-  constexpr char32_t kFirstEastAsian = 0x2E80;
-  const char32_t character = utf8_at(text, at);
-  return character >= kFirstEastAsian || !is_word_character(character);
+  const char32_t next = utf8_at(text, at);
+  if (next < 0x80) return !binds(next);
+  return is_east_asian(next) || !is_word_character(next);
 }
 
 size_t letters_offered(std::string_view prompt) {
@@ -102,13 +103,17 @@ size_t letters_offered(std::string_view prompt) {
 }
 
 std::string number_reference(std::string_view text) {
-  const size_t begin = text.find_first_of("0123456789");
-  if (begin == std::string_view::npos) return {};
+  const auto digit_at = [&](size_t at) {
+    return at < text.size() && is_decimal_digit(utf8_at(text, at));
+  };
+  const auto length = [&](size_t at) { return utf8_unit(text, at).length; };
+  size_t begin = 0;
+  while (begin < text.size() && !digit_at(begin)) begin += length(begin);
   size_t end = begin;
-  while (end < text.size() && digit(text[end])) ++end;
-  if (end < text.size() && text[end] == '.') {
+  while (digit_at(end)) end += length(end);
+  if (end > begin && end < text.size() && text[end] == '.') {
     ++end;
-    while (end < text.size() && digit(text[end])) ++end;
+    while (digit_at(end)) end += length(end);
   }
   return std::string(text.substr(begin, end - begin));
 }
@@ -122,6 +127,8 @@ std::string first_number(std::string_view text) {
   // "COVID-19" has a hyphen, "x = -19" a sign.
   const size_t sign = sign_before(text, begin);
   std::string number = sign > 0 && !ends_with_letter(before(begin - sign)) ? "-" : "";
+  const size_t whole = std::min(text.find_first_not_of("0123456789", begin), text.size());
+  const bool grouped = whole > begin && may_be_grouped(text.substr(begin, whole - begin));
   bool point = false;
   for (size_t i = begin; i < text.size(); ++i) {
     const bool more = i + 1 < text.size() && digit(text[i + 1]);
@@ -130,7 +137,7 @@ std::string first_number(std::string_view text) {
     } else if (text[i] == '.' && !point && more) {
       number += '.';
       point = true;
-    } else if (text[i] != ',' || point || !thousands_follow(text.substr(i + 1))) {
+    } else if (text[i] != ',' || point || !grouped || !thousands_follow(text.substr(i + 1))) {
       break;
     }
   }

@@ -1,4 +1,5 @@
-// Reads a choice or a number out of generated text. Called by the measures in measure.cpp.
+// Reads a choice or a number out of generated text. Called by the measures in measure.cpp,
+// by task_eval.cpp and task_check.cpp.
 //
 // "reference": as the I-LoRA paper's code (which47/LLMCL) and TRACE read them, with Python's
 // expressions [A-D] and \d+\.?\d*. "strict": what a reader would accept as an answer.
@@ -9,7 +10,7 @@
 
 namespace ilora {
 
-// A text without white space (Unicode's too) at its ends.
+// A text without white space, as Python's str.strip() has it, and byte order marks at its ends.
 std::string trimmed(std::string_view text);
 
 // The first A, B, C or D anywhere in the text, even inside a word; empty where there is none.
@@ -29,10 +30,11 @@ bool word_ends(std::string_view text, size_t at);
 // followed by a full stop, a colon or a bracket. Where there are several such lists, the last.
 size_t letters_offered(std::string_view prompt);
 
-// The first run of digits, with a decimal point and what follows it; no sign, "7." keeps its point.
+// The first run of digits (of any script, as Python's \d), with a decimal point and what follows it;
+// no sign, "7." keeps its point.
 std::string number_reference(std::string_view text);
 // The first number with sign, decimal point and thousands commas ("-1,234.5" is -1234.5; "1,5" is 1
-// and goes no further, "COVID-19" has 19); empty where there is none.
+// and goes no further, so does "0,125"; "COVID-19" has 19); empty where there is none.
 std::string first_number(std::string_view text);
 // The text, if it is a number and nothing else; empty otherwise.
 std::string number_strict(std::string_view text);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "eval/measures/lcs.h"
 #include "eval/measures/words.h"
@@ -50,22 +52,21 @@ double edit_similarity(const std::string& a, const std::string& b) {
 std::string plain_literals(const std::string& code) {
   std::string text = replace_all(code, "<NUM_LIT>", "0");
   text = replace_all(replace_all(text, "<STR_LIT>", ""), "<CHAR_LIT>", "");
-  std::string result;
+  // TRACE finds all literals first and then writes each out wherever it stands.
+  std::vector<std::pair<std::string, std::string>> literals;
   for (size_t at = 0; at < text.size();) {
-    bool literal = false;
+    size_t next = at + 1;
     for (const std::string_view opening : {"<STR_LIT:", "<NUM_LIT:", "<CHAR_LIT:"}) {
-      const size_t end = text.compare(at, opening.size(), opening) == 0
-                             ? text.find('>', at + opening.size())
-                             : std::string::npos;
+      if (text.compare(at, opening.size(), opening) != 0) continue;
+      const size_t inner = at + opening.size(), end = text.find('>', inner);
       if (end == std::string::npos) continue;
-      result += text.substr(at + opening.size(), end - at - opening.size());
-      at = end + 1;
-      literal = true;
-      break;
+      literals.emplace_back(text.substr(at, end + 1 - at), text.substr(inner, end - inner));
+      next = end + 1;
     }
-    if (!literal) result += text[at++];
+    at = next;
   }
-  return result;
+  for (const auto& [literal, inner] : literals) text = replace_all(text, literal, inner);
+  return text;
 }
 
 std::string squad_normal(const std::string& text) {

@@ -10,7 +10,8 @@ namespace ilora {
 double edit_similarity(const std::string& a, const std::string& b);
 
 // Python tokens as Py150 writes them, as TRACE compares them: <NUM_LIT> is 0, <STR_LIT> and
-// <CHAR_LIT> are nothing, <STR_LIT:x> and the like are x.
+// <CHAR_LIT> are nothing, <STR_LIT:x> and the like are x. As with TRACE all literals are found first,
+// then each is written out wherever it stands.
 std::string plain_literals(const std::string& code);
 
 // The text as SQuAD compares answers: lower case, no ASCII punctuation, no English article, single

@@ -12,11 +12,6 @@ bool digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// Python also cuts at the four separators U+001C..U+001F.
-bool splits(char32_t c) {
-  return is_white_space(c) || (c >= 0x1C && c <= 0x1F);
-}
-
 // Punctuation that always stands alone: all of ASCII's but ' , - . and letters and digits.
 bool separate(char c) {
   return (c >= '{' && c <= '~') || (c >= '[' && c <= '`') || (c >= ' ' && c <= '&') ||
@@ -115,19 +110,23 @@ bool chinese(char32_t c) {
 
 std::string_view without_leading_space(std::string_view text) {
   size_t begin = 0;
-  while (begin < text.size() && splits(utf8_at(text, begin)))
+  while (begin < text.size() && is_python_space(utf8_at(text, begin)))
     begin += utf8_unit(text, begin).length;
   return text.substr(begin);
 }
 
 }  // namespace
 
+bool is_python_space(char32_t c) {
+  return is_white_space(c) || (c >= 0x1C && c <= 0x1F);
+}
+
 Words split_words(std::string_view text) {
   Words words;
   std::string word;
   for (size_t i = 0; i < text.size();) {
     const Utf8Unit unit = utf8_unit(text, i);
-    if (unit.valid && splits(utf8_at(text, i))) {
+    if (unit.valid && is_python_space(utf8_at(text, i))) {
       if (!word.empty()) words.push_back(std::move(word));
       word.clear();
     } else {
@@ -142,7 +141,7 @@ Words split_words(std::string_view text) {
 std::string without_final_space(std::string_view text) {
   while (!text.empty()) {
     const size_t last = utf8_previous(text, text.size());
-    if (!splits(utf8_at(text, last))) break;
+    if (!is_python_space(utf8_at(text, last))) break;
     text = text.substr(0, last);
   }
   return std::string(text);

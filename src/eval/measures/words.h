@@ -10,7 +10,10 @@ namespace ilora {
 
 using Words = std::vector<std::string>;
 
-// Python's str.split(): cut at Unicode white space, no empty words.
+// White space as Python's str methods have it: Unicode's, and U+001C to U+001F.
+bool is_python_space(char32_t character);
+
+// Python's str.split(): cut at white space, no empty words.
 Words split_words(std::string_view text);
 
 // Python's str.rstrip().

@@ -1,4 +1,4 @@
-// Reservoir memory (Vitter 1985, algorithm R) and when replaying methods fill and draw it.
+// Reservoir memory (Vitter 1985, algorithm R).
 #include "continual/memory.h"
 
 #include <gtest/gtest.h>
@@ -6,7 +6,6 @@
 #include <set>
 
 #include "base/error.h"
-#include "continual/replay.h"
 
 namespace ilora {
 namespace {

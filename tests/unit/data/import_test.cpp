@@ -29,7 +29,7 @@ class Import : public ::testing::Test {
   // All rows of one file in the order they have there, as the format converts them.
   std::vector<ImportedRow> rows(const std::string& format, const std::filesystem::path& file,
                                 const ImportTemplates& templates = {}) {
-    return find_import_format(format).rows(read_records(file, '\0'), templates);
+    return find_import_format(format).rows(read_records(file, {}), templates);
   }
   // The one row of a file.
   Example row(const std::string& format, const std::string& name, const std::string& text,
@@ -292,7 +292,116 @@ TEST_F(Import, DropLeaksKeepsTheLaterSplit) {
   EXPECT_EQ(imported.task.test.size(), 4U);
 }
 
+// All turns of a conversation stand in the prompts of its later answers.
+TEST_F(Import, RowsOfARecordStayInOneSplit) {
+  std::string lines;
+  for (int i = 0; i < 30; ++i)
+    lines += fmt::format(
+        R"({{"messages":[{{"role":"user","content":"h{0}"}},{{"role":"model","content":"g{0}"}},)"
+        R"({{"role":"user","content":"more"}},{{"role":"assistant","content":"ok{0}"}}]}})"
+        "\n",
+        i);
+  const Imported imported =
+      import("sharegpt", {.source = write("talk.jsonl", lines), .test_share = 0.3});
+  EXPECT_EQ(imported.left_out, 0);
+  const TaskText& task = imported.task;
+  EXPECT_EQ(task.train.size() + task.eval.size() + task.test.size(), 60U);
+  const auto first_turns = [](const std::vector<Example>& rows) {
+    std::set<std::string> turns;
+    for (const Example& row : rows) turns.insert(row.prompt.substr(0, row.prompt.find('\n')));
+    return turns;
+  };
+  for (const auto* rows : {&task.train, &task.eval, &task.test})
+    EXPECT_EQ(2 * first_turns(*rows).size(), rows->size());
+  EXPECT_EQ(imported.places.at(Split::kTest).size(), task.test.size());
+  EXPECT_THAT(imported.places.at(Split::kTest).front(), HasSubstr("talk.jsonl:"));
+}
+
+TEST_F(Import, RecordsSayTheirSplitOnlyInTheTrainingFile) {
+  const auto record = [](int number, const char* split) {
+    return fmt::format(
+        R"("{0}": {{"question":"q{0}","choices":["a",2.5],"answer":0,"split":"{1}"}})", number,
+        split);
+  };
+  const auto all = write("problems.json", fmt::format("{{{},{},{}}}", record(1, "train"),
+                                                      record(2, "val"), record(3, "test")));
+  const TaskText task = import("scienceqa", {.source = all}).task;
+  EXPECT_EQ(task.train.size() * 100 + task.eval.size() * 10 + task.test.size(), 111U);
+  EXPECT_THAT(task.train.front().prompt, HasSubstr("A. a\nB. 2.5\n"));
+  const auto more =
+      write("more.json", fmt::format("{{{},{}}}", record(4, "train"), record(5, "val")));
+  const TaskText given = import("scienceqa", {.source = all, .test = more}).task;
+  EXPECT_EQ(given.test.size(), 3U) << "what --test names is test";
+}
+
+TEST_F(Import, FoldersOfFilesInSeveralForms) {
+  write("mixed/train/a.jsonl", numbered(0, 20));
+  write("mixed/train/b.CSV", "prompt,answer\nq50,a1\n");
+  write("mixed/train/notes.txt", "x");
+  write("mixed/testing/c.json", R"([{"prompt":"q60","answer":"a2"}])");
+  const Imported imported = import("json", {.source = folder_ / "mixed", .eval_share = 0});
+  EXPECT_EQ(imported.task.train.size(), 21U);
+  EXPECT_EQ(imported.task.test.size(), 1U);
+  EXPECT_EQ(imported.files.at(Split::kTest), folder_ / "mixed/testing");
+  const auto table = write("table.txt", "prompt,answer\na,b\nc,d\n");
+  const Imported asked = import("csv", {.source = table, .eval_share = 0, .test_share = 0.5});
+  EXPECT_EQ(asked.task.train.size() + asked.task.test.size(), 2U) << "whatever the ending";
+}
+
 // ---- bad input -------------------------------------------------------------------------------
+
+TEST_F(Import, WhatIsNoTextIsNoRow) {
+  EXPECT_THAT(message_of([&] {
+                rows("sharegpt", write("a.json", R"([{"conversations":[{"from":"human","value":"x"},
+                     {"from":"narrator","value":"y"}]}])"));
+              }),
+              AllOf(HasSubstr("row 0 of"), HasSubstr("'narrator'"), HasSubstr("assistant")));
+  for (const char* choices : {"[]", "\"x\"", "[\"x\",null]", "[[\"x\"]]"})
+    EXPECT_THAT(
+        message_of([&] {
+          rows("scienceqa",
+               write("b.json",
+                     fmt::format(R"([{{"question":"q","choices":{},"answer":0}}])", choices)));
+        }),
+        HasSubstr("\"choices\""))
+        << choices;
+  EXPECT_THAT(message_of([&] {
+                rows("scienceqa",
+                     write("c.json",
+                           R"([{"question":"q","choices":["x"],"answer":0,"split":"minitrain"}])"));
+              }),
+              HasSubstr("'minitrain'"));
+  EXPECT_THAT(message_of([&] {
+                rows("meetingbank", write("d.json", R"([{"transcript":null,"summary":"s"}])"));
+              }),
+              AllOf(HasSubstr("row 0 of"), HasSubstr("\"transcript\"")));
+  EXPECT_THAT(
+      message_of([&] {
+        rows(
+            "jec-qa",
+            write(
+                "e.json",
+                R"([{"answer":"AB","option_list":{"A":"1","B":"2","C":"3","D":"4"},"statement":"?"}])"));
+      }),
+      HasSubstr("'AB'"));
+}
+
+TEST_F(Import, ASplitWithoutRowsSaysWhy) {
+  const auto train = write("train.jsonl", numbered(0, 10));
+  EXPECT_THAT(
+      message_of([&] { import("json", {.source = train, .test = train, .drop_leaks = true}); }),
+      AllOf(HasSubstr("10 dropped"), HasSubstr("--drop-leaks left no row")));
+  EXPECT_THAT(message_of([&] {
+                import("json", {.source = train, .templates = { "the same", "{answer}" }});
+              }),
+              HasSubstr("All 10 training rows went to eval and test"));
+  EXPECT_THAT(
+      message_of([&] { import("json", {.source = train, .test = write("test.json", "[]")}); }),
+      AllOf(HasSubstr("test split"), HasSubstr("test.json")));
+  make_folder(folder_ / "empty");
+  EXPECT_THAT(message_of([&] { import("json", {.source = folder_ / "empty"}); }),
+              AllOf(HasSubstr(".jsonl"), HasSubstr("empty")));
+}
 
 TEST_F(Import, BadFilesAreNamedWithTheirLine) {
   EXPECT_THAT(message_of([&] { import("json", {.source = folder_ / "absent"}); }),

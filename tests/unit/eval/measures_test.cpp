@@ -91,9 +91,10 @@ TEST(Choice, TheReferenceTakesAnyLetterTheStrictOneOnlyAnAnswer) {
   EXPECT_EQ(choice_first("A\nBecause"), "A");
   EXPECT_EQ(choice_first(" A"), "");
   for (const char* text : {"B", " B\n", "B.", "B) since", "(B) since", "\"B\"", "（B）", "B选项",
-                           "B\nBecause it is", "B, not C", "B：对"})
+                           "B\nBecause it is", "B, not C", "B：对", "\u202fB", "B는"})
     EXPECT_EQ(choice_strict(text), "B") << text;
-  for (const char* text : {"Because", "The answer is B", "B2", "BC", "b", "", "Bär", "((B"})
+  for (const char* text :
+       {"Because", "The answer is B", "B2", "BC", "b", "", "Bär", "((B", "B１", "B\U00010428"})
     EXPECT_EQ(choice_strict(text), "") << text;
   EXPECT_EQ(choice_strict("E"), "E") << "some questions have five choices";
 }
@@ -102,6 +103,8 @@ TEST(Number, ReferencePlainAndStrict) {
   EXPECT_EQ(number_reference("it is -3.5 degrees"), "3.5");
   EXPECT_EQ(number_reference("1,234"), "1");
   EXPECT_EQ(number_reference("so 7."), "7.");
+  EXPECT_EQ(number_reference("第１２．"), "１２") << "Python's \\d takes digits of any script";
+  EXPECT_EQ(number_reference("12３ ٤.٥"), "12３");
   EXPECT_EQ(first_number("it is -3.5 degrees"), "-3.5");
   EXPECT_EQ(first_number("12 or 13"), "12");
   EXPECT_EQ(first_number("1,234,567 people"), "1234567");
@@ -114,7 +117,13 @@ TEST(Number, ReferencePlainAndStrict) {
   EXPECT_EQ(first_number("3,4 and 5"), "3");
   EXPECT_EQ(first_number("1,2345"), "1");
   EXPECT_EQ(first_number("1,234.5"), "1234.5");
+  EXPECT_EQ(first_number("0,125 Liter"), "0");
+  EXPECT_EQ(first_number("1234,567"), "1234") << "more than three digits before the comma";
+  EXPECT_EQ(first_number("in 2019,200 people"), "2019");
   EXPECT_EQ(first_number("COVID-19"), "19");
+  EXPECT_EQ(first_number("Menü-19"), "19");
+  EXPECT_EQ(first_number("温度-3度"), "-3") << "such text has no spaces";
+  EXPECT_EQ(first_number("é.5"), "5");
   EXPECT_EQ(first_number("about .5"), ".5");
   EXPECT_EQ(first_number("-.5"), "-.5");
   EXPECT_EQ(first_number("v.5"), "5");
@@ -123,10 +132,11 @@ TEST(Number, ReferencePlainAndStrict) {
   EXPECT_EQ(first_number("x\u22127"), "7");
   EXPECT_EQ(first_number("none"), "");
   EXPECT_EQ(number_strict(" 1,234.5\n"), "1234.5");
+  EXPECT_EQ(number_strict("42\u2009"), "42");
   EXPECT_EQ(number_strict("-7"), "-7");
   EXPECT_EQ(number_strict("\u22127"), "-7");
   EXPECT_EQ(number_strict(".5"), ".5");
-  for (const char* text : {"7 apples", "x=7", "7.", "", "7 8", "1.2.3", "1,5", "12,34"})
+  for (const char* text : {"7 apples", "x=7", "7.", "", "7 8", "1.2.3", "1,5", "12,34", "0,125"})
     EXPECT_EQ(number_strict(text), "") << text;
   EXPECT_TRUE(same_number("7", "7.0"));
   EXPECT_TRUE(same_number(".5", "0.5"));
@@ -137,6 +147,8 @@ TEST(Number, ReferencePlainAndStrict) {
 TEST(Trimmed, TakesWhiteSpaceOffBothEnds) {
   EXPECT_EQ(trimmed("  a b\n"), "a b");
   EXPECT_EQ(trimmed("\u00a0\u3000 a \u2003"), "a");
+  EXPECT_EQ(trimmed("\u2009\u202f\u0085\x1c\ufeff a\u2028\x1f\ufeff "), "a");
+  EXPECT_EQ(trimmed("\u200ba"), "\u200ba") << "a zero-width space is no white space";
   EXPECT_EQ(trimmed(" \n\t"), "");
   EXPECT_EQ(trimmed(""), "");
 }

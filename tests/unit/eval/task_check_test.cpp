@@ -109,6 +109,17 @@ TEST(LooksDecodedTwice, KnowsWesternAndChineseTextFromRealNeighbours) {
     EXPECT_FALSE(looks_decoded_twice(text)) << text;
 }
 
+// An import's rows have no place in files of the task yet.
+TEST(CheckTask, FindingsNameThePlaceThatARowComesFrom) {
+  TaskText task = colours();
+  task.train[1].answer.clear();
+  std::vector<std::string> places(task.train.size(), "other.csv:1");
+  places[1] = "source.csv:32";
+  EXPECT_THAT(check_task(task, nullptr).findings, error_with("train.json row 1: answer"));
+  EXPECT_THAT(check_task(task, nullptr, {{Split::kTrain, places}}).findings,
+              error_with("source.csv:32: answer"));
+}
+
 TEST(CheckTask, PromptsLongerThanTheContext) {
   const Tokenizer tokenizer =
       Tokenizer::from_folder(std::filesystem::path(ILORA_SOURCE_DIR) / "tests/data/tiny-tokenizer");
@@ -136,6 +147,9 @@ TEST(CheckFolder, AFolderThatCannotBeReadIsAFinding) {
   const TemporaryFolder folder;
   write_task(folder / "t", {"t", {{"a", "b"}, {"x", "y"}}, {{"c", "d"}}, {{"e", "f"}}});
   EXPECT_THAT(check_folder(folder / "t", nullptr).findings, IsEmpty());
+  write_file_atomic(folder / "t/task.yaml", "generated: foo\n");
+  EXPECT_THAT(check_folder(folder / "t", nullptr).findings, error_with("'foo'"));
+  std::filesystem::remove(folder / "t/task.yaml");
   write_file_atomic(folder / "t/test.json", "[\n{\"prompt\":\"gr\xfcn\",\"answer\":\"b\"}\n]\n");
   EXPECT_THAT(check_folder(folder / "t", nullptr).findings, error_with("test.json:2"));
   std::filesystem::remove(folder / "t/test.json");

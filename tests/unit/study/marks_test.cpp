@@ -19,6 +19,14 @@ TEST(Marks, WhatStandsBetweenThemIsReplaced) {
   EXPECT_EQ(read_file(page), "a\n<!-- begin: x -->\n\nnew\n\n<!-- end: x -->\nb\n");
 }
 
+TEST(Marks, LinesMayEndInCrLf) {
+  TemporaryFolder folder;
+  const auto page = folder / "page.md";
+  write_file_atomic(page, "<!-- begin: x -->\r\nold\r\n<!-- end: x -->\r\n");
+  replace_between_marks(page, "x", "new\n");
+  EXPECT_EQ(read_file(page), "<!-- begin: x -->\r\n\nnew\n\n<!-- end: x -->\r\n");
+}
+
 TEST(Marks, APageWithoutThemIsLeftAsItIs) {
   TemporaryFolder folder;
   const auto page = folder / "page.md";
