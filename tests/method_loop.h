@@ -29,7 +29,7 @@ class MethodLoop {
     run.position.task_steps = steps;
     task_rows_ = pointers(rows[static_cast<size_t>(task)]);
     run.task_rows = task_rows_;
-    optimizer.reset();
+    if (tiny.recipe().reset_optimizer) optimizer.reset();
     method.begin_task(run);
   }
   PassReport step() {
@@ -39,7 +39,7 @@ class MethodLoop {
     run.position.epoch = run.position.task_step / 4;
     run.clear_reported();
     run.kernels().fill(run.gradient(), 0.0);
-    const Pass pass = method.plan(run, current);
+    pass = method.plan(run, current);
     const PassReport report = run.run_step(pass);
     run.step_losses = report;
     plain_gradient = values_of(run.gradient());
@@ -66,11 +66,13 @@ class MethodLoop {
   Run run;
   Optimizer optimizer;
   std::vector<std::vector<Row>> rows;
-  std::vector<float> plain_gradient, edited_gradient;  // of the last step
+  Pass pass;                                           // of the last step; its rows may be gone
+  std::vector<float> plain_gradient, edited_gradient;  // likewise
 
  private:
   Adapter first() {
-    Adapter adapter(tiny.model(), tiny.recipe().lora);
+    method.check(tiny.model());
+    Adapter adapter(tiny.model(), method.adapter(tiny.recipe().lora));
     adapter.initialise(1, 0);
     return adapter;
   }

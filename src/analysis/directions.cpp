@@ -78,7 +78,7 @@ Plane plane_through(std::span<const float> a, std::span<const float> b, std::spa
   VectorXd rest = v - e1.dot(v) * e1;
   rest -= e1.dot(rest) * e1;  // once more: the first difference may cancel
   if (u.norm() == 0 || rest.norm() <= 1e-7 * v.norm()) {
-    throw Error(ErrorKind::kData, "[plane] the three adapters lie on one line",
+    throw Error(ErrorKind::kData, "[analyze] the three adapters lie on one line",
                 "Name three that differ (--through), or use --directions random.");
   }
   return {listed(origin), listed(e1), listed(rest.normalized())};

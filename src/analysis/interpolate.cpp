@@ -30,7 +30,7 @@ void require_same_layout(const Adapter& a, const std::string& name_a, const Adap
   throw Error(ErrorKind::kData,
               fmt::format("[analyze] expected adapters of one layout, got {} ({}) and {} ({})",
                           described(x), name_a, described(y), name_b),
-              x.prompts.rows > 0 || y.prompts.rows > 0
+              x.prompts.rows > 0 && y.prompts.rows > 0
                   ? "Checkpoints of `pp` grow with the tasks: nothing lies between them."
                   : "Train both with the same lora.rank, lora.alpha and lora.targets.");
 }

@@ -3,7 +3,6 @@
 // Called by path.cpp, `ilora analyze path` and `ilora analyze plane`.
 #pragma once
 
-#include <functional>
 #include <span>
 #include <string>
 #include <vector>

@@ -76,8 +76,8 @@ Process::Process(const std::vector<std::string>& words, const std::filesystem::p
                  const std::vector<std::string>& environment) {
   std::vector<std::string> copies = words, variables = merged(environment);
   const std::vector<char*> argv = pointers(copies), envp = pointers(variables);
-  const int input = open_file("/dev/null", O_RDONLY | O_CLOEXEC);
   const int log = open_file(output, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC);
+  const int input = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   const pid_t parent = ::getpid();
   child_ = ::fork();
   if (child_ == 0) become(argv.data(), envp.data(), input, log, parent);

@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <iostream>
 
@@ -51,10 +50,6 @@ void AnalyzeOptions::add_measured(CLI::App& command) {
 
 bool AnalyzeOptions::includes(const std::string& task) const {
   return tasks.empty() || std::find(tasks.begin(), tasks.end(), task) != tasks.end();
-}
-
-Split parse_split(const std::string& name) {
-  return name == "eval" ? Split::kEval : Split::kTest;
 }
 
 std::pair<int64_t, int64_t> parse_pair(const std::string& text) {
@@ -125,6 +120,16 @@ Workbench& AnalyzedRun::bench() {
   return *bench_;
 }
 
+void AnalyzedRun::compare_base(const AnalyzedRun& other) const {
+  const auto base = [](const Recipe& r) {
+    return fmt::format("{} (data.template {})", fs::weakly_canonical(r.model).string(),
+                       r.text_template);
+  };
+  if (base(recipe()) == base(other.recipe())) return;
+  log().warn("{} was trained on {}, and is measured on {}: its scores are not those of that run",
+             other.folder().path().string(), base(other.recipe()), base(recipe()));
+}
+
 Adapter AnalyzedRun::adapter(const fs::path& folder) {
   return load_peft(folder, config());
 }
@@ -137,6 +142,10 @@ const std::vector<TaskText>& AnalyzedRun::texts(const std::vector<fs::path>& oth
                             folder_.path().string(), data),
                 "Say where they are: --set data.folder=DIR.");
   }
+  // Where both are eval, test.json is not opened.
+  const bool eval_alone =
+      options_.split == "eval" && (options_.choose.empty() || options_.choose == "eval");
+  const Split scored = eval_alone ? Split::kEval : Split::kTest;
   std::vector<fs::path> folders = recipe().task_folders();
   const size_t own = folders.size();
   folders.insert(folders.end(), others.begin(), others.end());
@@ -148,7 +157,7 @@ const std::vector<TaskText>& AnalyzedRun::texts(const std::vector<fs::path>& oth
     if (!options_.includes(name)) continue;
     TaskLimits limits = recipe().limits(name);
     if (options_.rows > 0) limits.eval = limits.test = options_.rows;
-    texts_.push_back(read_task(folders[t], limits));
+    texts_.push_back(read_task(folders[t], limits, scored));
     measures_.push_back(t < own ? recipe().measure_of(t) : "auto");
   }
   for (const std::string& task : options_.tasks) {

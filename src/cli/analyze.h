@@ -27,6 +27,7 @@ void add_analyze_sharpness(CLI::App& analyze);
 // Options of every analysis.
 struct AnalyzeOptions {
   std::string run, name, split = "test";
+  std::string choose;  // another split, on which an analysis chooses; empty: none
   std::vector<std::string> settings, tasks;
   int64_t rows = 0;
   bool json = false;
@@ -49,6 +50,7 @@ class AnalyzedRun {
   const std::vector<std::string>& task_names() const { return names_; }
   std::string method() const { return results_.value("method", ""); }
   std::string label() const;  // "ilora, seed 1"
+  bool answers_by_task() const { return configuration_->method().answers_by_task(); }
   // The learner asked for; empty: the one that answers.
   std::string learner(const std::string& asked) const;
   // The tasks (from 1) that there are checkpoints of, in order: not all where tasks are learned
@@ -58,6 +60,9 @@ class AnalyzedRun {
   // The checkpoint's folder. Throws Error(kFile) naming what there is.
   std::filesystem::path checkpoint(int64_t task, const std::string& learner) const;
 
+  // Warns where another run's checkpoints were trained on another base model or template: they are
+  // measured on this run's.
+  void compare_base(const AnalyzedRun& other) const;
   // Loads the model, once.
   Workbench& bench();
   const ModelConfig& config();  // without its weights
@@ -84,7 +89,6 @@ class AnalyzedRun {
   AnalyzeOptions options_;
 };
 
-Split parse_split(const std::string& name);
 // "1,2". Throws Error(kUsage).
 std::pair<int64_t, int64_t> parse_pair(const std::string& text);
 

@@ -1,12 +1,12 @@
 // ilora analyze cka: how alike the hidden states of checkpoints are, layer by layer, on each task's
 // rows.
 #include <algorithm>
-#include <cmath>
 
 #include "analysis/hidden.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/analyze.h"
+#include "eval/fed_prompt.h"
 #include "model/prompt_pool.h"
 
 namespace ilora {
@@ -16,20 +16,12 @@ struct CkaArguments : AnalyzeOptions {
   std::string learner, to_run;
 };
 
-// Prompts of a task as the evaluator cuts them, with what the adapter puts in front.
+// Prompts of a task as they are fed, with room for one token: no answer follows.
 std::vector<std::vector<int32_t>> prompts_of(const Encoder& encoder, const TaskEval& task,
                                              const Deployed& deployed) {
   std::vector<std::vector<int32_t>> prompts;
-  for (const Example& row : task.rows) {
-    std::vector<int32_t> ids = encoder.prompt(row.prompt);
-    encoder.cut(ids, 1);
-    if (deployed.prefix) {
-      std::vector<int32_t> whole = deployed.prefix(ids);
-      whole.insert(whole.end(), ids.begin(), ids.end());
-      ids = std::move(whole);
-    }
-    prompts.push_back(std::move(ids));
-  }
+  for (const Example& row : task.rows)
+    prompts.push_back(fed_prompt(encoder, encoder.prompt(row.prompt), 1, deployed));
   return prompts;
 }
 

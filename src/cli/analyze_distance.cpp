@@ -31,6 +31,11 @@ bool same_learner(const NamedAdapter& a, const NamedAdapter& b) {
 std::vector<NamedAdapter> checkpoints(AnalyzedRun& run, const DistanceArguments& a) {
   std::vector<std::string> learners = a.learners;
   if (learners.empty()) learners = run.folder().learners(run.last_task());
+  for (const std::string& learner : learners) {
+    if (std::ranges::count(learners, learner) > 1)
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[analyze] learner {} is named twice (--learner)", learner));
+  }
   std::vector<NamedAdapter> list;
   for (const std::string& learner : learners) {
     for (const int64_t task : run.saved_tasks()) {
@@ -42,7 +47,7 @@ std::vector<NamedAdapter> checkpoints(AnalyzedRun& run, const DistanceArguments&
   }
   if (list.size() < 2) {
     throw Error(ErrorKind::kUsage, fmt::format("[analyze] {} has one checkpoint only", a.run),
-                "A distance needs two.");
+                "Two are compared.");
   }
   return list;
 }

@@ -21,7 +21,7 @@ using Names = std::vector<std::string>;
 Names learned_by(const AnalyzedRun& run, int64_t task) {
   const Names& names = run.task_names();
   const auto end = std::min(static_cast<size_t>(task), names.size());
-  const size_t begin = run.method() == "one" ? end - 1 : 0;
+  const size_t begin = run.answers_by_task() && end > 0 ? end - 1 : 0;
   return {names.begin() + static_cast<std::ptrdiff_t>(begin),
           names.begin() + static_cast<std::ptrdiff_t>(end)};
 }
@@ -232,7 +232,7 @@ void analyze_path(const PathArguments& a) {
   }
   AnalyzedRun run(a);
   std::optional<AnalyzedRun> other;
-  if (!a.to_run.empty()) other.emplace(a.to_run);
+  if (!a.to_run.empty()) run.compare_base(other.emplace(a.to_run));
   Names measured;
   for (const TaskText& text :
        run.texts(other ? other->recipe().task_folders() : std::vector<fs::path>()))
@@ -242,6 +242,10 @@ void analyze_path(const PathArguments& a) {
     throw Error(ErrorKind::kUsage, fmt::format("[analyze] {} has one checkpoint only", a.run),
                 "A path needs two ends: --to-run RUN2, or --to-adapter DIR.");
   }
+  if (!a.export_best.empty() && fs::exists(a.export_best))
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[analyze] {} is there already (--export-best)", a.export_best),
+                "Choose another folder, or remove that one.");
   if (!a.export_best.empty() && (plans.size() > 1 || a.space == "both")) {
     throw Error(ErrorKind::kUsage, "[analyze] --export-best writes the best point of one path",
                 "Name one pair (--pair A,B) and one space.");
@@ -284,6 +288,7 @@ void add_analyze_path(CLI::App& analyze) {
   for (CLI::Option* checkpoint : {pair, all, learner}) from->excludes(checkpoint);
   command->add_option("--to-adapter", a->to_adapter, "a PEFT folder as the end");
   command->add_option("--points", a->points, "points of the path; 0 and 1 are always among them")
+      ->check(CLI::Range(2, 10000))
       ->capture_default_str();
   command->add_option("--from", a->from, "first α")->capture_default_str();
   command->add_option("--to", a->to, "last α")->capture_default_str();

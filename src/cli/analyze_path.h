@@ -14,7 +14,7 @@ namespace ilora {
 
 struct PathArguments : AnalyzeOptions {
   std::string pair, learner, to_learner, to_run, from_adapter, to_adapter, export_best;
-  std::string space = "factors", curve = "line", choose;
+  std::string space = "factors", curve = "line";
   std::vector<std::string> old_tasks, new_tasks;
   bool all_pairs = false;
   int64_t points = 21;

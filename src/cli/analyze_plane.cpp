@@ -3,7 +3,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "analysis/directions.h"
 #include "analysis/interpolate.h"
@@ -71,8 +70,11 @@ Plane choose_plane(const PlaneArguments& a, AnalyzedRun& run, const std::vector<
   if (through.empty()) through = {1, (last + 1) / 2, last};
   if (through.size() != 3 || last < 3) {
     throw Error(ErrorKind::kUsage,
-                fmt::format("[analyze] a plane goes through three checkpoints, got {} of {}",
-                            through.size(), last),
+                last < 3
+                    ? fmt::format("[analyze] a plane goes through three checkpoints, and {} has {}",
+                                  a.run, last)
+                    : fmt::format("[analyze] a plane goes through three checkpoints, got {}",
+                                  through.size()),
                 "For example --through 1,2,3; or --directions random around one.");
   }
   return plane_through(find(list, run, learner, through[0]).values(),

@@ -33,7 +33,7 @@ bool narrow_top(const Pass& pass, const ModelConfig& c) {
   for (const Segment& s : pass.segments) {
     if (s.consistency.weight != 0 && s.consistency.positions == Positions::kAll) return false;
     for (const AdapterUse& use : s.uses) {
-      for (const Module m : {Module::kOutput, Module::kGate, Module::kUp, Module::kDown}) {
+      for (const Module m : kAboveAttention) {
         if (use.adapter->layout().find(c.layers - 1, m) != nullptr) return false;
       }
     }

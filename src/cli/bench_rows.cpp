@@ -48,13 +48,6 @@ std::vector<Row> rows_of(const Json& list, const ModelConfig& config, const std:
 
 }  // namespace
 
-int64_t BenchRows::tokens() const {
-  int64_t sum = 0;
-  for (const Row& row : current) sum += row.length();
-  for (const Row& row : replayed) sum += row.length();
-  return sum;
-}
-
 BenchRows made_up_rows(const ModelConfig& config, int64_t tokens) {
   const auto count = static_cast<uint64_t>(std::max<int64_t>(tokens / kRowTokens, 2));
   BenchRows rows;

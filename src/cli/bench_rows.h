@@ -21,8 +21,6 @@ void add_bench_methods(CLI::App* bench);  // the subcommand methods
 // A step's rows: those of the current task, and those that the memory holds.
 struct BenchRows {
   std::vector<Row> current, replayed;
-
-  int64_t tokens() const;  // fed tokens of both
 };
 
 // Rows of 256 random tokens, the last 16 labelled; at least one of each kind, half of them

@@ -47,20 +47,23 @@ std::string measure_for(const EvalArguments& a, const Json& results, const std::
 // read and computed.
 void refuse_run_options(const std::vector<std::string>& settings) {
   static const std::vector<std::pair<std::string, std::string>> kInstead = {
-      {"eval.measures=", "--measure"}, {"eval.split=", "--split"},
-      {"data.train_rows=", "--rows"},  {"data.eval_rows=", "--rows"},
-      {"data.test_rows=", "--rows"},   {"data.task_rows=", "--rows"},
-      {"data.tasks=", "--data"},       {"data.folder=", "--data"}};
-  constexpr std::string_view kCount[] = {"model.",           "engine.",
-                                         "data.template=",   "data.max_length=",
-                                         "data.max_answer=", "eval.max_new_tokens="};
+      {"eval.measures", "--measure"}, {"eval.split", "--split"},    {"data.train_rows", "--rows"},
+      {"data.eval_rows", "--rows"},   {"data.test_rows", "--rows"}, {"data.task_rows", "--rows"},
+      {"data.tasks", "--data"},       {"data.folder", "--data"}};
+  constexpr std::string_view kCount[] = {"model.",          "engine.",
+                                         "data.template",   "data.max_length",
+                                         "data.max_answer", "eval.max_new_tokens"};
   for (const std::string& setting : settings) {
-    if (std::ranges::any_of(kCount, [&](auto key) { return setting.starts_with(key); })) continue;
+    const std::string given = setting_key(setting);
+    if (std::ranges::any_of(kCount, [&](auto key) {
+          return key.ends_with('.') ? given.starts_with(key) : given == key;
+        }))
+      continue;
     std::string hint =
         "Of a run's options model.*, engine.*, data.template, data.max_length, "
         "data.max_answer and eval.max_new_tokens may be set.";
     for (const auto& [key, option] : kInstead) {
-      if (setting.starts_with(key)) hint = fmt::format("Say it by {}.", option);
+      if (given == key) hint = fmt::format("Say it by {}.", option);
     }
     throw Error(ErrorKind::kUsage, fmt::format("[eval] '{}' has no effect here (--set)", setting),
                 hint);
@@ -116,10 +119,10 @@ Json evaluate_all(const EvalArguments& a) {
                             number > 0 ? fmt::format(" of task {}", number) : " yet"),
                 "A run has adapters once its first task is learned.");
   }
-  const Split split = a.split == "eval" ? Split::kEval : Split::kTest;
+  const Split split = parse_split(a.split);
   std::vector<TaskText> tasks;
   for (const fs::path& path : task_folders_in(a.data))
-    tasks.push_back(read_task(path, {0, a.rows, a.rows}));
+    tasks.push_back(read_task(path, {0, a.rows, a.rows}, split));
 
   Workbench bench(recipe);
   Evaluator evaluator(*bench.engine, *bench.encoder, {recipe.max_new_tokens});

@@ -86,8 +86,11 @@ void add_generate(CLI::App& app) {
   command->add_option("--top-k", a->options.sampling.top_k, "0: all")->check(not_below_zero());
   command->add_option("--top-p", a->options.sampling.top_p, "nucleus")
       ->check(CLI::Range(0.0, 1.0))
+      ->check(not_below_zero())
       ->capture_default_str();
-  command->add_option("--seed", a->options.sampling.seed, "of sampling")->capture_default_str();
+  command->add_option("--seed", a->options.sampling.seed, "of sampling")
+      ->check(not_below_zero())
+      ->capture_default_str();
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] { answer(*a); });
 }

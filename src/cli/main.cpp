@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 #include <string>
 
 #include "base/error.h"
@@ -77,6 +78,10 @@ int main(int argc, char** argv) {
   ilora::add_bench(app);
   try {
     app.parse(argc, argv);
+    if (!std::cout.flush()) {
+      ilora::log().error("standard output could not be written");
+      return 1;
+    }
     return 0;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version

@@ -41,7 +41,7 @@ bool set_by_sweep(const std::string& key) {
 
 void require_free_settings(const std::vector<std::string>& settings) {
   for (const std::string& setting : settings) {
-    const std::string key = setting.substr(0, setting.find('='));
+    const std::string key = setting_key(setting);
     if (set_by_sweep(key))
       throw Error(
           ErrorKind::kUsage,

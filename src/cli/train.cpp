@@ -11,9 +11,8 @@
 #include "cli/gemm_rate.h"
 #include "cli/profile_table.h"
 #include "report/report.h"
-#include "session/prepare.h"
+#include "session/training.h"
 #include "train/environment.h"
-#include "train/trainer.h"
 
 namespace ilora {
 namespace {
@@ -47,12 +46,11 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   log().info("{} on {} ({} layers, {}, {} threads), {} tasks into {}", recipe.method, model.name,
              model.layers, bench.mode(), max_threads(), tasks.size(), recipe.output);
   Trainer trainer(recipe, configuration.options, method, bench, tasks);
-  if (prepared.restore) trainer.restore();
   const double peak =
       a.profile ? best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), 5)) : 0.0;
   clear_profile();
   const double began = seconds_now();
-  trainer.run();
+  train(prepared, trainer);
   if (!recipe.memory.empty()) log().info("peak memory {:.1f} MiB", peak_memory_mib());
   if (a.profile) show_profile(bench, recipe, seconds_now() - began, peak, a.json);
 

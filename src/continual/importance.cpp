@@ -9,8 +9,8 @@ constexpr int64_t kChunk = 16384;
 
 }  // namespace
 
-void add_fisher(Run& run, std::span<const Row* const> rows, double weight, Tensor fisher) {
-  const auto share = static_cast<float>(weight / static_cast<double>(rows.size()));
+void add_fisher(Run& run, std::span<const Row* const> rows, Tensor fisher) {
+  const auto share = static_cast<float>(1.0 / static_cast<double>(rows.size()));
   float* sum = fisher.ptr<float>();
   run.per_sequence_gradients(rows, [&](const Row&, Tensor gradient) {
     const float* g = gradient.ptr<float>();

@@ -23,8 +23,8 @@ struct Anchor {
   Buffer values, importance;
 };
 
-// fisher += weight * F of the rows under the fast learner.
-void add_fisher(Run& run, std::span<const Row* const> rows, double weight, Tensor fisher);
+// fisher += F of the rows under the fast learner.
+void add_fisher(Run& run, std::span<const Row* const> rows, Tensor fisher);
 
 // Returns P = 1/2 sum_i importance_i (theta_i - values_i)^2 and adds weight * dP/dtheta to
 // `gradient`.

@@ -1,8 +1,5 @@
 #include "continual/task_memory.h"
 
-#include <algorithm>
-#include <utility>
-
 #include "base/error.h"
 
 namespace ilora {

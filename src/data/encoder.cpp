@@ -92,4 +92,10 @@ Row Encoder::encode(const Example& example, int32_t task, uint64_t id, const std
   return row;
 }
 
+std::vector<int32_t> Encoder::stop_tokens() const {
+  std::vector<int32_t> tokens = {end_};
+  if (const int32_t eos = tokenizer_.eos(); eos != end_ && eos >= 0) tokens.push_back(eos);
+  return tokens;
+}
+
 }  // namespace ilora

@@ -75,6 +75,14 @@ void write_split(const std::filesystem::path& path, const std::vector<Example>& 
 
 }  // namespace
 
+Split parse_split(const std::string& name) {
+  for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
+    if (name == split_name(split)) return split;
+  }
+  throw Error(ErrorKind::kUsage, fmt::format("[data] there is no split '{}'", name),
+              "The splits are train, eval and test.");
+}
+
 const char* split_name(Split split) {
   switch (split) {
     case Split::kTrain:

@@ -24,6 +24,7 @@ inline int64_t row_number(const Example& example, size_t place) {
 
 enum class Split : uint8_t { kTrain, kEval, kTest };
 const char* split_name(Split split);
+Split parse_split(const std::string& name);  // "train", "eval" or "test"; throws Error(kUsage)
 
 struct TaskText {
   std::string name;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "eval/batches.h"
 #include "eval/continuations.h"
+#include "eval/fed_prompt.h"
 #include "text/tokenizer.h"
 
 namespace ilora {
@@ -57,15 +58,11 @@ class Evaluator::Prompts {
         throw Error(ErrorKind::kData, fmt::format("[eval] the prompt of row {} has no tokens",
                                                   row_number(rows[i], i)));
       }
-      encoder.cut(ids, answers[i]);
       for (size_t d = 0; d < deployed.size(); ++d) {
-        if (!deployed[d].prefix) continue;
-        std::vector<int32_t> whole = deployed[d].prefix(ids), rest = ids;
-        encoder.cut(rest, answers[i], static_cast<int64_t>(whole.size()));
-        whole.insert(whole.end(), rest.begin(), rest.end());
-        own_[d].push_back(std::move(whole));
+        if (deployed[d].prefix)
+          own_[d].push_back(fed_prompt(encoder, ids, answers[i], deployed[d]));
       }
-      shared_.push_back(std::move(ids));
+      shared_.push_back(fed_prompt(encoder, std::move(ids), answers[i], {}));
     }
   }
   const std::vector<std::vector<int32_t>>& of(size_t d) const {
@@ -153,7 +150,9 @@ bool Evaluator::losses_of_options(const TaskEval& task, const std::vector<Likeli
     const auto found = std::find(task.options.begin(), task.options.end(), task.rows[i].answer);
     if (found == task.options.end()) return false;
     const auto option = static_cast<size_t>(found - task.options.begin());
-    const auto tokens = static_cast<double>(encoder_.answer(*found).size() + 1);
+    std::vector<int32_t> answer = encoder_.answer(*found);
+    if (!encoder_.cut_answer(answer)) return false;  // learned in part: another loss
+    const auto tokens = static_cast<double>(answer.size() + 1);
     for (size_t d = 0; d < results.size(); ++d)
       results[d].rows[i].loss = -likelihoods[d][i][option] / tokens;
   }
@@ -258,6 +257,15 @@ void Evaluator::check(const TaskEval& task) const {
   if (task.measure->score == nullptr) {
     for (const std::string& option : task.options) {
       const auto ids = answer_tokens(option, fmt::format("an option of {},", task.name));
+      if (std::ssize(ids) + 1 >= encoder_.max_length()) {
+        throw Error(
+            ErrorKind::kData,
+            fmt::format("[eval] an option of {} has {} tokens ('{:.40}…'), and rows hold at "
+                        "most {}",
+                        task.name, ids.size(), option, encoder_.max_length()),
+            "Options are scored whole: raise data.max_length, or name another measure "
+            "(eval.measures).");
+      }
       answer = std::max(answer, static_cast<int64_t>(ids.size()));
     }
   } else {
@@ -289,9 +297,7 @@ GenerateOptions Evaluator::generation(const TaskEval& task) const {
                             task.name, options.max_new_tokens, encoder_.max_length()),
                 "Raise data.max_length, or set eval.max_new_tokens lower.");
   }
-  options.stop = {encoder_.end_token()};
-  if (const int32_t eos = encoder_.tokenizer().eos(); eos != encoder_.end_token() && eos >= 0)
-    options.stop.push_back(eos);
+  options.stop = encoder_.stop_tokens();
   return options;
 }
 

@@ -10,6 +10,7 @@
 #include "data/text_file.h"
 #include "eval/batches.h"
 #include "eval/continuations.h"
+#include "eval/fed_prompt.h"
 #include "text/tokenizer.h"
 
 namespace ilora {
@@ -42,10 +43,6 @@ int64_t longest_of(const std::vector<std::vector<int32_t>>& texts) {
   size_t longest = 0;
   for (const auto& text : texts) longest = std::max(longest, text.size());
   return static_cast<int64_t>(longest);
-}
-
-std::vector<int32_t> prefix_of(const Deployed& deployed, std::span<const int32_t> prompt) {
-  return deployed.prefix ? deployed.prefix(prompt) : std::vector<int32_t>();
 }
 
 }  // namespace
@@ -116,7 +113,7 @@ double Probes::perplexity(Engine& engine, const Deployed& deployed, const Text& 
     std::vector<Feed> feeds;
     for (size_t i = 0; i < n; ++i) {
       const std::vector<int32_t>& window = text.windows[first + i];
-      tokens[i] = prefix_of(deployed, window);
+      if (deployed.prefix) tokens[i] = deployed.prefix(window);
       targets[i].assign(tokens[i].size(), -1);
       // Soft prompts come on top, as in training; only the context's end costs a window its last
       // tokens.
@@ -155,10 +152,8 @@ int64_t Probes::right_answers(Engine& engine, const Deployed& deployed,
                               std::span<const Question> questions) const {
   std::vector<std::vector<int32_t>> prompts;
   for (const Question& question : questions) {
-    std::vector<int32_t> asked = question.prompt;
-    std::vector<int32_t>& prompt = prompts.emplace_back(prefix_of(deployed, asked));
-    encoder_.cut(asked, longest_of(question.choices), static_cast<int64_t>(prompt.size()));
-    prompt.insert(prompt.end(), asked.begin(), asked.end());
+    prompts.push_back(
+        fed_prompt(encoder_, question.prompt, longest_of(question.choices), deployed));
   }
   Continuations batch;
   for (size_t i = 0; i < questions.size(); ++i) {

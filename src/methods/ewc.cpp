@@ -54,7 +54,7 @@ void ElasticWeightConsolidation::add_options(OptionList& options) {
 Footprint ElasticWeightConsolidation::footprint(const ModelConfig&, int64_t tasks) const {
   if (lambda_ == 0) return {};
   const int64_t anchors = anchors_kept_ == "per-task" ? tasks : 1;
-  return {.vectors = 2 * anchors + 1 + Run::kSequencesAtOnce};
+  return {.vectors = 2 * anchors + 1 + Run::kSequencesAtOnce, .segments = Run::kSequencesAtOnce};
 }
 
 void ElasticWeightConsolidation::edit_gradient(Run& run) {
@@ -79,7 +79,7 @@ void ElasticWeightConsolidation::end_task(Run& run) {
   k.scale(anchor.importance.view(), gamma_);  // a new one is zero
   const Random random(run.seed, Stream::kMemory,
                       hash_combine(kFisherRows, static_cast<uint64_t>(run.position.task)));
-  add_fisher(run, sample_rows(run.task_rows, rows_, random), 1.0, anchor.importance.view());
+  add_fisher(run, sample_rows(run.task_rows, rows_, random), anchor.importance.view());
 }
 
 void ElasticWeightConsolidation::visit(StateVisitor& visitor) {

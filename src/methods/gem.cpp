@@ -24,7 +24,8 @@ class GradientEpisodicMemory : public Method {
                 {.min = 0, .source = "paper: 0.5"});
   }
   Footprint footprint(const ModelConfig&, int64_t tasks) const override {
-    return {.vectors = memory_size_ > 0 ? tasks - 1 : 0};  // a gradient of each earlier task
+    if (memory_size_ == 0) return {};
+    return {.vectors = tasks - 1, .segments = tasks - 1};  // a gradient of each earlier task
   }
   void edit_gradient(Run& run) override;
   void end_task(Run& run) override {

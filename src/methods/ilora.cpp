@@ -144,7 +144,8 @@ Pass InterpolationLora::plan(Run& run, const std::vector<const Row*>& current) {
   if (!replay_.add_to(pass, run) || gamma_ == 0) return pass;
   Segment& fast = pass.segments.back();
   fast.consistency.weight = gamma_;
-  fast.consistency.teacher = pass.segments.size();  // the slow segment, which follows
+  fast.consistency.teacher =
+      static_cast<int>(pass.segments.size());  // the slow segment, which follows
   fast.consistency.layers = consistency_layers(run.config().layers);
   fast.consistency.positions = positions_ == "all" ? Positions::kAll : Positions::kAnswer;
   fast.consistency.one_sided = one_sided_;

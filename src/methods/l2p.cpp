@@ -23,6 +23,7 @@ namespace {
 class LearningToPrompt : public Method {
  public:
   void add_options(OptionList& options) override;
+  void check(const ModelConfig& config) const override;
   LoraOptions adapter(LoraOptions options) const override;
   double rate_factor() const override { return rate_factor_; }
   Footprint footprint(const ModelConfig&, int64_t) const override {
@@ -67,12 +68,15 @@ void LearningToPrompt::add_options(OptionList& options) {
       {.min = 0, .above_min = true, .source = "ours: soft prompts want a higher rate than LoRA"});
 }
 
-LoraOptions LearningToPrompt::adapter(LoraOptions options) const {
+void LearningToPrompt::check(const ModelConfig&) const {
   if (chosen_ > pool_) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[l2p] {} prompts cannot be chosen from a pool of {}", chosen_, pool_),
                 "Lower l2p.chosen or raise l2p.pool.");
   }
+}
+
+LoraOptions LearningToPrompt::adapter(LoraOptions options) const {
   options.targets = {};
   options.prompts = {pool_ * length_, pool_, chosen_};
   return options;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <complex>
 #include <utility>
 
 #include "base/error.h"
@@ -191,17 +190,13 @@ void Engine::place(int64_t labels, std::span<const int32_t> read) {
   shape_.consistency_rows = consistency_.active() ? consistency_.rows() : 0;
   shape_.weight_scratch = weights_.scratch_elements();
   shape_.consistency_layers = consistency_.layers_below_top();
-  arena_.begin();
-  act_.place(arena_, config_, shape_);
-  arena_.commit();
-  act_.place(arena_, config_, shape_);
+  arena_.lay_out([&](Arena& arena) { act_.place(arena, config_, shape_); });
 }
 
-// LoRA above the last attention needs its segments' rows where they are: then all are computed.
 void Engine::choose_top_rows(std::span<const int32_t> read) {
   top_.take_all();
   if (config_.layers == 0 || read.empty()) return;
-  for (const Module m : {Module::kOutput, Module::kGate, Module::kUp, Module::kDown}) {
+  for (const Module m : kAboveAttention) {
     if (shape_.lora_rank.back()[static_cast<size_t>(m)] > 0) return;
   }
   top_.choose(read, packed_);

@@ -6,8 +6,10 @@
 
 namespace ilora {
 
+constexpr int64_t kGemmRows = 16;
+
 constexpr int64_t gemm_rows(int64_t rows) {
-  return (rows + 15) / 16 * 16;
+  return (rows + kGemmRows - 1) / kGemmRows * kGemmRows;
 }
 
 }  // namespace ilora

@@ -4,12 +4,6 @@
 #include "model/gemm_rows.h"
 
 namespace ilora {
-namespace {
-
-constexpr int64_t kFewRows = 16;  // a segment of fewer feeds is not filled up
-
-}  // namespace
-
 void Packed::clear() {
   rows = gradient_rows = gradient_spans = gradient_labels = 0;
   sequences.clear();
@@ -140,7 +134,7 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
 }
 
 void Packed::close_feeds(PackedSegment& segment, bool last) {
-  close_segment(segment, last, static_cast<int64_t>(tokens.size()) - segment.begin >= kFewRows);
+  close_segment(segment, last, static_cast<int64_t>(tokens.size()) - segment.begin >= kGemmRows);
 }
 
 }  // namespace ilora

@@ -28,7 +28,8 @@ void transpose(float* out, const float* in, int64_t rows, int64_t columns) {
 }
 
 std::string type_of(const Json& json) {
-  return json.value("peft_type", std::string(kLora));
+  const Json type = json.value("peft_type", Json(kLora));
+  return type.is_string() ? type.get<std::string>() : type.dump();
 }
 
 // Options of PEFT that change what an adapter computes and that ilora does not have.

@@ -20,6 +20,14 @@ constexpr bool is_soft_prompt(int32_t id) {
   return id < kFiller;
 }
 
+// A row's identity within a run: its task's place in the run, and its number in the task's file.
+constexpr uint64_t row_id(size_t task, int64_t number) {
+  return static_cast<uint64_t>(task) << 32 | static_cast<uint64_t>(number);
+}
+constexpr uint64_t number_in_file(uint64_t id) {
+  return id & 0xffffffffu;
+}
+
 struct Row {
   // Prompt, then answer, then EOS (a label only: the last token is never fed); an answer that
   // data.max_answer cut has no EOS.
@@ -27,7 +35,7 @@ struct Row {
   // tokens[prompt_length ..] are the answer; at least 1 and < tokens.size().
   int64_t prompt_length = 0;
   int32_t task = 0;  // index of the task in the run
-  uint64_t id = 0;   // identity within the run: names dropout masks, memory entries, errors
+  uint64_t id = 0;   // row_id(): names dropout masks, memory entries, errors
 
   // Tokens that are fed to the model: all but the last, which is only predicted.
   int64_t length() const { return static_cast<int64_t>(tokens.size()) - 1; }

@@ -3,14 +3,21 @@
 // that a consistency term compares, those whose next token is asked for.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "model/config.h"
 #include "model/packed.h"
 
 namespace ilora {
+
+// The linear maps above the last attention: LoRA on one of them in the last block needs its
+// segments' rows where they are, so all are computed.
+inline constexpr std::array kAboveAttention = {Module::kOutput, Module::kGate, Module::kUp,
+                                               Module::kDown};
 
 class TopRows {
  public:

@@ -35,7 +35,7 @@ std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string>
     const std::vector<int32_t> prefix = deployed_.prefix(prompt);
     prompt.insert(prompt.begin(), prefix.begin(), prefix.end());
   }
-  options.stop = {bench_.encoder->end_token(), bench_.tokenizer->eos()};
+  options.stop = bench_.encoder->stop_tokens();
   return generate(*bench_.engine, deployed_.uses, tokens, options, visit);
 }
 

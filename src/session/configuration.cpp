@@ -30,10 +30,21 @@ Method& Configuration::method() {
   return *methods_.front().second;
 }
 
+std::string setting_key(const std::string& assignment) {
+  std::string key = assignment.substr(0, assignment.find('='));
+  std::erase_if(key, [](char c) { return c == ' ' || c == '\t'; });
+  return key;
+}
+
 std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
   auto configuration = std::make_unique<Configuration>();
   configuration->options.load_yaml(folder.config());
   configuration->recipe.output = folder.path().string();
+  // A library's run that was moved brings the rows that it was given along.
+  const std::filesystem::path given = folder.path() / "tasks";
+  std::string& data = configuration->recipe.data_folder;
+  if (!std::filesystem::exists(data) && std::filesystem::exists(given))
+    data = std::filesystem::absolute(given).lexically_normal().string();
   return configuration;
 }
 

@@ -28,6 +28,9 @@ struct Configuration {
   std::vector<std::pair<std::string, std::unique_ptr<Method>>> methods_;
 };
 
+// The key of "key = value", without the space around it.
+std::string setting_key(const std::string& assignment);
+
 // The recipe of a run folder.
 std::unique_ptr<Configuration> configuration_of(const RunFolder& folder);
 

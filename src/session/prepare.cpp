@@ -1,6 +1,7 @@
 #include "session/prepare.h"
 
 #include <algorithm>
+#include <span>
 #include <string_view>
 
 #include "base/error.h"
@@ -16,6 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Whether a setting is one of some keys, or of some sections ("lora.").
+bool is_of(const std::string& setting, std::span<const std::string_view> keys) {
+  const std::string key = setting_key(setting);
+  return std::ranges::any_of(
+      keys, [&](std::string_view k) { return k.ends_with('.') ? key.starts_with(k) : key == k; });
+}
+
 void check_resume_settings(const std::vector<std::string>& settings) {
   for (const std::string& s : settings) {
     if (may_change(s)) continue;
@@ -28,10 +36,14 @@ void check_resume_settings(const std::vector<std::string>& settings) {
 // What a checkpoint's values and scores mean hangs on these: with others it would be another run.
 void check_continue_settings(const std::vector<std::string>& settings) {
   constexpr std::string_view kFixed[] = {
-      "method=", "model.path=", "lora.", "data.template=", "data.tasks=", "eval.split=", "output="};
+      "method", "seed", "output", "model.path", "lora.", "data.template", "data.tasks",
+      "data.max_length", "data.test_rows", "data.eval_rows", "data.task_rows", "eval.split",
+      "eval.max_new_tokens",
+      // What the memory and the prompts of earlier tasks are made of.
+      "er.policy", "er.memory_size", "ilora.policy", "ilora.memory_size", "ilora.preset",
+      "l2p.pool", "l2p.length", "pp.length"};
   for (const std::string& s : settings) {
-    const auto begins = [&](std::string_view key) { return s.starts_with(key); };
-    if (std::ranges::none_of(kFixed, begins)) continue;
+    if (!is_of(s, kFixed)) continue;
     throw Error(ErrorKind::kUsage, fmt::format("[train] --continue cannot change '{}'", s),
                 "What was learned and scored so far would mean something else; how the new task is "
                 "trained (train.*, the method's own options) may change.");
@@ -64,13 +76,19 @@ void settle(Recipe& recipe) {
 }
 
 bool may_change(const std::string& setting) {
-  return setting.starts_with("engine.threads=") || setting.starts_with("engine.recompute=") ||
-         setting.starts_with("checkpoint.");
+  constexpr std::string_view kHowItComputes[] = {"engine.threads", "engine.recompute",
+                                                 "checkpoint."};
+  return is_of(setting, kHowItComputes);
 }
 
 bool is_finished(const RunFolder& folder) {
-  return fs::exists(folder.results()) &&
-         read_json(folder.results()).value("status", "") == "finished";
+  if (!fs::exists(folder.results())) return false;
+  const Json results = read_json(folder.results());
+  if (!results.is_object())
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[run] expected an object ({})", folder.results().string()),
+                "`ilora train --resume` writes it anew where the file is removed.");
+  return results.contains("status") && results["status"] == "finished";
 }
 
 void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks) {
@@ -90,6 +108,9 @@ void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks
 }
 
 PreparedRun prepare_new(std::unique_ptr<Configuration> configuration) {
+  if (configuration->recipe.output.empty())
+    throw Error(ErrorKind::kUsage, "[train] no folder is named for the run (output)",
+                "For example --set output=runs/mine.");
   const RunFolder folder(configuration->recipe.output);
   if (folder.exists()) {
     throw Error(ErrorKind::kUsage,
@@ -107,14 +128,19 @@ PreparedRun prepare_resume(const fs::path& run, const std::vector<std::string>& 
   check_resume_settings(settings);
   PreparedRun prepared{configuration_of(folder), fs::exists(folder.state())};
   prepared.configuration->set(settings);
-  if (!prepared.restore) folder.truncate_metrics(0);
+  if (!prepared.restore && folder.last_task() > 0) {
+    throw Error(ErrorKind::kFile,
+                fmt::format("[train] {} has adapters and no {}: it cannot go on",
+                            folder.path().string(), folder.state().string()),
+                "Put that file back, or begin a new run in another folder.");
+  }
   return prepared;
 }
 
 PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>& tasks,
                              const std::vector<std::string>& settings) {
   const RunFolder folder = open_run(run);
-  PreparedRun prepared{configuration_of(folder), true};
+  PreparedRun prepared{configuration_of(folder), true, true};
   if (!is_finished(folder)) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[train] {} is not finished", folder.path().string()),
@@ -126,11 +152,18 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
   }
   // The tasks so far, by name where they are in data.folder, then the new ones.
   Recipe& recipe = prepared.configuration->recipe;
-  std::vector<std::string> all = names_of(recipe.task_folders(), recipe);
+  const std::vector<fs::path> before = recipe.task_folders();
+  std::vector<std::string> all = names_of(before, recipe);
   for (const std::string& task : tasks) {
+    const std::string name = task_name(task);
+    if (std::ranges::any_of(before, [&](const fs::path& one) { return task_name(one) == name; }))
+      throw Error(
+          ErrorKind::kUsage,
+          fmt::format("[train] {} has learned a task named {} already", run.string(), name),
+          "Scores are told apart by the folder's name: give what is new a name of its own.");
     // An error now, before anything is changed.
     read_task(task, recipe.limits(task_name(task)), recipe.evaluated_split());
-    all.push_back(fs::absolute(task).lexically_normal().string());
+    all.push_back(names_of({task}, recipe).front());
   }
   prepared.configuration->set(settings);
   recipe.tasks = all;

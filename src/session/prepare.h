@@ -14,7 +14,8 @@ namespace ilora {
 // A configuration whose recipe names the run's folder and all its tasks.
 struct PreparedRun {
   std::unique_ptr<Configuration> configuration;
-  bool restore = false;  // from the folder's checkpoint; otherwise from the beginning
+  bool restore = false;      // from the folder's checkpoint; otherwise from the beginning
+  bool learns_more = false;  // it was finished, and goes on with more tasks
 };
 
 // Fills in what a run that begins settles for good: the tasks that are in the folder now, whatever

@@ -4,15 +4,13 @@
 #include <algorithm>
 #include <filesystem>
 #include <iterator>
-#include <optional>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "session/answers.h"
-#include "session/prepare.h"
-#include "train/trainer.h"
+#include "session/training.h"
 
 namespace ilora {
 namespace {
@@ -26,11 +24,8 @@ std::vector<Example> examples(const std::vector<Sample>& samples) {
   return rows;
 }
 
-bool contains(const std::vector<std::string>& names, const std::string& name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
-// What `work` does; an error's hint becomes part of its text.
+// What `work` does; whatever it throws becomes a std::runtime_error, an error's hint part of its
+// text.
 template <class Work>
 auto with_hints(Work&& work) {
   try {
@@ -38,6 +33,8 @@ auto with_hints(Work&& work) {
   } catch (const Error& e) {
     if (e.hint().empty()) throw;
     throw std::runtime_error(fmt::format("{}\n{}", e.what(), e.hint()));
+  } catch (const std::exception& e) {
+    throw std::runtime_error(e.what());
   }
 }
 
@@ -63,8 +60,11 @@ struct Session::Implementation {
     const auto own = configuration();  // a misspelt setting of a new run: an error now
     if (!begun()) return;
     const std::string before = own->options.to_yaml();
-    for (const std::string& setting : settings) {
-      if (may_change(setting) || setting.starts_with("output=")) continue;
+    for (auto at = settings.begin(); at != settings.end(); ++at) {
+      const std::string &setting = *at, key = setting_key(setting);
+      const bool given_again = std::any_of(
+          at + 1, settings.end(), [&](const auto& later) { return setting_key(later) == key; });
+      if (may_change(setting) || key == "output" || given_again) continue;
       own->set({setting});
       if (own->options.to_yaml() == before) continue;
       throw Error(ErrorKind::kUsage,
@@ -117,9 +117,8 @@ struct Session::Implementation {
       fit_memory(c, tasks);
     }
     Trainer trainer(c.recipe, c.options, c.method(), workbench(c.recipe), tasks);
-    if (prepared.restore) trainer.restore();
     try {
-      trainer.run();
+      ilora::train(prepared, trainer);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::kInterrupted) throw;
       clear_interrupt();
@@ -135,7 +134,7 @@ struct Session::Implementation {
 
   bool learn(const fs::path& task) {
     const std::string name = task_name(task);
-    if (contains(learned(), name)) {
+    if (std::ranges::count(learned(), name) > 0) {
       throw Error(
           ErrorKind::kUsage,
           fmt::format("[session] task {} is learned already ({})", name, folder.path().string()),
@@ -145,14 +144,16 @@ struct Session::Implementation {
       const auto now = configuration();
       read_task(task, now->recipe.limits(name), now->recipe.evaluated_split());
     }
-    if (contains(known(), name)) return resume();
+    if (std::ranges::count(known(), name) > 0) return resume();
     if (!resume()) return false;
     const std::string path = fs::absolute(task).lexically_normal().string();
     if (begun()) return train(prepare_continue(folder.path(), {path}, changes()));
     auto first = configuration();
     if (!first->options.given("data.folder"))
-      first->recipe.data_folder = fs::absolute(folder.path() / "tasks").string();
-    first->recipe.tasks = {path};
+      first->recipe.data_folder = fs::absolute(folder.path() / "tasks").lexically_normal().string();
+    // By its name where it is there, so that a run folder with its rows may be moved.
+    const bool inside = fs::path(path).parent_path() == first->recipe.data_folder;
+    first->recipe.tasks = {inside ? name : path};
     return train(prepare_new(std::move(first)));
   }
 
@@ -192,7 +193,7 @@ bool Session::learn(const std::string& name, const std::vector<Sample>& train,
       throw Error(ErrorKind::kData, fmt::format("[session] task {} has no training rows", name));
     }
     const fs::path folder = implementation_->folder.path() / "tasks" / name;
-    if (!contains(implementation_->known(), name))
+    if (std::ranges::count(implementation_->known(), name) == 0)
       write_task(folder, {name, examples(train), {}, examples(test.empty() ? train : test)});
     return implementation_->learn(folder);
   });
@@ -215,6 +216,14 @@ std::string Session::answer(const std::string& prompt, const AnswerOptions& opti
 std::vector<std::string> Session::answer(const std::vector<std::string>& prompts,
                                          const AnswerOptions& options) {
   return with_hints([&] {
+    if (options.max_new_tokens < 1 || !(options.temperature >= 0) ||
+        !(options.top_p > 0 && options.top_p <= 1)) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[session] cannot answer with max_new_tokens {}, temperature {} and "
+                              "top_p {}",
+                              options.max_new_tokens, options.temperature, options.top_p),
+                  "At least one token, a temperature of 0 or more, and top_p above 0 and up to 1.");
+    }
     GenerateOptions generate;
     generate.max_new_tokens = options.max_new_tokens;
     generate.sampling.temperature = options.temperature;
@@ -228,23 +237,28 @@ std::vector<std::string> Session::answer(const std::vector<std::string>& prompts
 }
 
 std::vector<std::string> Session::tasks() const {
-  return implementation_->learned();
+  return with_hints([&] { return implementation_->learned(); });
 }
 
 std::vector<double> Session::scores() const {
-  std::vector<double> scores;
-  const Json results = implementation_->results();
-  const size_t learned = implementation_->learned().size();  // row k: after k tasks
-  if (!results.contains("scores") || results["scores"].size() <= learned) return scores;
-  const Json& row = results["scores"][learned];
-  for (size_t task = 0; task < learned; ++task)
-    scores.push_back(row[task].is_null() ? 0.0 : row[task].get<double>());
-  return scores;
+  return with_hints([&] {
+    std::vector<double> scores;
+    const Json results = implementation_->results();
+    const size_t learned = implementation_->learned().size();  // row k: after k tasks
+    if (!results.contains("scores") || results["scores"].size() <= learned) return scores;
+    const Json& row = results["scores"][learned];
+    for (size_t task = 0; task < learned; ++task)
+      scores.push_back(row[task].is_null() ? 0.0 : row[task].get<double>());
+    return scores;
+  });
 }
 
 std::string Session::adapter_folder() const {
-  if (implementation_->folder.last_task() == 0) return {};
-  return answering_adapter(implementation_->folder, *implementation_->configuration(), "").string();
+  return with_hints([&] {
+    if (implementation_->folder.last_task() == 0) return std::string();
+    return answering_adapter(implementation_->folder, *implementation_->configuration(), "")
+        .string();
+  });
 }
 
 void Session::stop() {

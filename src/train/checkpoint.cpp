@@ -46,6 +46,21 @@ const Json& StateReader::json(const std::string& name) const {
   return numbers_[name];
 }
 
+template <class Number>
+void StateReader::number(const std::string& name, Number& x) const {
+  const Json& value = json(name);
+  if (!value.is_number())
+    throw Error(ErrorKind::kFormat, fmt::format("[checkpoint] expected a number in {}, got {} ({})",
+                                                name, value.dump(), file_.name()));
+  x = value.get<Number>();
+}
+void StateReader::value(const std::string& name, int64_t& x) {
+  number(name, x);
+}
+void StateReader::value(const std::string& name, double& x) {
+  number(name, x);
+}
+
 void StateReader::vector(const std::string& name, Tensor flat) {
   copy_values<float>({flat.ptr<float>(), static_cast<size_t>(flat.size())}, file_.tensor(name),
                      file_.name());
@@ -64,15 +79,16 @@ void StateReader::rows(const std::string& name, std::vector<Row>& rows) {
   rows.clear();
   size_t at = 0;
   for (size_t i = 0; i + kFields <= shape.size(); i += kFields) {
+    const int64_t prompt = shape[i + 1], left = std::ssize(tokens) - static_cast<int64_t>(at);
     const auto length = static_cast<size_t>(shape[i]);
-    if (at + length > tokens.size()) {
+    if (shape[i] < 0 || shape[i] > left || prompt < 1 || prompt >= shape[i]) {
       throw Error(ErrorKind::kFormat,
                   fmt::format("[checkpoint] {} is damaged ({})", name, file_.name()));
     }
     Row& row = rows.emplace_back();
     row.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(at),
                       tokens.begin() + static_cast<std::ptrdiff_t>(at + length));
-    row.prompt_length = shape[i + 1];
+    row.prompt_length = prompt;
     row.task = shape[i + 2];
     row.id = static_cast<uint64_t>(static_cast<uint32_t>(shape[i + 3])) << 32 |
              static_cast<uint32_t>(shape[i + 4]);

@@ -38,14 +38,16 @@ class StateWriter : public StateVisitor {
 class StateReader : public StateVisitor {
  public:
   explicit StateReader(const std::filesystem::path& path);
-  void value(const std::string& name, int64_t& x) override { x = json(name).get<int64_t>(); }
-  void value(const std::string& name, double& x) override { x = json(name).get<double>(); }
+  void value(const std::string& name, int64_t& x) override;
+  void value(const std::string& name, double& x) override;
   void vector(const std::string& name, Tensor flat) override;
   void rows(const std::string& name, std::vector<Row>& rows) override;
   bool has(const std::string& name) const { return numbers_.contains(name); }
   const Json& json(const std::string& name) const;
 
  private:
+  template <class Number>
+  void number(const std::string& name, Number& x) const;
   std::vector<int32_t> integers(const std::string& name) const;
 
   SafetensorsFile file_;

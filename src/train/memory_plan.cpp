@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "model/activations.h"
 #include "model/cache.h"
+#include "model/gemm_rows.h"
 #include "model/generate.h"
 
 namespace ilora {
@@ -23,11 +24,10 @@ double mib(int64_t bytes) {
 // learner, which cut_pass does not count; all compared, and as many gathered at the top as may be.
 ActivationShape largest_step(const RunExtent& extent, const ModelConfig& config, DType gemm,
                              const StepChoice& choice, int64_t weight_scratch) {
-  constexpr int64_t kPadding = 64;  // of two or three segments, packed.h
   ActivationShape s;
   s.state = DType::kF32;
   s.gemm = gemm;
-  s.gradient_rows = choice.max_tokens + kPadding;
+  s.gradient_rows = choice.max_tokens + extent.method.segments * kGemmRows;
   s.rows = s.gradient_rows + choice.max_tokens;
   s.labels = s.gradient_rows;
   s.label_chunk = choice.label_chunk;

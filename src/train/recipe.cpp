@@ -7,6 +7,7 @@
 #include <initializer_list>
 
 #include "base/error.h"
+#include "text/utf8.h"
 
 namespace ilora {
 namespace {
@@ -65,6 +66,12 @@ std::vector<fs::path> tasks_below(const fs::path& folder, const std::string& sai
 
 void check_names(const std::vector<fs::path>& folders) {
   for (auto folder = folders.begin(); folder != folders.end(); ++folder) {
+    const std::string name = task_name(*folder);
+    if (find_invalid_utf8(name) < name.size())
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[data] the name of the task folder '{}' is not UTF-8",
+                              replace_invalid_utf8(name)),
+                  "Rename the folder: results and reports name its task.");
     const auto same = std::find_if(folders.begin(), folder, [&](const fs::path& other) {
       return task_name(other) == task_name(*folder);
     });

@@ -44,7 +44,7 @@ void add_engine_options(Recipe& r, OptionList& o) {
         {.choices = {"auto", "f32", "bf16"}});
   o.add("engine.kernels", &r.kernels, "cpu: fast; reference: plain; check: both, compared",
         {.choices = {"cpu", "reference", "check"}});
-  o.add("engine.threads", &r.threads, "0: all cores", {.min = 0});
+  o.add("engine.threads", &r.threads, "0: all cores", {.min = 0, .max = 1024});
   o.add("engine.max_tokens", &r.max_tokens,
         "tokens that run at once (a longer row alone); more need more memory", {.min = 16});
   o.add("engine.recompute", &r.recompute,

@@ -202,6 +202,14 @@ std::vector<std::optional<double>> Scoring::read_references() const {
   std::vector<std::optional<double>> scores(tasks_.size());
   for (const std::string& run : recipe_.references) {
     const Json results = read_json(open_run(run).results());
+    if (results.value("status", "") != "finished")
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[eval] {} is not finished (eval.references)", run));
+    const std::string model = results.value("model", "");
+    if (const std::string& own = bench_.files.config().name; model != own)
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[eval] {} is a run of {} (eval.references), and this one of {}", run,
+                              model, own));
     const std::vector<std::string> tasks = results.at("tasks"), measures = results.at("measures");
     const Json& rows = results.at("scores");
     for (size_t column = 0; column < tasks_.size(); ++column) {

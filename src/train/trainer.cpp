@@ -22,6 +22,7 @@ double now() {
 }
 
 Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelConfig& config) {
+  method.check(config);
   const LoraOptions options = method.adapter(recipe.lora);
   if (!recipe.start_adapter.empty()) {
     if (options.prompts.rows > 0) {
@@ -48,9 +49,8 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
     int64_t cut = 0;
     for (size_t i = 0; i < tasks[t].train.size(); ++i) {
       const int64_t number = row_number(tasks[t].train[i], i);
-      const uint64_t id = static_cast<uint64_t>(t) << 32 | static_cast<uint64_t>(number);
       int64_t left_out = 0;
-      rows.push_back(encoder.encode(tasks[t].train[i], static_cast<int32_t>(t), id,
+      rows.push_back(encoder.encode(tasks[t].train[i], static_cast<int32_t>(t), row_id(t, number),
                                     fmt::format("row {} of {}/train.json", number, tasks[t].name),
                                     &left_out));
       if (left_out > 0) ++cut;
@@ -76,7 +76,6 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
            static_cast<uint64_t>(recipe.seed)),
       optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
       scoring_(recipe, method, run_, bench, folder_, tasks) {
-  method.check(bench.files.config());
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
     task.name = tasks[t].name;
@@ -100,7 +99,24 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
                             recipe.method),
                 "Name at least one, such as q_proj.");
   }
+  require_room_for_prompts(bench.files.config().context);
   run_.position.tasks = static_cast<int64_t>(stream_.size());
+}
+
+// Soft prompts come on top of rows: said now, not at the step that they no longer fit.
+void Trainer::require_room_for_prompts(int64_t context) const {
+  const auto tasks = static_cast<int64_t>(train_rows_.size());
+  const int64_t prompts = method_.footprint(bench_.files.config(), tasks).soft_prompts;
+  int64_t longest = 0;
+  for (const std::vector<Row>& rows : train_rows_)
+    for (const Row& row : rows) longest = std::max(longest, row.length());
+  if (prompts == 0 || longest + prompts <= context) return;
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("[train] {} puts up to {} soft prompts in front of rows of up to {} tokens "
+                  "({}.length), and the model's context holds {}",
+                  recipe_.method, prompts, longest, recipe_.method, context),
+      "Shorten the soft prompts, or cut rows by data.max_length.");
 }
 
 void Trainer::run() {
@@ -229,7 +245,7 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
       const Row& row = *pass.segments[s].rows[i];
       rows += fmt::format("{}{}:{}", rows.empty() ? "" : ", ",
                           scoring_.scores().tasks()[static_cast<size_t>(row.task)],
-                          row.id & 0xffffffffu);
+                          number_in_file(row.id));
     }
   }
   throw Error(

@@ -38,6 +38,7 @@ class Trainer {
   const ScoreBook& scores() const { return scoring_.scores(); }
 
  private:
+  void require_room_for_prompts(int64_t context) const;  // throws Error(kUsage)
   void learn_task();
   void end_task();
   void step(const std::vector<const Row*>& rows);

@@ -162,6 +162,24 @@ TEST_F(BadInput, AnswersThatLeaveNoRoomForThePrompt) {
       AllOf(HasSubstr("data.max_length"), HasSubstr("eval.max_new_tokens")));
 }
 
+TEST_F(BadInput, SoftPromptsThatLeaveNoRoomForARow) {
+  for (const char* setting : {"pp.length=2000", "l2p.length=2000"}) {
+    const std::string method = std::string(setting).substr(0, std::string(setting).find('.'));
+    EXPECT_THAT(failure({tasks(), "method=" + method, setting}, 2), HasSubstr(method + ".length"));
+    EXPECT_FALSE(fs::exists(folder_ / "run")) << "said before anything is computed";
+  }
+}
+
+TEST_F(BadInput, AnOptionThatIsLongerThanRowsMayBe) {
+  std::string answer;
+  for (int i = 0; i < 40; ++i) answer += " word";
+  write_file_atomic(
+      task() / "test.json",
+      Json({{{"prompt", "x"}, {"answer", answer}}, {{"prompt", "y"}, {"answer", " A"}}}).dump());
+  EXPECT_THAT(failure({tasks(), "data.max_length=16"}),
+              AllOf(HasSubstr("an option of task"), HasSubstr("at most 16")));
+}
+
 TEST_F(BadInput, ReferencesThatAreNoRuns) {
   EXPECT_THAT(failure({tasks(), "eval.references=/no/such/run"}), HasSubstr("/no/such/run"));
   EXPECT_FALSE(fs::exists(folder_ / "run/metrics.jsonl")) << "said before anything is trained";

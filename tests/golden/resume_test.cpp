@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "base/process.h"
 #include "tests/run_fixture.h"
 #include "tests/sanitizer.h"
 
@@ -196,6 +197,41 @@ TEST(Resume, OfAFinishedRunChangesNothing) {
 class Continued : public ::testing::TestWithParam<const char*> {};
 
 // Two tasks, then a third taught to the finished run.
+TEST(Resume, IsRefusedWhileAnotherProcessWorksInTheFolder) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  ASSERT_EQ(run_ilora(folder, train_arguments(
+                                  tiny_settings(run, "er", {"train.epochs=1", "data.tasks=alpha"})))
+                .code,
+            0);
+  const std::string log = read_file(RunFolder(run).metrics());
+  const FolderLock lock(run);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"train", "--resume", run.string()},
+        {"train", "--continue", run.string(), "--task", data_folder("tiny-tasks/beta").string()}}) {
+    const Outcome outcome = run_ilora(folder, words);
+    EXPECT_EQ(outcome.code, 2) << outcome.all();
+    EXPECT_THAT(outcome.err, HasSubstr("in use by another ilora"));
+  }
+  EXPECT_EQ(read_file(RunFolder(run).metrics()), log);
+  EXPECT_EQ(results_of(run).at("status"), "finished");
+}
+
+TEST(Resume, WithoutItsCheckpointARunIsNotTrainedAnew) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  ASSERT_EQ(run_ilora(folder, train_arguments(
+                                  tiny_settings(run, "er", {"train.epochs=1", "data.tasks=alpha"})))
+                .code,
+            0);
+  const auto adapters = adapter_bytes(run);
+  fs::remove_all(run / "checkpoints/last");
+  const Outcome outcome = run_ilora(folder, {"train", "--resume", run.string()});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("state.safetensors"));
+  EXPECT_EQ(adapter_bytes(run), adapters);
+}
+
 TEST_P(Continued, LearnsOneMoreTaskAndKeepsWhatItKnew) {
   const std::string method = GetParam();
   const TemporaryFolder folder;
@@ -273,6 +309,34 @@ TEST(Continued, ThatFailsIsResumedAndNotTaughtTwice) {
   EXPECT_THAT(twice.err, HasSubstr("--resume " + run.string()));
 }
 
+// An error that would only repeat: the run is not left between two states.
+TEST(Continued, ThatCannotWorkLeavesTheRunAsItWas) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  const Settings more = {"train.epochs=1", "data.tasks=alpha", "checkpoint.every=1"};
+  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  const auto adapters = adapter_bytes(run);
+  const auto content = [&] {
+    const RunFolder files(run);
+    return std::vector{read_file(files.config()), read_file(files.results()),
+                       read_file(files.rows()), read_file(files.metrics()),
+                       read_file(files.state())};
+  };
+  const auto before = content();
+  const std::vector<std::string> again = {"train", "--continue", run.string(), "--task",
+                                          data_folder("tiny-tasks/beta").string()};
+  std::vector<std::string> hopeless = again;
+  hopeless.insert(hopeless.end(), {"--set", "train.learning_rate=1e30", "--set", "train.epochs=9"});
+  const Outcome failed = run_ilora(folder, hopeless);
+  EXPECT_EQ(failed.code, 1);
+  EXPECT_THAT(failed.err, ::testing::AllOf(HasSubstr("not finite"), HasSubstr("as it was before")));
+  EXPECT_EQ(content(), before);
+  EXPECT_EQ(adapter_bytes(run), adapters);
+  EXPECT_EQ(run_ilora(folder, again).code, 0);
+  EXPECT_EQ(results_of(run).at("tasks"), Json({"alpha", "beta"}));
+  EXPECT_FALSE(fs::exists(run / "checkpoints/before"));
+}
+
 TEST(Continued, RefusesSettingsThatChangeWhatWasLearned) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
@@ -280,13 +344,14 @@ TEST(Continued, RefusesSettingsThatChangeWhatWasLearned) {
   ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
   const std::string config = read_file(RunFolder(run).config());
   for (const char* setting :
-       {"lora.alpha=64", "lora.targets=k_proj,v_proj", "eval.split=eval", "data.template=chat",
-        "output=other", "method=seq", "eval.measures=exact"}) {
+       {"lora.alpha=64", "lora.targets=k_proj,v_proj", "eval.split=eval", "eval.split = eval",
+        "data.template=chat", "output=other", "method=seq", "eval.measures=exact", "seed=9",
+        "data.test_rows=2", "er.policy=ring"}) {
     const Outcome outcome =
         run_ilora(folder, {"train", "--continue", run.string(), "--task",
                            data_folder("tiny-tasks/beta").string(), "--set", setting});
     EXPECT_EQ(outcome.code, 2) << setting << outcome.all();
-    const std::string key = std::string(setting).substr(0, std::string(setting).find('='));
+    const std::string key = setting_key(setting);
     EXPECT_THAT(outcome.err, HasSubstr(key));
     EXPECT_EQ(read_file(RunFolder(run).config()), config) << "nothing was changed";
   }

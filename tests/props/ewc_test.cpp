@@ -61,7 +61,7 @@ TEST_P(Fisher, IsTheMeanOverRowsOfSquaredPerSequenceGradients) {
     for (const Row* row : pointers(loop.rows[2], 0, 5)) rows.push_back(row);
 
     const Buffer fisher(DType::kF32, {loop.run.fast().layout().size()});
-    add_fisher(loop.run, rows, 1.0, fisher.view());
+    add_fisher(loop.run, rows, fisher.view());
     std::vector<std::vector<float>> alone;
     alone.reserve(rows.size());
     for (const Row* row : rows) alone.push_back(gradient_of(loop, {row}));

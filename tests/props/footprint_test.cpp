@@ -35,10 +35,22 @@ TEST(Footprint, CountsVectorsOfTheAdaptersLength) {
   // ewc: four anchors of two, the penalty's gradient, the gradients of eight rows.
   const std::map<std::string, int64_t> expected = {
       {"seq", 0}, {"er", 0}, {"ilora", 1}, {"one", 5}, {"gem", 3}, {"agem", 1}, {"ewc", 17}};
-  for (const auto& [method, count] : expected)
-    EXPECT_EQ(planned(extent(method)) - planned(seq), count * vector) << method;
+  for (const auto& [method, count] : expected) {
+    RunExtent own = extent(method);
+    own.method.segments = seq.method.segments;
+    EXPECT_EQ(planned(own) - planned(seq), count * vector) << method;
+  }
   EXPECT_EQ(extent("ewc", {"ewc.anchors=online"}).method.vectors, 2 + 1 + 8);
   EXPECT_EQ(extent("gem", {"gem.memory_size=0"}).method.vectors, 0);
+}
+
+// Each segment of a pass is filled up: many short ones need more rows than their tokens.
+TEST(Footprint, CountsSegments) {
+  EXPECT_EQ(extent("gem").method.segments, 3);
+  EXPECT_EQ(extent("ewc").method.segments, Run::kSequencesAtOnce);
+  RunExtent many = extent("gem");
+  many.method.segments = 14;
+  EXPECT_GT(planned(many), planned(extent("gem")));
 }
 
 TEST(Footprint, CountsComparedLayersAndSoftPrompts) {

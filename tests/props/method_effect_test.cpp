@@ -1,9 +1,12 @@
-// That each method does something to the second task's steps, that it is naive training where it is
-// switched off, and what it costs: the tokens that it trains on, counted.
+// That each method that trains LoRA task after task does something to the second task's steps, that
+// it is naive training where it is switched off, and what it costs: the tokens that it trains on,
+// counted.
 #include <gtest/gtest.h>
 
 #include <numeric>
+#include <set>
 
+#include "methods/registry.h"
 #include "tests/method_loop.h"
 
 namespace ilora::testing {
@@ -31,13 +34,27 @@ TEST_P(Effect, IsSeenInTheSecondTaskAndGoneWhereSwitchedOff) {
   EXPECT_EQ(off.fast(), seq.fast());
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, Effect,
-                         ::testing::Values(Case{"one", {}}, Case{"er", {"er.ratio=0"}},
-                                           Case{"ewc", {"ewc.lambda=0"}},
-                                           Case{"gem", {"gem.memory_size=0"}},
-                                           Case{"agem", {"agem.memory_size=0"}},
-                                           Case{"ilora", {"ilora.ratio=0"}}),
+const std::vector<Case>& cases() {
+  static const std::vector<Case> list = {{"one", {}},
+                                         {"er", {"er.ratio=0"}},
+                                         {"ewc", {"ewc.lambda=0"}},
+                                         {"gem", {"gem.memory_size=0"}},
+                                         {"agem", {"agem.memory_size=0"}},
+                                         {"ilora", {"ilora.ratio=0"}}};
+  return list;
+}
+
+INSTANTIATE_TEST_SUITE_P(Methods, Effect, ::testing::ValuesIn(cases()),
                          ::testing::PrintToStringParamName());
+
+// A new method is a case above, or one of those that begin elsewhere or take no steps one by one.
+TEST(EffectCases, CoverEveryMethod) {
+  std::set<std::string> known = {"zero-shot", "seq", "mtl", "l2p", "pp"};
+  for (const Case& c : cases()) known.insert(c.method);
+  std::set<std::string> registered;
+  for (const MethodEntry& entry : methods()) registered.insert(entry.name);
+  EXPECT_EQ(known, registered);
+}
 
 int64_t tokens_of(const std::vector<Row>& rows) {
   return std::accumulate(rows.begin(), rows.end(), int64_t{0},

@@ -6,89 +6,42 @@
 #include <cmath>
 
 #include "model/prompt_pool.h"
-#include "tests/run_fixture.h"
-#include "train/optimizer.h"
+#include "tests/method_loop.h"
 
 namespace ilora::testing {
 namespace {
 
-// The trainer's step, with the learners' values in the open.
-class Loop {
- public:
-  Loop(const std::string& name, const Settings& more)
-      : tiny(tiny_settings("unused", name, more)),
-        method(tiny.configuration.method()),
-        run(tiny.engine(), Adapter(tiny.model(), method.adapter(tiny.recipe().lora)), 1),
-        optimizer(tiny.bench->kernels, tiny.recipe(), run.fast().layout().size()) {
-    for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
-    run.position.tasks = static_cast<int64_t>(rows.size());
-  }
-  void begin_task(int64_t task) {
-    run.position.task = task;
-    run.position.task_step = 0;
-    method.begin_task(run);
-  }
-  void step() {
-    const std::vector<Row>& all = rows[static_cast<size_t>(run.position.task)];
-    current = pointers(all, static_cast<size_t>(run.position.task_step) * 4 % all.size(), 4);
-    run.clear_reported();
-    run.kernels().fill(run.gradient(), 0.0);
-    pass = method.plan(run, current);
-    run.run_step(pass);
-    method.edit_gradient(run);
-    gradient = values_of(run.gradient());
-    optimizer.clip(run.gradient());
-    optimizer.step(run.fast().values(), run.gradient(), 0.02);
-    ++run.position.step;
-    ++run.position.task_step;
-    method.after_update(run, current);
-  }
-  void learn(int64_t task, int64_t steps) {
-    begin_task(task);
-    for (int64_t i = 0; i < steps; ++i) step();
-    method.end_task(run);
-  }
-  // What a task's first rows are answered with: log-likelihoods of the options.
-  std::vector<std::vector<double>> answers(int64_t task) {
-    const TaskEval eval =
-        make_task_eval(tiny.tasks[static_cast<size_t>(task)], Split::kTest, "choice");
-    Evaluator evaluator(tiny.engine(), *tiny.bench->encoder, {4});
-    return evaluator.option_likelihoods(eval.rows, eval.options,
-                                        method.answer_with(run, "fast", task));
-  }
-
-  TinyRun tiny;
-  Method& method;
-  Run run;
-  Optimizer optimizer;
-  std::vector<std::vector<Row>> rows;
-  std::vector<const Row*> current;
-  Pass pass;
-  std::vector<float> gradient;
-};
+// What a task's first rows are answered with: log-likelihoods of the options.
+std::vector<std::vector<double>> answers(MethodLoop& loop, int64_t task) {
+  const TaskEval eval =
+      make_task_eval(loop.tiny.tasks[static_cast<size_t>(task)], Split::kTest, "choice");
+  Evaluator evaluator(loop.tiny.engine(), *loop.tiny.bench->encoder, {4});
+  return evaluator.option_likelihoods(eval.rows, eval.options,
+                                      loop.method.answer_with(loop.run, "fast", task));
+}
 
 TEST(ProgressivePrompts, EarlierPromptsKeepTheirBitsAndTheirAnswers) {
   // Weight decay and momentum would move whatever the optimiser sees.
-  Loop loop("pp", {"pp.length=4", "train.weight_decay=0.1", "train.reset_optimizer=false"});
-  const auto untaught = loop.answers(0);
+  MethodLoop loop("pp", {"pp.length=4", "train.weight_decay=0.1", "train.reset_optimizer=false"});
+  const auto untaught = answers(loop, 0);
   loop.learn(0, 8);
   const auto first = values_of(loop.run.find("prompt-01")->values());
-  const auto answers = loop.answers(0);
-  EXPECT_NE(answers, untaught);
+  const auto taught = answers(loop, 0);
+  EXPECT_NE(taught, untaught);
   loop.learn(1, 8);
   const auto second = values_of(loop.run.find("prompt-02")->values());
   loop.learn(2, 8);
   EXPECT_EQ(values_of(loop.run.find("prompt-01")->values()), first);
   EXPECT_EQ(values_of(loop.run.find("prompt-02")->values()), second);
   EXPECT_NE(values_of(loop.run.find("prompt-03")->values()), second);
-  EXPECT_EQ(loop.answers(0), answers) << "what answers a task never changes";
+  EXPECT_EQ(answers(loop, 0), taught) << "what answers a task never changes";
 }
 
 TEST(ProgressivePrompts, ANewPromptStandsBeforeTheEarlierOnesAndAloneIsTrained) {
-  Loop loop("pp", {"pp.length=2"});
+  MethodLoop loop("pp", {"pp.length=2"});
   loop.learn(0, 2);
   loop.learn(1, 2);
-  loop.begin_task(2);
+  loop.begin_task(2, 12);
   loop.step();
   const Segment& segment = loop.pass.segments.front();
   ASSERT_EQ(segment.uses.size(), 3U);
@@ -99,8 +52,8 @@ TEST(ProgressivePrompts, ANewPromptStandsBeforeTheEarlierOnesAndAloneIsTrained) 
   EXPECT_FALSE(segment.uses[1].gradient);
   EXPECT_FALSE(segment.uses[2].gradient);
   EXPECT_EQ(segment.prefixes, (std::vector<std::vector<int32_t>>{{0, 1, 2, 3, 4, 5}}));
-  EXPECT_TRUE(
-      std::all_of(loop.gradient.begin(), loop.gradient.end(), [](float g) { return g != 0.0f; }));
+  EXPECT_TRUE(std::all_of(loop.edited_gradient.begin(), loop.edited_gradient.end(),
+                          [](float g) { return g != 0.0f; }));
   // Task 1 is answered with prompts 1 and 2, an unlearned one with all there are.
   const std::vector<int32_t> prompt = {5};
   EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 0).prefix(prompt).size(), 2U);
@@ -115,7 +68,7 @@ TEST(ProgressivePrompts, ANewPromptStandsBeforeTheEarlierOnesAndAloneIsTrained) 
 }
 
 // Keys that are the queries of rows 0 and 1 of the batch, and the opposite of both.
-void place_keys(Loop& loop) {
+void place_keys(MethodLoop& loop) {
   const Tensor keys = prompt_keys(loop.run.fast().values(), loop.run.fast().layout());
   for (int64_t m = 0; m < 4; ++m) {
     const Row& row = loop.rows[0][m % 2 == 0 ? 0 : 1];
@@ -129,8 +82,8 @@ void place_keys(Loop& loop) {
 const Settings kPool = {"l2p.pool=4", "l2p.length=2", "l2p.chosen=1"};
 
 TEST(LearningToPrompt, ChoosesByTheSimilarityOfKeys) {
-  Loop loop("l2p", kPool);
-  loop.begin_task(0);
+  MethodLoop loop("l2p", kPool);
+  loop.begin_task(0, 12);
   place_keys(loop);
   loop.step();
   const auto& prefixes = loop.pass.segments.front().prefixes;
@@ -139,7 +92,7 @@ TEST(LearningToPrompt, ChoosesByTheSimilarityOfKeys) {
   // Prompts that nobody chose have no gradient, nor have their keys; the chosen ones do.
   const AdapterLayout& layout = loop.run.fast().layout();
   const auto moved = [&](int64_t row) {
-    const auto begin = loop.gradient.begin() + row * layout.width();
+    const auto begin = loop.edited_gradient.begin() + row * layout.width();
     return std::any_of(begin, begin + layout.width(), [](float g) { return g != 0.0f; });
   };
   for (const int64_t row : {0, 1, 2, 3}) EXPECT_TRUE(moved(row)) << row;
@@ -158,8 +111,8 @@ TEST(LearningToPrompt, KeysAreDrawnToTheQueriesByTheirTermAlone) {
   for (const bool with : {true, false}) {
     Settings settings = kPool;
     settings.emplace_back(with ? "l2p.weight=0.5" : "l2p.weight=0");
-    Loop loop("l2p", settings);
-    loop.begin_task(0);
+    MethodLoop loop("l2p", settings);
+    loop.begin_task(0, 12);
     const Tensor keys = prompt_keys(loop.run.fast().values(), loop.run.fast().layout());
     const auto before = values_of(keys);
     loop.step();
@@ -177,8 +130,8 @@ TEST(LearningToPrompt, KeysAreDrawnToTheQueriesByTheirTermAlone) {
 TEST(LearningToPrompt, ABatchMayChooseTogether) {
   Settings settings = kPool;
   settings.emplace_back("l2p.batch_choice=true");
-  Loop loop("l2p", settings);
-  loop.begin_task(0);
+  MethodLoop loop("l2p", settings);
+  loop.begin_task(0, 12);
   place_keys(loop);
   loop.step();
   const auto& prefixes = loop.pass.segments.front().prefixes;
@@ -186,7 +139,7 @@ TEST(LearningToPrompt, ABatchMayChooseTogether) {
 }
 
 TEST(LearningToPrompt, MoreThanThePoolIsAnError) {
-  EXPECT_THROW(Loop("l2p", {"l2p.pool=2", "l2p.chosen=3"}), Error);
+  EXPECT_THROW(MethodLoop("l2p", {"l2p.pool=2", "l2p.chosen=3"}), Error);
 }
 
 TEST(PromptRuns, ForgetNothingWithProgressivePromptsAndAnswerFromTheirFolder) {

@@ -145,6 +145,38 @@ TEST(Session, ScoredOnTheEvalSplitItNeedsNoTestRows) {
   EXPECT_THAT(session.scores(), SizeIs(2));
 }
 
+TEST(Session, AFolderThatWasMovedGoesOn) {
+  const TemporaryFolder folder;
+  const Settings settings = session_settings({"train.epochs=1"});
+  const std::vector<Sample> rows = {{"a?", " red"}, {"b?", " blue"}};
+  ASSERT_TRUE(Session(folder / "old", settings).learn("first", rows));
+  fs::rename(folder / "old", folder / "new");
+  Session moved(folder / "new", settings);
+  EXPECT_TRUE(moved.learn("second", rows));
+  EXPECT_TRUE(moved.learn("third", rows));
+  EXPECT_THAT(moved.tasks(), ElementsAre("first", "second", "third"));
+  EXPECT_THAT(moved.scores(), SizeIs(3));
+  EXPECT_FALSE(fs::exists(folder / "old"));
+}
+
+TEST(Session, RefusesAnswerOptionsThatMeanNothing) {
+  const TemporaryFolder folder;
+  Session session(folder / "run", session_settings());
+  for (const AnswerOptions& options : {AnswerOptions{.max_new_tokens = 0},
+                                       AnswerOptions{.temperature = -1}, AnswerOptions{.top_p = 0}})
+    EXPECT_THAT(told([&] { session.answer("x", options); }), HasSubstr("top_p above 0"));
+}
+
+// A folder of a run that something damaged: an error of the kind that the header promises.
+TEST(Session, ThrowsRuntimeErrorsAlone) {
+  const TemporaryFolder folder;
+  const std::string task = (data_folder("tiny-tasks") / "alpha").string();
+  ASSERT_TRUE(Session(folder / "run", session_settings({"train.epochs=1"})).learn(task));
+  write_file_atomic(folder / "run/results.json", "[]");
+  Session session(folder / "run");
+  EXPECT_THAT(told([&] { session.resume(); }), HasSubstr("results.json"));
+}
+
 TEST(Session, TheReadmeShowsTheExampleAsItIs) {
   const fs::path root = ILORA_SOURCE_DIR;
   const std::string readme = read_file(root / "README.md");
