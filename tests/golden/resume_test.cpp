@@ -197,13 +197,16 @@ TEST(Resume, OfAFinishedRunChangesNothing) {
 class Continued : public ::testing::TestWithParam<const char*> {};
 
 // Two tasks, then a third taught to the finished run.
+// A short finished run of one task.
+Outcome learn_alpha(const TemporaryFolder& folder, const fs::path& run, Settings more = {}) {
+  more.insert(more.begin(), {"train.epochs=1", "data.tasks=alpha"});
+  return run_ilora(folder, train_arguments(tiny_settings(run, "er", more)));
+}
+
 TEST(Resume, IsRefusedWhileAnotherProcessWorksInTheFolder) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
-  ASSERT_EQ(run_ilora(folder, train_arguments(
-                                  tiny_settings(run, "er", {"train.epochs=1", "data.tasks=alpha"})))
-                .code,
-            0);
+  ASSERT_EQ(learn_alpha(folder, run).code, 0);
   const std::string log = read_file(RunFolder(run).metrics());
   const FolderLock lock(run);
   for (const std::vector<std::string>& words :
@@ -220,10 +223,7 @@ TEST(Resume, IsRefusedWhileAnotherProcessWorksInTheFolder) {
 TEST(Resume, WithoutItsCheckpointARunIsNotTrainedAnew) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
-  ASSERT_EQ(run_ilora(folder, train_arguments(
-                                  tiny_settings(run, "er", {"train.epochs=1", "data.tasks=alpha"})))
-                .code,
-            0);
+  ASSERT_EQ(learn_alpha(folder, run).code, 0);
   const auto adapters = adapter_bytes(run);
   fs::remove_all(run / "checkpoints/last");
   const Outcome outcome = run_ilora(folder, {"train", "--resume", run.string()});
@@ -295,8 +295,7 @@ TEST(Continued, IsRefusedWhereAllTasksAreLearnedTogether) {
 TEST(Continued, ThatFailsIsResumedAndNotTaughtTwice) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
-  const Settings more = {"train.epochs=1", "data.tasks=alpha"};
-  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  ASSERT_EQ(learn_alpha(folder, run).code, 0);
   const std::vector<std::string> again = {"train", "--continue", run.string(), "--task",
                                           data_folder("tiny-tasks/beta").string()};
   std::vector<std::string> first = again;
@@ -313,8 +312,7 @@ TEST(Continued, ThatFailsIsResumedAndNotTaughtTwice) {
 TEST(Continued, ThatCannotWorkLeavesTheRunAsItWas) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
-  const Settings more = {"train.epochs=1", "data.tasks=alpha", "checkpoint.every=1"};
-  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  ASSERT_EQ(learn_alpha(folder, run, {"checkpoint.every=1"}).code, 0);
   const auto adapters = adapter_bytes(run);
   const auto content = [&] {
     const RunFolder files(run);
@@ -340,8 +338,7 @@ TEST(Continued, ThatCannotWorkLeavesTheRunAsItWas) {
 TEST(Continued, RefusesSettingsThatChangeWhatWasLearned) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
-  const Settings more = {"train.epochs=1", "data.tasks=alpha"};
-  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  ASSERT_EQ(learn_alpha(folder, run).code, 0);
   const std::string config = read_file(RunFolder(run).config());
   for (const char* setting :
        {"lora.alpha=64", "lora.targets=k_proj,v_proj", "eval.split=eval", "eval.split = eval",
@@ -375,8 +372,7 @@ TEST(Continued, ScoresANewTaskWhereNothingIsTrained) {
 TEST(Continued, RefusesATaskOfANameThatItHas) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
-  const Settings more = {"train.epochs=1", "data.tasks=alpha"};
-  ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "er", more))).code, 0);
+  ASSERT_EQ(learn_alpha(folder, run).code, 0);
   const std::string config = read_file(RunFolder(run).config());
   const Outcome again = run_ilora(folder, {"train", "--continue", run.string(), "--task",
                                            data_folder("tiny-tasks/alpha").string()});
