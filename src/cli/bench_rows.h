@@ -1,5 +1,5 @@
 // What the benchmarks share: rows to work on, made up or from a file, and repetitions that a
-// comparison with another program can pace. Called by bench.cpp, bench_answers.cpp and bench_methods.cpp.
+// comparison with another program can pace. Called by bench.cpp, bench_answers, bench_methods.
 #pragma once
 
 #include <filesystem>

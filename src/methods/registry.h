@@ -1,4 +1,4 @@
-// The table of methods. A new method is one file in this folder, a line here and one in registry.cpp.
+// The table of methods. A new method is one file in this folder, a line here, one in registry.cpp.
 #pragma once
 
 #include <memory>

@@ -1,8 +1,8 @@
 // A run folder, read for reporting: results.json (what the run ended with) and metrics.jsonl (how
 // it went).
 //
-// Called by all of this folder and by study/. A run folder is the interface between programs, so reading is
-// tolerant: keys and events not known here are ignored, and whatever is optional may be missing.
+// Called by all of this folder and by study/. A run folder is the interface between programs, so
+// reading is tolerant: keys and events not known here are ignored, and whatever is optional may be missing.
 // What must be there and is not, or is of the wrong kind, throws Error naming the file, and the
 // line or key.
 #pragma once

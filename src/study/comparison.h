@@ -1,6 +1,6 @@
 // The finished cells of a grid, side by side: what each method scored over its seeds, and how far
-// it is from a chosen one. Called by `ilora compare` and `ilora sweep`. tables.h writes it for people,
-// comparison_data.h for programs.
+// it is from a chosen one. Called by `ilora compare` and `ilora sweep`. tables.h writes it for
+// people, comparison_data.h for programs.
 #pragma once
 
 #include <cstdint>

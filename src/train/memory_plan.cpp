@@ -27,7 +27,10 @@ ActivationShape largest_step(const RunExtent& extent, const ModelConfig& config,
   ActivationShape s;
   s.state = DType::kF32;
   s.gemm = gemm;
-  s.gradient_rows = choice.max_tokens + extent.method.segments * kGemmRows;
+  // A method whose own passes have few segments still takes the steps that all have.
+  constexpr int64_t kFewestSegments = 4;
+  s.gradient_rows =
+      choice.max_tokens + std::max(extent.method.segments, kFewestSegments) * kGemmRows;
   s.rows = s.gradient_rows + choice.max_tokens;
   s.labels = s.gradient_rows;
   s.label_chunk = choice.label_chunk;

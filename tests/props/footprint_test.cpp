@@ -51,6 +51,9 @@ TEST(Footprint, CountsSegments) {
   RunExtent many = extent("gem");
   many.method.segments = 14;
   EXPECT_GT(planned(many), planned(extent("gem")));
+  RunExtent none = extent("gem");
+  none.method.segments = 0;  // of a run of one task
+  EXPECT_EQ(planned(none), planned(extent("gem"))) << "a step's own segments are always counted";
 }
 
 TEST(Footprint, CountsComparedLayersAndSoftPrompts) {

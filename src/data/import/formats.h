@@ -1,6 +1,6 @@
 // The table of formats that `ilora data import` reads: what people have (TRACE, JSON, CSV, Alpaca,
 // ShareGPT), and the original releases of the paper's eight tasks and NumGLUE-ds, with the prompts
-// that TRACE and the I-LoRA paper's code write. A new format is a function and a line in formats.cpp.
+// that TRACE and the I-LoRA paper's code write. A new format: a function and a line in formats.cpp.
 #pragma once
 
 #include <span>
