@@ -33,7 +33,7 @@ struct Footprint {
   int64_t vectors = 0;          // as long as the fast learner's: learners, gradients, anchors
   int64_t compared_layers = 0;  // hidden states below the top that a consistency term compares
   int64_t soft_prompts = 0;     // positions in front of a row
-  int64_t segments = 0;  // of a pass of its own, each filled up to kGemmRows rows
+  int64_t segments = 0;         // of a pass of its own, each filled up to kGemmRows rows
 };
 
 class Method {
