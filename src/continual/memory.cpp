@@ -24,6 +24,7 @@ constexpr Policy kPolicies[] = {
     {"ring", [](const MemoryOptions& o) { return make_ring(o.size); }},
     {"task-balanced", [](const MemoryOptions& o) { return make_task_balanced(o.size); }},
     {"label-balanced", [](const MemoryOptions& o) { return make_label_balanced(o.size); }},
+    {"stratified", [](const MemoryOptions& o) { return make_stratified(o.size); }},
     {"surprise", [](const MemoryOptions& o) { return make_surprise(o.size, o.surprise); }},
 };
 
@@ -50,6 +51,13 @@ std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t co
     std::swap(chosen[i], chosen[i + random.below(i, chosen.size() - i)]);
   chosen.resize(n);
   return chosen;
+}
+
+uint64_t answer_key(const Row& row) {
+  uint64_t hash = 0;
+  for (auto i = static_cast<size_t>(row.prompt_length); i < row.tokens.size(); ++i)
+    hash = hash_combine(hash, static_cast<uint64_t>(row.tokens[i]));
+  return hash;
 }
 
 std::vector<const Row*> Memory::draw(int64_t count, uint64_t seed, int64_t step) const {

@@ -22,6 +22,9 @@ namespace ilora {
 std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t count,
                                     const Random& random);
 
+// What tells answers apart: a hash of the row's answer tokens.
+uint64_t answer_key(const Row& row);
+
 class Memory {
  public:
   // Throws Error(kUsage) where capacity is not positive.
@@ -95,6 +98,7 @@ struct MemoryOptions {
 std::unique_ptr<Memory> make_ring(int64_t capacity);
 std::unique_ptr<Memory> make_task_balanced(int64_t capacity);
 std::unique_ptr<Memory> make_label_balanced(int64_t capacity);
+std::unique_ptr<Memory> make_stratified(int64_t capacity);
 std::unique_ptr<Memory> make_surprise(int64_t capacity, const SurpriseOptions& options);
 
 // The names that MemoryOptions::policy may have.

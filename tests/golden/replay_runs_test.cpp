@@ -71,6 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Case{"ring", "er", {"er.policy=ring"}},
                       Case{"task_balanced", "er", {"er.policy=task-balanced"}},
                       Case{"label_balanced", "ilora", {"ilora.policy=label-balanced"}},
+                      Case{"stratified", "ilora", {"ilora.policy=stratified"}},
                       Case{"surprise", "er", {"er.policy=surprise", "er.surprise_random=0.3"}},
                       Case{"ratio", "ilora", {"ilora.ratio=0.3", "ilora.ratio_per_task=true"}},
                       Case{"interval", "er", {"er.interval=2", "er.interval_growth=1.5"}},

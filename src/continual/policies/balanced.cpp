@@ -17,13 +17,6 @@ uint64_t task_of(const Row& row) {
   return static_cast<uint64_t>(row.task);
 }
 
-uint64_t answer_of(const Row& row) {
-  uint64_t hash = 0;
-  for (auto i = static_cast<size_t>(row.prompt_length); i < row.tokens.size(); ++i)
-    hash = hash_combine(hash, static_cast<uint64_t>(row.tokens[i]));
-  return hash;
-}
-
 class BalancedMemory : public Memory {
  public:
   BalancedMemory(int64_t capacity, ClassKey key) : Memory(capacity), key_(key) {}
@@ -101,7 +94,7 @@ std::unique_ptr<Memory> make_task_balanced(int64_t capacity) {
 }
 
 std::unique_ptr<Memory> make_label_balanced(int64_t capacity) {
-  return std::make_unique<BalancedMemory>(capacity, answer_of);
+  return std::make_unique<BalancedMemory>(capacity, answer_key);
 }
 
 }  // namespace ilora

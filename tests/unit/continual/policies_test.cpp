@@ -153,7 +153,7 @@ TEST_P(EveryPolicy, IsAFunctionOfTheSeed) {
 
 INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicy,
                          ::testing::Values("reservoir", "ring", "task-balanced", "label-balanced",
-                                           "surprise"),
+                                           "stratified", "surprise"),
                          [](const auto& policy) {
                            std::string name = policy.param;
                            std::replace(name.begin(), name.end(), '-', '_');
@@ -161,8 +161,9 @@ INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicy,
                          });
 
 TEST(Policies, AreTheOnesTestedHere) {
-  EXPECT_EQ(memory_policies(), (std::vector<std::string>{"reservoir", "ring", "task-balanced",
-                                                         "label-balanced", "surprise"}));
+  EXPECT_EQ(memory_policies(),
+            (std::vector<std::string>{"reservoir", "ring", "task-balanced", "label-balanced",
+                                      "stratified", "surprise"}));
   MemoryOptions options;
   EXPECT_NE(dynamic_cast<ReservoirMemory*>(make_memory(options).get()), nullptr);
   options.policy = "fifo";
@@ -267,6 +268,47 @@ TEST(LabelBalanced, WithMoreAnswersThanRoomIsAReservoir) {
     for (const Row& row : memory->rows()) ++kept[row.id];
   }
   EXPECT_LT(chi_square(kept, 8, kStreams), 72.1);  // 0.999 quantile of 39 degrees of freedom
+}
+
+// ---- stratified ----------------------------------------------------------------------------
+
+TEST(Stratified, HoldsTasksEqualAndAnswersAtTheirShareAtEveryMoment) {
+  const auto memory = make_stratified(24);
+  std::map<int32_t, int64_t> shown;
+  std::map<int32_t, std::map<std::vector<int32_t>, int64_t>> answers_shown;
+  for (const Shown& s : task_stream({90, 60, 5, 80})) {
+    memory->insert(s.row, kSeed);
+    ++shown[s.row.task];
+    ++answers_shown[s.row.task][s.row.tokens];  // all prompts are equal: the answer
+    std::map<int32_t, int64_t> kept;
+    std::map<int32_t, std::map<std::vector<int32_t>, int64_t>> answers;
+    for (const Row& row : memory->rows()) {
+      ++kept[row.task];
+      ++answers[row.task][row.tokens];
+    }
+    expect_balance(kept, shown);
+    for (const auto& [task, rows] : kept) {
+      for (const auto& [answer, n] : answers_shown[task]) {
+        const double share = static_cast<double>(n * rows) / static_cast<double>(shown[task]);
+        EXPECT_LT(std::abs(static_cast<double>(answers[task][answer]) - share), 1.0)
+            << "task " << task << " after row " << s.row.id;
+      }
+    }
+  }
+}
+
+TEST(Stratified, IsAUniformSampleWhereAllRowsHaveOneAnswerOrEachItsOwn) {
+  constexpr int kStreams = 10000;
+  for (const bool one : {true, false}) {
+    std::vector<int> kept(40);
+    for (uint64_t seed = 0; seed < kStreams; ++seed) {
+      const auto memory = make_stratified(8);
+      for (uint64_t i = 0; i < 40; ++i)
+        memory->insert(make_row(i, 0, {one ? 2 : static_cast<int32_t>(i)}), seed);
+      for (const Row& row : memory->rows()) ++kept[row.id];
+    }
+    EXPECT_LT(chi_square(kept, 8, kStreams), 72.1);  // 0.999 quantile of 39 degrees of freedom
+  }
 }
 
 // ---- surprise ------------------------------------------------------------------------------
