@@ -28,6 +28,12 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
 }
 
+std::string_view without_quotes(std::string_view text) {
+  const bool quoted = text.size() > 1 && (text.front() == '"' || text.front() == '\'') &&
+                      text.front() == text.back();
+  return quoted ? text.substr(1, text.size() - 2) : text;
+}
+
 // A number written in full: nothing before or after it, finite.
 template <class T>
 bool parse_number(std::string_view text, T* value) {
@@ -205,7 +211,8 @@ void OptionList::store_value(std::string_view key, const Written& value, const s
   }
 }
 
-// A value written as one text: `--set`, and what presets hold.
+// A value written as one text: `--set`, and what presets hold. Quotes are those of YAML, so that what
+// stands in a config.yaml may be given too.
 OptionList::Written OptionList::read_text(std::string_view key, std::string_view text) const {
   const Option* option = find(key);
   const bool list =
@@ -213,13 +220,13 @@ OptionList::Written OptionList::read_text(std::string_view key, std::string_view
                             std::holds_alternative<std::vector<int64_t>*>(option->target));
   Written value{list, {}};
   if (!list) {
-    value.items.emplace_back(text);
+    value.items.emplace_back(without_quotes(text));
     return value;
   }
   if (text.starts_with('[') && text.ends_with(']')) text = trimmed(text.substr(1, text.size() - 2));
   while (!text.empty()) {
     const size_t comma = std::min(text.find(','), text.size());
-    value.items.emplace_back(trimmed(text.substr(0, comma)));
+    value.items.emplace_back(without_quotes(trimmed(text.substr(0, comma))));
     text.remove_prefix(std::min(comma + 1, text.size()));
   }
   return value;

@@ -238,6 +238,12 @@ TEST(Options, OverridesObeyTheSameRules) {
   EXPECT_EQ(config.model, "a: b # c=d");
   EXPECT_THAT(config.modules, ElementsAre("k", "o"));
   EXPECT_THAT(config.layers, ElementsAre(1, 2));
+  list.set("lora.modules=[\"v\", 'q']");  // as a config.yaml may have it
+  list.set("model=\"\"");
+  EXPECT_THAT(config.modules, ElementsAre("v", "q"));
+  EXPECT_EQ(config.model, "");
+  list.set("model=it's");
+  EXPECT_EQ(config.model, "it's");
   list.set("lora.layers=[]");
   EXPECT_THAT(config.layers, IsEmpty());
   list.set("model=");
