@@ -184,11 +184,21 @@ MethodDifference::Value difference_of(const std::vector<Pair>& pairs, RowsOf row
   return {paired_bootstrap(paired, bootstrap.resamples, bootstrap.seed), {}};
 }
 
+MethodDifference::Value transfer_difference(const std::vector<Pair>& pairs, const Scope& scope,
+                                            const BootstrapOptions& bootstrap) {
+  const std::vector<size_t> columns = with_later_tasks(scope);
+  const bool undefined = !columns.empty() && std::ranges::any_of(pairs, [&](const Pair& pair) {
+    return !backward_transfer(pair.first, scope) || !backward_transfer(pair.second, scope);
+  });
+  if (undefined) return {{}, "no scores right after each task"};  // mtl; eval.matrix: last
+  return difference_of(pairs, transfer_rows, scope, columns, bootstrap);
+}
+
 MethodDifference compare_learners(const std::vector<View>& ours, const std::vector<View>& theirs,
                                   const Scope& scope, const BootstrapOptions& bootstrap) {
   const std::vector<Pair> pairs = pair_seeds(ours, theirs);
   return {std::ssize(pairs), difference_of(pairs, accuracy_rows, scope, scope.columns, bootstrap),
-          difference_of(pairs, transfer_rows, scope, with_later_tasks(scope), bootstrap)};
+          transfer_difference(pairs, scope, bootstrap)};
 }
 
 // `learner` empty: the one that each cell deploys. Cells without the learner are left out.

@@ -13,6 +13,7 @@
 namespace ilora {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -216,6 +217,19 @@ TEST_F(ComparisonTest, WithoutCommonSeedsOrRowScoresThereIsNoDifferenceAndItSays
   const Comparison comparison = compare_cells(other, "seq", {10, 1});
   EXPECT_EQ(comparison.split, "test");
   EXPECT_THAT(comparison_markdown(comparison), HasSubstr("no row scores"));
+}
+
+TEST_F(ComparisonTest, AMethodThatLearnsAllTasksTogetherHasNoTransferToCompare) {
+  finished("seq", 1, {1, 0}, {1}, 1);
+  finished("er", 1, {1, 1}, {1}, 1);
+  finished("mtl", 1, {1, 1}, {1}, 1);
+  const std::filesystem::path path = cell("mtl", 1).folder / "results.json";
+  Json results = read_json(path);
+  results["scores"][1] = {nullptr, nullptr};
+  write_json(path, results);
+  const std::vector<Cell> cells = {cell("seq", 1), cell("er", 1), cell("mtl", 1)};
+  EXPECT_THAT(comparison_markdown(compare_cells(cells, "seq", {10, 1})),
+              ContainsRegex("\\| mtl \\| 1 \\| 0.250 \\|.*\\| no scores right after each task"));
 }
 
 }  // namespace
