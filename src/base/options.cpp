@@ -211,8 +211,8 @@ void OptionList::store_value(std::string_view key, const Written& value, const s
   }
 }
 
-// A value written as one text: `--set`, and what presets hold. Quotes are those of YAML, so that what
-// stands in a config.yaml may be given too.
+// A value written as one text: `--set`, and what presets hold. Quotes around a value are taken off,
+// so that what a config.yaml shows may be given as it stands.
 OptionList::Written OptionList::read_text(std::string_view key, std::string_view text) const {
   const Option* option = find(key);
   const bool list =

@@ -14,7 +14,7 @@
 namespace ilora {
 namespace {
 
-constexpr size_t kMostAnswers = 20;  // as many as a task of choices may have (data/task_definition)
+constexpr size_t kMostAnswers = 20;  // as many as a task is taken for one of choices with (eval/)
 
 // The rows of a task that the memory was shown.
 struct Shown {
@@ -100,20 +100,20 @@ size_t StratifiedMemory::leaving(int32_t task, const Row* entering, uint64_t ind
       if (rows_[i].task == task && wanted(shown.stratum(rows_[i]))) found.push_back(i);
     return found;
   };
-  std::vector<size_t> kept = rows_where([&](uint64_t stratum) { return surplus(stratum) == most; });
-  auto among = static_cast<int64_t>(kept.size());
-  if (entering != nullptr && surplus(shown.stratum(*entering)) == most) {
-    const uint64_t own = shown.stratum(*entering);
-    among = shown.of(own);
-    if (count.at(own) > 1) {
-      kept = rows_where([&](uint64_t stratum) { return stratum == own; });
-    } else {
-      among = std::ranges::count_if(
-          shown.answers, [&](const auto& answer_rows) { return answer_rows.second == among; });
-    }
-  }
-  const uint64_t drawn = random.below(index, static_cast<uint64_t>(among));
-  return drawn < kept.size() ? kept[drawn] : rows_.size();
+  const auto one_of = [&](const std::vector<size_t>& kept, int64_t among) {
+    const uint64_t drawn = random.below(index, static_cast<uint64_t>(among));
+    return drawn < kept.size() ? kept[drawn] : rows_.size();
+  };
+  const std::vector<size_t> furthest =
+      rows_where([&](uint64_t stratum) { return surplus(stratum) == most; });
+  if (entering == nullptr || surplus(shown.stratum(*entering)) != most)
+    return one_of(furthest, std::ssize(furthest));
+  const uint64_t own = shown.stratum(*entering);
+  if (count.at(own) > 1)
+    return one_of(rows_where([&](uint64_t stratum) { return stratum == own; }), shown.of(own));
+  return one_of(furthest, std::ranges::count_if(shown.answers, [&](const auto& answer_rows) {
+                  return answer_rows.second == shown.of(own);
+                }));
 }
 
 void StratifiedMemory::visit(StateVisitor& visitor, const std::string& name) {
