@@ -243,8 +243,6 @@ void require_divergence(const Tensor& loss, const Tensor& logits, const Tensor& 
   ILORA_CHECK(temperature > 0, "kl_divergence: temperature {}", temperature);
 }
 
-}  // namespace
-
 void cross_entropy(Tensor loss, Tensor logits, std::span<const int32_t> targets) {
   require_targets(loss, logits, targets);
   HWY_DYNAMIC_DISPATCH(cross_entropy)(loss, logits, targets.data());
@@ -283,6 +281,17 @@ void row_distance_backward(Tensor da, Tensor a, Tensor b, Tensor scale, bool one
     require_matrix("row_distance_backward", t, a.shape[0], a.shape[1]);
   require_vector("row_distance_backward", scale, a.shape[0]);
   HWY_DYNAMIC_DISPATCH(row_distance_backward)(da, a, b, scale, one_sided);
+}
+
+}  // namespace
+
+void install_losses(Kernels& table) {
+  table.cross_entropy = cross_entropy;
+  table.cross_entropy_backward = cross_entropy_backward;
+  table.kl_divergence = kl_divergence;
+  table.kl_divergence_backward = kl_divergence_backward;
+  table.row_squared_distance = row_squared_distance;
+  table.row_distance_backward = row_distance_backward;
 }
 
 }  // namespace ilora::cpu
