@@ -24,6 +24,6 @@ target_include_directories(ilora_flags INTERFACE $<BUILD_INTERFACE:${CMAKE_SOURC
 target_compile_definitions(ilora_flags INTERFACE $<BUILD_INTERFACE:ILORA_VERSION="${PROJECT_VERSION}">)
 # Complex numbers serve differentiation alone, with finite values: no need for products that mend NaN and infinity.
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/reference.cpp PROPERTIES COMPILE_OPTIONS
+  set_source_files_properties(${CMAKE_SOURCE_DIR}/src/kernels/reference/table.cpp PROPERTIES COMPILE_OPTIONS
                               -fcx-limited-range)
 endif()

@@ -116,7 +116,8 @@ Json bench_step(const BenchArguments& a) {
       tokens = trained_tokens(pass);
     });
   };
-  const std::vector<double> seconds = repeat_timed(a.pacing, work, clear_profile);
+  const std::vector<double> seconds =
+      repeat_timed(a.pacing, work, [&] { bench.selection.clear_profile(); });
   const double step = median(seconds);
   Json json = {
       {"model", config.name},
@@ -133,9 +134,9 @@ Json bench_step(const BenchArguments& a) {
       {"peak_rss_mib", peak_memory_mib()},
       {"environment", environment_json(bench.mode())}};
   if (a.profile) {
-    json["profile"] =
-        profile_json(profile_entries(), std::accumulate(seconds.begin(), seconds.end(), 0.0), peak,
-                     config, {recipe.lora.rank});
+    json["profile"] = profile_json(bench.selection.profile(),
+                                   std::accumulate(seconds.begin(), seconds.end(), 0.0), peak,
+                                   config, {recipe.lora.rank});
   }
   return json;
 }

@@ -85,9 +85,9 @@ struct Answerer {
                  {"environment", environment_json(bench.mode())}};
     if (recipe.profile) {
       const double peak = best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), 10));
-      json["profile"] =
-          profile_json(profile_entries(), std::accumulate(seconds.begin(), seconds.end(), 0.0),
-                       peak, bench.files.config(), {adapter.options().rank});
+      json["profile"] = profile_json(bench.selection.profile(),
+                                     std::accumulate(seconds.begin(), seconds.end(), 0.0), peak,
+                                     bench.files.config(), {adapter.options().rank});
     }
     return json;
   }
@@ -228,7 +228,7 @@ Json bench_eval(const AnswerArguments& a) {
         likelihoods = evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options,
                                                    {answerer.uses, {}});
       },
-      clear_profile);
+      [&] { answerer.bench.selection.clear_profile(); });
   Json json = answerer.facts(seconds);
   json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) / median(seconds);
   json["likelihoods"] = likelihoods;
@@ -244,7 +244,7 @@ Json bench_generate(const AnswerArguments& a) {
       [&] {
         answers = generate(*answerer.bench.engine, answerer.uses, answerer.prompts, a.generation);
       },
-      clear_profile);
+      [&] { answerer.bench.selection.clear_profile(); });
   size_t tokens = 0;
   for (const auto& answer : answers) tokens += answer.size();
   Json json = answerer.facts(seconds);

@@ -27,8 +27,8 @@ struct TrainArguments {
 // a table.
 void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, double peak,
                   bool json) {
-  const Json profile =
-      profile_json(profile_entries(), seconds, peak, bench.files.config(), {recipe.lora.rank});
+  const Json profile = profile_json(bench.selection.profile(), seconds, peak, bench.files.config(),
+                                    {recipe.lora.rank});
   write_json(RunFolder(recipe.output).path() / "profile.json", profile);
   if (!json) std::cout << profile_text(profile) << "\n";
 }
@@ -48,7 +48,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   Trainer trainer(recipe, configuration.options, method, bench, tasks);
   const double peak =
       a.profile ? best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), 5)) : 0.0;
-  clear_profile();
+  bench.selection.clear_profile();
   const double began = seconds_now();
   train(prepared, trainer);
   if (!recipe.memory.empty()) log().info("peak memory {:.1f} MiB", peak_memory_mib());

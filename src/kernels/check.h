@@ -1,16 +1,27 @@
-// How far a table may differ from the reference, for `check_kernels` and for the tests: one list of
-// tolerances.
+// Two tables run side by side, for finding the operation at fault when a fast table misbehaves and
+// for testing one: `engine.kernels: check`.
 #pragma once
 
-#include <string_view>
-
-#include "tensor/dtype.h"
+#include "kernels/kernels.h"
 
 namespace ilora {
 
-// The largest |fast - reference| allowed in an output of type `output` of the operation named as in
-// `Kernels`, relative to the output's largest magnitude, where its "T|G" arguments are of type
-// `input`. 0 asks for equal values.
-double operation_tolerance(std::string_view op, DType input, DType output);
+// A table whose operations run `fast` and `reference` on the same inputs and throw Error(kNumeric)
+// naming operation, shapes and the first element that differs by more than the operation's
+// tolerance (operations.h); the result is `fast`'s. Its operations speak of this object.
+class CheckedKernels {
+ public:
+  CheckedKernels(const Kernels& fast, const Kernels& reference);
+  CheckedKernels(const CheckedKernels&) = delete;
+  CheckedKernels& operator=(const CheckedKernels&) = delete;
+
+  const Kernels& table() const { return table_; }
+
+ private:
+  template <auto kMember>
+  struct Checked;
+
+  Kernels fast_, reference_, table_;
+};
 
 }  // namespace ilora

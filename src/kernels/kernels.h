@@ -1,7 +1,9 @@
 // READ FIRST. The one table of operations that the model is written against.
 //
-// Every implementation (the plain reference, the vectorised CPU code) fills one `Kernels`; `check`
-// runs two and compares. A function takes its outputs first, then its inputs, then scalars.
+// Every implementation (the plain reference, the vectorised CPU code) fills one `Kernels`;
+// CheckedKernels (check.h) runs two and compares, ProfiledKernels (profile.h) times one. A function
+// takes its outputs first, then its inputs, then scalars. operations.h lists the operations with
+// what is said of each outside its contract; a table that needs a context carries it (op.h).
 //
 // Two element types matter in a table:
 //   T  the state type: residual stream, norms, softmax statistics, losses, gradients
@@ -21,6 +23,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/op.h"
 #include "tensor/tensor.h"
 
 namespace ilora {
@@ -55,38 +58,39 @@ struct Kernels {
   // where a and b are. a and b may be transposed views (one of the two strides is 1); c's last
   // stride is 1. beta is 0 or 1; with 0, c's old values are not read. A sum is rounded to c's type
   // once.
-  void (*gemm)(Tensor c, Tensor a, Tensor b, float alpha, float beta) = nullptr;
+  Op<void(Tensor c, Tensor a, Tensor b, float alpha, float beta)> gemm;
 
   // ---- stored weights ------------------------------------------------------------------
   // y (N,C) T|G = rows `rows` (N of them; empty: the first N in order) of x (Nx,C), contiguous and
   // stored in a type that tensor/quant.h knows (blocks along C; no alignment is needed). Expanded
   // to float32 as it says there and then rounded to y's type. A negative row gives zeros.
-  void (*expand)(Tensor y, Tensor x, std::span<const int32_t> rows) = nullptr;
+  Op<void(Tensor y, Tensor x, std::span<const int32_t> rows)> expand;
 
   // ---- rows ----------------------------------------------------------------------------
   // y (N,D) T = table (V,D) T|G at ids (N); a negative id gives a row of zeros (padding).
-  void (*embed)(Tensor y, Tensor table, std::span<const int32_t> ids) = nullptr;
+  Op<void(Tensor y, Tensor table, std::span<const int32_t> ids)> embed;
   // y (N,D) T|G = x * rstd * w, rstd (N) T = 1/sqrt(mean(x^2) + eps); x (N,D) T, w (D) T. (Zhang
   // and Sennrich 2019)
-  void (*rmsnorm)(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps) = nullptr;
+  Op<void(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps)> rmsnorm;
   // dx (N,D) T += the gradient of rmsnorm; dy (N,D) T. dx may not alias dy.
-  void (*rmsnorm_backward)(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) = nullptr;
+  Op<void(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd)> rmsnorm_backward;
   // y (N,D) T += w (D) T, in every row: a bias.
-  void (*add_row)(Tensor y, Tensor w) = nullptr;
+  Op<void(Tensor y, Tensor w)> add_row;
   // y (N,H,Dh) T|G = x (N,H,Dh) T|G rotated by its row's position: the pair (x[i], x[i+Dh/2]) turns
   // by the angle whose cosine and sine are cos/sin (positions,Dh/2) T at that position. inverse
   // turns back: it is the gradient. y may be x itself when the types agree. (Su et al. 2021,
   // Hugging Face's half-split layout)
-  void (*rope)(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
-               bool inverse) = nullptr;
+  Op<void(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
+          bool inverse)>
+      rope;
   // y (N,F) T|G = silu(gate) * up; gate, up (N,F) T|G. (Shazeer 2020)
-  void (*swiglu)(Tensor y, Tensor gate, Tensor up) = nullptr;
+  Op<void(Tensor y, Tensor gate, Tensor up)> swiglu;
   // dgate, dup (N,F) T|G = gradients; dy (N,F) T. dgate may be gate and dup may be up (same
   // memory).
-  void (*swiglu_backward)(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) = nullptr;
+  Op<void(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up)> swiglu_backward;
   // y (N,D) T|G = x (N,D) T|G * keep / (1-p), keep = dropout_keep(row_keys[n], column, p) (below).
   // p in [0,1). Its gradient is itself. y may be x.
-  void (*dropout)(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) = nullptr;
+  Op<void(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p)> dropout;
 
   // ---- attention -----------------------------------------------------------------------
   // o (N,H,Dh) T|G = softmax(q k^T / sqrt(Dh)) v, causal within each span, never across; query head
@@ -94,44 +98,53 @@ struct Kernels {
   // backward. q (N,H,Dh), k and v (Nk,K,Dh): one type, T or G. Rows of o that no span covers are
   // left as they are. Scores, softmax and sums are T; where o is a G other than T, the operands of
   // the product with v may be rounded to G.
-  void (*attention)(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-                    std::span<const AttentionSpan> spans) = nullptr;
+  Op<void(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, std::span<const AttentionSpan> spans)>
+      attention;
   // dq (N,H,Dh), dk, dv (Nk,K,Dh), all T, = gradients for spans with query_len == key_len; do_
   // (N,H,Dh) T. Rows that no span covers are left as they are; no key row lies in two spans. (Dao
   // et al. 2022: P from lse.) Scores and sums are T; where o is a G other than T, the operands of
   // the other products (P, dS, do_, q, k, v) may be rounded to G.
-  void (*attention_backward)(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
-                             Tensor v, Tensor o, Tensor lse,
-                             std::span<const AttentionSpan> spans) = nullptr;
+  Op<void(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v, Tensor o,
+          Tensor lse, std::span<const AttentionSpan> spans)>
+      attention_backward;
 
   // ---- losses --------------------------------------------------------------------------
   // loss (N) T = log-sum-exp(logits row) - logits[target]; logits (N,V) T.
-  void (*cross_entropy)(Tensor loss, Tensor logits, std::span<const int32_t> targets) = nullptr;
+  Op<void(Tensor loss, Tensor logits, std::span<const int32_t> targets)> cross_entropy;
   // The same, and then logits are overwritten by their gradient: scale[n] * (softmax -
   // onehot(target)).
-  void (*cross_entropy_backward)(Tensor loss, Tensor logits, std::span<const int32_t> targets,
-                                 std::span<const float> scale) = nullptr;
+  Op<void(Tensor loss, Tensor logits, std::span<const int32_t> targets,
+          std::span<const float> scale)>
+      cross_entropy_backward;
+  // loss (N) T = sum_v p_v (log p_v - log q_v), p = softmax(teacher / temperature), q =
+  // softmax(logits / temperature); logits, teacher (N,V) T. A p_v of 0 adds nothing: what a teacher
+  // does not know stands in its row as -1e30.
+  Op<void(Tensor loss, Tensor logits, Tensor teacher, double temperature)> kl_divergence;
+  // The same, and then teacher is overwritten by the gradient of scale[n] * loss[n] with respect to
+  // logits: scale[n] / temperature * (q - p). logits stay.
+  Op<void(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+          std::span<const float> scale)>
+      kl_divergence_backward;
   // out (N) T = sum over columns of d^2, d = a - b, or d = min(a - b, 0) when one_sided (only where
   // b is larger).
-  void (*row_squared_distance)(Tensor out, Tensor a, Tensor b, bool one_sided) = nullptr;
+  Op<void(Tensor out, Tensor a, Tensor b, bool one_sided)> row_squared_distance;
   // da (N,D) T += scale[n] * d with the d above (half the gradient of scale[n] * sum d^2). scale
   // (N) T.
-  void (*row_distance_backward)(Tensor da, Tensor a, Tensor b, Tensor scale,
-                                bool one_sided) = nullptr;
+  Op<void(Tensor da, Tensor a, Tensor b, Tensor scale, bool one_sided)> row_distance_backward;
 
   // ---- vectors (any shape, contiguous; both operands alike) ----------------------------
-  void (*convert)(Tensor y, Tensor x) = nullptr;     // y = x, rounding to nearest even; T|G to T|G
-  void (*add)(Tensor y, Tensor x) = nullptr;         // y T += x T|G
-  void (*fill)(Tensor y, double value) = nullptr;    // y T|G = value
-  void (*scale)(Tensor y, double factor) = nullptr;  // y T *= factor
-  void (*axpy)(Tensor y, double factor, Tensor x) = nullptr;  // y T += factor * x T
+  Op<void(Tensor y, Tensor x)> convert;              // y = x, rounding to nearest even; T|G to T|G
+  Op<void(Tensor y, Tensor x)> add;                  // y T += x T|G
+  Op<void(Tensor y, double value)> fill;             // y T|G = value
+  Op<void(Tensor y, double factor)> scale;           // y T *= factor
+  Op<void(Tensor y, double factor, Tensor x)> axpy;  // y T += factor * x T
   // slow = lambda * slow + (1 - lambda) * fast, in T; lambda 1 leaves slow's bits, lambda 0 copies
   // fast's.
-  void (*interpolate)(Tensor slow, Tensor fast, double lambda) = nullptr;
-  double (*dot)(Tensor x, Tensor y) = nullptr;  // accumulated in double; for C128 the real part
-  double (*squared_distance)(Tensor x, Tensor y) = nullptr;
+  Op<void(Tensor slow, Tensor fast, double lambda)> interpolate;
+  Op<double(Tensor x, Tensor y)> dot;  // accumulated in double; for C128 the real part
+  Op<double(Tensor x, Tensor y)> squared_distance;
   // theta, m, v (n) T updated with gradient g (n) T.
-  void (*adamw)(Tensor theta, Tensor m, Tensor v, Tensor g, const AdamWStep& step) = nullptr;
+  Op<void(Tensor theta, Tensor m, Tensor v, Tensor g, const AdamWStep& step)> adamw;
 };
 
 // Whether a dropout column is kept: the top 24 bits of hash_combine(row_key, column)
@@ -147,10 +160,6 @@ const Kernels& reference_kernels(DType state);
 // The fastest table of this CPU (Highway with run-time dispatch, oneDNN for GEMM); T = F32, G = F32
 // or BF16.
 const Kernels& cpu_kernels();
-// Runs `fast` and `reference` on the same inputs and throws Error(kNumeric) naming operation,
-// shapes and the first element that differs by more than the operation's tolerance; the result is
-// `fast`'s. One pair per process.
-const Kernels& check_kernels(const Kernels& fast, const Kernels& reference);
 
 // What this CPU offers.
 struct CpuFeatures {

@@ -6,31 +6,41 @@
 #include <vector>
 
 #include "kernels/kernels.h"
+#include "kernels/operations.h"
 
 namespace ilora {
 
-// Products that belong together: c (m,n) = a (m,k) b (k,n). The dimension that counts packed rows
-// differs from call to call and is 0 here: m, or k where a is transposed (gradients of weights).
-struct GemmClass {
-  int64_t m = 0, n = 0, k = 0;
-  bool a_transposed = false, b_transposed = false;
-  bool operator==(const GemmClass&) const = default;
-};
-
+// Calls of one operation; of gemm, those of one class of shapes.
 struct ProfileEntry {
   const char* operation = "";  // as in Kernels
-  GemmClass gemm;              // of the operation gemm alone
+  GemmClass gemm;
   int64_t calls = 0;
   double seconds = 0;
-  double flops = 0;  // of gemm and attention; 0 for the others
-  double bytes = 0;  // of the tensors passed, each counted once
+  double flops = 0, bytes = 0;  // as in Cost, summed
 };
 
-// The table that times `kernels`; one per process, and for calls from one thread at a time.
-const Kernels& profile_kernels(const Kernels& kernels);
-// Forgets what was timed so far.
-void clear_profile();
-// What was called since, in the order of first calls.
-const std::vector<ProfileEntry>& profile_entries();
+// The table that times `kernels`, and what it saw; for calls from one thread at a time. Its
+// operations speak of this object.
+class ProfiledKernels {
+ public:
+  explicit ProfiledKernels(const Kernels& kernels);
+  ProfiledKernels(const ProfiledKernels&) = delete;
+  ProfiledKernels& operator=(const ProfiledKernels&) = delete;
+
+  const Kernels& table() const { return table_; }
+  // Forgets what was timed so far.
+  void clear() { entries_.clear(); }
+  // What was called since, in the order of first calls.
+  const std::vector<ProfileEntry>& entries() const { return entries_; }
+
+ private:
+  template <auto kMember>
+  struct Timed;
+
+  void record(const char* operation, const Cost& cost, double seconds);
+
+  Kernels timed_, table_;
+  std::vector<ProfileEntry> entries_;
+};
 
 }  // namespace ilora

@@ -3,21 +3,13 @@
 #include "base/error.h"
 #include "base/parallel.h"
 #include "formats/gguf.h"
-#include "kernels/profile.h"
 
 namespace ilora {
 namespace {
 
-const Kernels& named_kernels(const std::string& name) {
-  if (name == "reference") return reference_kernels(DType::kF32);
-  if (name == "check") return check_kernels(cpu_kernels(), reference_kernels(DType::kF32));
-  return cpu_kernels();
-}
-
-const Kernels& choose_kernels(const Recipe& recipe) {
+KernelSelection select_kernels(const Recipe& recipe) {
   if (recipe.threads > 0) set_threads(static_cast<int>(recipe.threads));
-  const Kernels& kernels = named_kernels(recipe.kernels);
-  return recipe.profile ? profile_kernels(kernels) : kernels;
+  return KernelSelection(recipe.kernels, recipe.profile);
 }
 
 }  // namespace
@@ -49,7 +41,7 @@ Tokenizer load_tokenizer(const ModelFiles& files) {
 }
 
 Workbench::Workbench(const Recipe& recipe)
-    : files(open_model(recipe)), kernels(choose_kernels(recipe)) {
+    : files(open_model(recipe)), selection(select_kernels(recipe)), kernels(selection.table()) {
   weights = std::make_unique<Weights>(
       files, kernels.state, gemm_type_of(recipe.mode),
       recipe.weights == "stored" ? WeightStorage::kStored : WeightStorage::kExpanded);

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "data/encoder.h"
+#include "kernels/selection.h"
 #include "model/engine.h"
 #include "model/weights.h"
 #include "text/tokenizer.h"
@@ -21,7 +22,8 @@ struct Workbench {
   std::string mode() const { return engine->gemm_type() == DType::kBF16 ? "bf16" : "f32"; }
 
   ModelFiles files;
-  const Kernels& kernels;
+  KernelSelection selection;
+  const Kernels& kernels;  // the selection's table
   std::unique_ptr<Weights> weights;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Tokenizer> tokenizer;

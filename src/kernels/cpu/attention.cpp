@@ -219,12 +219,20 @@ void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
   }
 }
 
+namespace {
+
 void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
                std::span<const AttentionSpan> spans) {
   require_attention(q, k, v, lse, spans);
   require_heads(o, q.shape[0], q.shape[1], q.shape[2]);
   HWY_DYNAMIC_DISPATCH(attention)
   (o, lse, q, k, v, spans.data(), static_cast<int64_t>(spans.size()));
+}
+
+}  // namespace
+
+void install_attention(Kernels& table) {
+  table.attention = attention;
 }
 
 }  // namespace ilora::cpu

@@ -210,6 +210,8 @@ namespace ilora::cpu {
 
 HWY_EXPORT(attention_backward);
 
+namespace {
+
 void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v,
                         Tensor o, Tensor lse, std::span<const AttentionSpan> spans) {
   require_attention(q, k, v, lse, spans);
@@ -221,6 +223,12 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
                 s.shared_len);
   HWY_DYNAMIC_DISPATCH(attention_backward)
   (dq, dk, dv, do_, q, k, v, o, lse, spans.data(), static_cast<int64_t>(spans.size()));
+}
+
+}  // namespace
+
+void install_attention_backward(Kernels& table) {
+  table.attention_backward = attention_backward;
 }
 
 }  // namespace ilora::cpu

@@ -2,8 +2,8 @@
 // includes this.
 //
 // gemm_onednn.cpp holds the matrix products, the other files Highway code that is compiled once per
-// instruction set and chosen at run time, once per call of an operation. cpu_table.cpp puts the
-// table together.
+// instruction set and chosen at run time, once per call of an operation. table.cpp puts the table
+// together.
 #pragma once
 
 #include <cstdint>
@@ -66,36 +66,14 @@ void gemm_with(Bf16Route route, Tensor c, Tensor a, Tensor b, float alpha, float
 std::string gemm_implementation(Tensor c, Tensor a, Tensor b, float alpha, float beta);
 size_t gemm_primitives();
 
-// The operations of kernels.h; their contracts stand there.
-void gemm(Tensor c, Tensor a, Tensor b, float alpha, float beta);
-void expand(Tensor y, Tensor x, std::span<const int32_t> rows);
-void embed(Tensor y, Tensor table, std::span<const int32_t> ids);
-void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps);
-void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd);
-void add_row(Tensor y, Tensor w);
-void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
-          bool inverse);
-void swiglu(Tensor y, Tensor gate, Tensor up);
-void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up);
-void dropout(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p);
-void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-               std::span<const AttentionSpan> spans);
-void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v,
-                        Tensor o, Tensor lse, std::span<const AttentionSpan> spans);
-void cross_entropy(Tensor loss, Tensor logits, std::span<const int32_t> targets);
-void cross_entropy_backward(Tensor loss, Tensor logits, std::span<const int32_t> targets,
-                            std::span<const float> scale);
-void row_squared_distance(Tensor out, Tensor a, Tensor b, bool one_sided);
-void row_distance_backward(Tensor da, Tensor a, Tensor b, Tensor scale, bool one_sided);
-void convert(Tensor y, Tensor x);
-void add(Tensor y, Tensor x);
-void fill(Tensor y, double value);
-void scale(Tensor y, double factor);
-void axpy(Tensor y, double factor, Tensor x);
-void interpolate(Tensor slow, Tensor fast, double lambda);
-double dot(Tensor x, Tensor y);
-double squared_distance(Tensor x, Tensor y);
-void adamw(Tensor theta, Tensor m, Tensor v, Tensor g, const AdamWStep& step);
+// Each file puts the operations it holds into the table.
+void install_gemm(Kernels& table);
+void install_expand(Kernels& table);
+void install_rows(Kernels& table);
+void install_attention(Kernels& table);
+void install_attention_backward(Kernels& table);
+void install_losses(Kernels& table);
+void install_vectors(Kernels& table);
 
 // Rows of `columns` elements with row strides in elements; either type to either type.
 void convert_rows(void* y, DType y_type, int64_t y_stride, const void* x, DType x_type,

@@ -107,9 +107,17 @@ namespace ilora::cpu {
 
 HWY_EXPORT(expand_stored);
 
+namespace {
+
 void expand(Tensor y, Tensor x, std::span<const int32_t> rows) {
   require_expandable(y, x, rows);
   HWY_DYNAMIC_DISPATCH(expand_stored)(y, x, rows.empty() ? nullptr : rows.data());
+}
+
+}  // namespace
+
+void install_expand(Kernels& table) {
+  table.expand = expand;
 }
 
 }  // namespace ilora::cpu

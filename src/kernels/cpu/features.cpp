@@ -1,9 +1,7 @@
-// What this CPU offers, the cap that ILORA_TARGET puts on it, the scratch memory of a thread, and
-// the table itself.
+// What this CPU offers, and the cap that ILORA_TARGET puts on it.
 #include <hwy/highway.h>
 
 #include <cstdlib>
-#include <memory>
 #include <mutex>
 #include <string_view>
 
@@ -58,35 +56,11 @@ void apply_cap() {
               "unset it to use the best instruction set of this CPU");
 }
 
-struct Free {
-  void operator()(void* p) const { std::free(p); }
-};
-struct Scratch {
-  std::unique_ptr<void, Free> memory;
-  size_t bytes = 0;
-};
-
 }  // namespace
 
 void limit_targets() {
   static std::once_flag once;
   std::call_once(once, apply_cap);
-}
-
-void* scratch(Slot slot, size_t bytes) {
-  thread_local Scratch slots[static_cast<size_t>(Slot::kCount)];
-  Scratch& s = slots[static_cast<size_t>(slot)];
-  if (bytes > s.bytes) {
-    constexpr size_t kAlign = 64;
-    s.memory.reset();
-    s.bytes = (bytes + kAlign - 1) / kAlign * kAlign;
-    s.memory.reset(std::aligned_alloc(kAlign, s.bytes));
-    if (!s.memory) {
-      s.bytes = 0;
-      throw std::bad_alloc();
-    }
-  }
-  return s.memory.get();
 }
 
 }  // namespace cpu
@@ -108,42 +82,6 @@ CpuFeatures cpu_features() {
     features.bf16_native = features.bf16_native || (((d >> 22) & 1u) != 0 && offer.amx);
 #endif
   return features;
-}
-
-const Kernels& cpu_kernels() {
-  static const Kernels kernels = [] {
-    cpu::limit_targets();
-    Kernels k;
-    k.name = "cpu";
-    k.state = DType::kF32;
-    k.gemm = cpu::gemm;
-    k.expand = cpu::expand;
-    k.embed = cpu::embed;
-    k.rmsnorm = cpu::rmsnorm;
-    k.rmsnorm_backward = cpu::rmsnorm_backward;
-    k.add_row = cpu::add_row;
-    k.rope = cpu::rope;
-    k.swiglu = cpu::swiglu;
-    k.swiglu_backward = cpu::swiglu_backward;
-    k.dropout = cpu::dropout;
-    k.attention = cpu::attention;
-    k.attention_backward = cpu::attention_backward;
-    k.cross_entropy = cpu::cross_entropy;
-    k.cross_entropy_backward = cpu::cross_entropy_backward;
-    k.row_squared_distance = cpu::row_squared_distance;
-    k.row_distance_backward = cpu::row_distance_backward;
-    k.convert = cpu::convert;
-    k.add = cpu::add;
-    k.fill = cpu::fill;
-    k.scale = cpu::scale;
-    k.axpy = cpu::axpy;
-    k.interpolate = cpu::interpolate;
-    k.dot = cpu::dot;
-    k.squared_distance = cpu::squared_distance;
-    k.adamw = cpu::adamw;
-    return k;
-  }();
-  return kernels;
 }
 
 }  // namespace ilora

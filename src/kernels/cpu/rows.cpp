@@ -299,6 +299,11 @@ HWY_EXPORT(swiglu);
 HWY_EXPORT(swiglu_backward);
 HWY_EXPORT(dropout);
 
+void convert_rows(void* y, DType y_type, int64_t y_stride, const void* x, DType x_type,
+                  int64_t x_stride, int64_t rows, int64_t columns) {
+  HWY_DYNAMIC_DISPATCH(convert_rows)(y, y_type, y_stride, x, x_type, x_stride, rows, columns);
+}
+
 namespace {
 
 // A matrix (or rows of heads) of `rows` rows with a contiguous last dimension.
@@ -310,13 +315,6 @@ void require_rows(const char* op, const Tensor& t, int64_t rows, int64_t width) 
 }
 void require_vector(const char* op, const Tensor& t, int64_t size) {
   ILORA_CHECK(t.rank == 1 && t.shape[0] == size, "{}: unexpected {}", op, t.describe());
-}
-
-}  // namespace
-
-void convert_rows(void* y, DType y_type, int64_t y_stride, const void* x, DType x_type,
-                  int64_t x_stride, int64_t rows, int64_t columns) {
-  HWY_DYNAMIC_DISPATCH(convert_rows)(y, y_type, y_stride, x, x_type, x_stride, rows, columns);
 }
 
 void embed(Tensor y, Tensor table, std::span<const int32_t> ids) {
@@ -375,6 +373,19 @@ void dropout(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) {
   require_rows("dropout", y, x.shape[0], x.shape[1]);
   ILORA_CHECK(p >= 0 && p < 1, "dropout probability {}", p);
   HWY_DYNAMIC_DISPATCH(dropout)(y, x, row_keys.data(), p);
+}
+
+}  // namespace
+
+void install_rows(Kernels& table) {
+  table.embed = embed;
+  table.rmsnorm = rmsnorm;
+  table.rmsnorm_backward = rmsnorm_backward;
+  table.add_row = add_row;
+  table.rope = rope;
+  table.swiglu = swiglu;
+  table.swiglu_backward = swiglu_backward;
+  table.dropout = dropout;
 }
 
 }  // namespace ilora::cpu

@@ -160,8 +160,6 @@ double* partial_sums(const Tensor& x) {
   return static_cast<double*>(scratch(Slot::kPartials, chunks * sizeof(double)));
 }
 
-}  // namespace
-
 void convert(Tensor y, Tensor x) {
   require_alike("convert", y, x);
   // As rows of one chunk each, and the rest.
@@ -217,6 +215,20 @@ void adamw(Tensor theta, Tensor m, Tensor v, Tensor g, const AdamWStep& step) {
   ILORA_CHECK(step.step >= 1, "adamw: step {}", step.step);
   HWY_DYNAMIC_DISPATCH(adamw)
   (theta.ptr<float>(), m.ptr<float>(), v.ptr<float>(), g.ptr<float>(), theta.size(), step);
+}
+
+}  // namespace
+
+void install_vectors(Kernels& table) {
+  table.convert = convert;
+  table.add = add;
+  table.fill = fill;
+  table.scale = scale;
+  table.axpy = axpy;
+  table.interpolate = interpolate;
+  table.dot = dot;
+  table.squared_distance = squared_distance;
+  table.adamw = adamw;
 }
 
 }  // namespace ilora::cpu

@@ -10,127 +10,22 @@
 #pragma once
 
 #include <cmath>
-#include <cstring>
 #include <initializer_list>
-#include <limits>
-#include <map>
 #include <string>
-#include <tuple>
-#include <utility>
 #include <vector>
 
 #include "base/random.h"
-#include "kernels/check.h"
-#include "kernels/kernels.h"
+#include "tests/unit/kernels/block.h"
+#include "tests/unit/kernels/table_comparison.h"
 
 namespace ilora::test {
 
-// The largest error of one operation over all its cases, for one type of operands read and one type
-// written.
-struct OpError {
-  std::string op;
-  DType input = DType::kF32;   // the type of the "T|G" arguments read (F32 where there are none)
-  DType output = DType::kF32;  // the type of the output in question
-  double max_error = 0;  // |a - b| / max |b| over the output; infinite where only one is finite
-  std::string worst;     // the case, output and element it was found at
-  int64_t elements = 0;  // how many elements were compared
-};
-
-inline double element(const Tensor& t, int64_t offset) {
-  if (t.dtype == DType::kF32) return t.ptr<float>()[offset];
-  if (t.dtype == DType::kF64) return t.ptr<double>()[offset];
-  return static_cast<double>(to_float(t.ptr<BFloat16>()[offset]));
-}
-
-inline void set_element(const Tensor& t, int64_t offset, double value) {
-  if (t.dtype == DType::kF32) {
-    t.ptr<float>()[offset] = static_cast<float>(value);
-  } else if (t.dtype == DType::kF64) {
-    t.ptr<double>()[offset] = value;
-  } else {
-    t.ptr<BFloat16>()[offset] = to_bfloat16(static_cast<float>(value));
-  }
-}
-
-// An owned matrix (or (N,H,Dh) rows) of normal numbers whose first element lies `pad` elements into
-// the memory and whose rows are followed by `pad` elements more, all NaN: reading the padding
-// spoils a result, writing it is seen.
-class Block {
+class OpCases : public TableComparison {
  public:
-  Block(DType dtype, std::initializer_list<int64_t> dims, int64_t pad, uint64_t seed,
-        double amplitude = 1.0) {
-    Tensor dense(nullptr, dtype, dims);
-    rows_ = dense.shape[0];
-    width_ = rows_ == 0 ? 0 : dense.size() / rows_;
-    pad_ = pad;
-    memory_ = Buffer(dtype, {pad + rows_ * (width_ + pad)});
-    view_ = dense;
-    view_.data = static_cast<std::byte*>(memory_.view().data) + dtype_bytes(dtype, pad);
-    if (view_.rank > 1) view_.stride[0] = width_ + pad;
-    if (view_.rank == 1) ILORA_CHECK(pad == 0, "a padded vector");
-    const Random random(seed, Stream::kTest);
-    for (int64_t i = 0; i < memory_.view().size(); ++i) {
-      set_element(memory_.view(), i, std::numeric_limits<double>::quiet_NaN());
-    }
-    for (int64_t r = 0; r < rows_; ++r) {
-      for (int64_t c = 0; c < width_; ++c) {
-        set(r, c, amplitude * random.normal(static_cast<uint64_t>(r * width_ + c)));
-      }
-    }
-  }
-  Block(const Block& other)
-      : memory_(other.memory_.view().dtype, {other.memory_.view().size()}),
-        view_(other.view_),
-        rows_(other.rows_),
-        width_(other.width_),
-        pad_(other.pad_) {
-    const Tensor all = memory_.view();
-    std::memcpy(all.data, other.memory_.view().data, static_cast<size_t>(all.bytes()));
-    view_.data = static_cast<std::byte*>(all.data) + dtype_bytes(all.dtype, pad_);
-  }
-  Block& operator=(const Block&) = delete;
-
-  const Tensor& view() const { return view_; }
-  int64_t rows() const { return rows_; }
-  int64_t width() const { return width_; }
-  double at(int64_t row, int64_t column) const {
-    return element(view_, row * row_stride() + column);
-  }
-  void set(int64_t row, int64_t column, double value) {
-    set_element(view_, row * row_stride() + column, value);
-  }
-  void fill_row(int64_t row, double value) {
-    for (int64_t c = 0; c < width_; ++c) set(row, c, value);
-  }
-  // Whether everything outside the view still is NaN.
-  bool padding_intact() const {
-    const Tensor all = memory_.view();
-    for (int64_t i = 0; i < all.size(); ++i) {
-      const bool inside = i >= pad_ && (i - pad_) % (width_ + pad_) < width_;
-      if (!inside && !std::isnan(element(all, i))) return false;
-    }
-    return true;
-  }
-
- private:
-  int64_t row_stride() const { return width_ + pad_; }
-
-  Buffer memory_;
-  Tensor view_;
-  int64_t rows_ = 0, width_ = 0, pad_ = 0;
-};
-
-class OpCases {
- public:
-  // `a` is judged, `b` is the reference; both have T = F32. `g` is F32 or BF16.
-  OpCases(const Kernels& a, const Kernels& b, DType g) : a_(a), b_(b), types_{DType::kF32} {
+  // Both tables have T = F32. `g` is F32 or BF16.
+  OpCases(const Kernels& judged, const Kernels& reference, DType g)
+      : TableComparison(judged, reference), types_{DType::kF32} {
     if (g != DType::kF32) types_.push_back(g);
-  }
-
-  std::vector<OpError> results() const {
-    std::vector<OpError> list;
-    for (const auto& entry : errors_) list.push_back(entry.second);
-    return list;
   }
 
   void all() {
@@ -388,6 +283,7 @@ class OpCases {
                 [&](const Kernels& k, const std::vector<Tensor>& o) {
                   k.cross_entropy_backward(o[0], o[1], targets, scale);
                 });
+        divergences(logits, loss, scale, pad);
       }
     }
     for_rows([&](int64_t n, int64_t d, int64_t pad, DType in) {
@@ -429,7 +325,27 @@ class OpCases {
   }
 
  private:
-  using Key = std::tuple<std::string, DType, DType>;
+  // A teacher that knows a part of the vocabulary alone, in its last row a single token.
+  void divergences(const Block& logits, const Block& loss, const std::vector<float>& scale,
+                   int64_t pad) {
+    const int64_t n = logits.rows(), v = logits.width();
+    Block teacher(DType::kF32, {n, v}, pad, 3, 6.0);
+    for (int64_t c = 0; c < v; ++c) {
+      if (c % 3 == 1) teacher.set(0, c, -1e30);
+      if (n > 1 && c != v / 2) teacher.set(n - 1, c, -1e30);
+    }
+    for (const double temperature : {1.0, 2.5}) {
+      const std::string where = row_case(n, v, pad) + fmt::format(" temperature {}", temperature);
+      compare("kl_divergence", DType::kF32, {&loss}, where,
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.kl_divergence(o[0], logits.view(), teacher.view(), temperature);
+              });
+      compare("kl_divergence_backward", DType::kF32, {&loss, &teacher}, where,
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.kl_divergence_backward(o[0], logits.view(), o[1], temperature, scale);
+              });
+    }
+  }
 
   void state_vectors(int64_t n, const std::string& where) {
     const DType t = DType::kF32;
@@ -478,7 +394,7 @@ class OpCases {
                 table.attention(outputs[0], outputs[1], q.view(), k.view(), v.view(), spans);
               });
       if (!backward) continue;
-      b_.attention(o.view(), lse.view(), q.view(), k.view(), v.view(), spans);
+      reference_.attention(o.view(), lse.view(), q.view(), k.view(), v.view(), spans);
       const DType t = DType::kF32;
       const Block d(t, {rows, h[0], h[2]}, pad, 6), dq(t, {rows, h[0], h[2]}, pad, 7);
       const Block dk(t, {keys, h[1], h[2]}, pad, 8), dv(t, {keys, h[1], h[2]}, pad, 9);
@@ -506,61 +422,7 @@ class OpCases {
     return fmt::format("({}, {}) pad {}", n, d, pad);
   }
 
-  // Runs `call` with both tables on copies of `outputs` and records how far apart they come out.
-  template <class Call>
-  void compare(const std::string& op, DType input, std::initializer_list<const Block*> outputs,
-               const std::string& where, Call call) {
-    std::vector<Block> first, second;
-    std::vector<Tensor> first_views, second_views;
-    for (const Block* output : outputs) {
-      first.push_back(*output);
-      second.push_back(*output);
-    }
-    for (const Block& block : first) first_views.push_back(block.view());
-    for (const Block& block : second) second_views.push_back(block.view());
-    call(a_, first_views);
-    call(b_, second_views);
-    for (size_t i = 0; i < first.size(); ++i) {
-      record(op, input, first[i], second[i],
-             fmt::format("{} {} output {}", dtype_name(input), where, i));
-    }
-  }
-
-  void record(const std::string& op, DType input, const Block& a, const Block& b,
-              const std::string& where) {
-    OpError& error = errors_[Key(op, input, b.view().dtype)];
-    error.op = op;
-    error.input = input;
-    error.output = b.view().dtype;
-    double largest = std::numeric_limits<double>::min();
-    for (int64_t r = 0; r < b.rows(); ++r) {
-      for (int64_t c = 0; c < b.width(); ++c) {
-        if (std::isfinite(b.at(r, c))) largest = std::max(largest, std::abs(b.at(r, c)));
-      }
-    }
-    const auto note = [&](double value, const std::string& text) {
-      if (value > error.max_error) {
-        error.max_error = value;
-        error.worst = where + text;
-      }
-    };
-    for (int64_t r = 0; r < b.rows(); ++r) {
-      for (int64_t c = 0; c < b.width(); ++c, ++error.elements) {
-        const double x = a.at(r, c), y = b.at(r, c);
-        if (x == y || (std::isnan(x) && std::isnan(y))) continue;
-        const double distance = std::abs(x - y) / largest;
-        note(std::isfinite(distance) ? distance : std::numeric_limits<double>::infinity(),
-             fmt::format(" at ({}, {}): {} against {}", r, c, x, y));
-      }
-    }
-    if (!a.padding_intact())
-      note(std::numeric_limits<double>::infinity(), ": wrote outside its rows");
-  }
-
-  const Kernels& a_;
-  const Kernels& b_;
   std::vector<DType> types_;
-  std::map<Key, OpError> errors_;
 };
 
 inline std::vector<OpError> compare_tables(const Kernels& a, const Kernels& b, DType g) {

@@ -1,21 +1,17 @@
-// The reference kernels against values worked out by hand, and `check` against a table with planted
-// faults. Their gradients: gradients_test.cpp.
-#include "kernels/reference.h"
-
+// The reference kernels against values worked out by hand, and against PyTorch's. Their gradients:
+// gradients_test.cpp.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <set>
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "base/random.h"
-#include "kernels/check.h"
 #include "kernels/kernels.h"
-#include "tests/unit/kernels/op_cases.h"
 
 namespace ilora {
 namespace {
@@ -202,6 +198,51 @@ TEST(Reference, CrossEntropyByHand) {
   EXPECT_EQ(logits[3], 0.0);
 }
 
+TEST(Reference, KlDivergenceByHand) {
+  // p = (1/4, 3/4, 0), q = (1/2, 1/4, 1/4); at temperature 2 the logits are twice as large.
+  std::vector<double> logits = {2 * std::log(2.0), 0, 0}, teacher = {0, 2 * std::log(3.0), -1e30},
+                      loss(1);
+  const std::vector<float> scale = {3.0f};
+  const double expected = 0.25 * std::log(0.5) + 0.75 * std::log(3.0);
+  f64().kl_divergence(view(loss, {1}), view(logits, {1, 3}), view(teacher, {1, 3}), 2.0);
+  EXPECT_NEAR(loss[0], expected, 1e-15);
+  loss[0] = 0;
+  f64().kl_divergence_backward(view(loss, {1}), view(logits, {1, 3}), view(teacher, {1, 3}), 2.0,
+                               scale);
+  EXPECT_NEAR(loss[0], expected, 1e-15);
+  EXPECT_NEAR(teacher[0], 1.5 * 0.25, 1e-15);
+  EXPECT_NEAR(teacher[1], 1.5 * -0.5, 1e-15);
+  EXPECT_NEAR(teacher[2], 1.5 * 0.25, 1e-15);
+  EXPECT_EQ(logits[1], 0.0);
+}
+
+// make_divergence.py; in float64, so that only rounding is between them.
+TEST(Reference, KlDivergenceFollowsPyTorch) {
+  const Json json =
+      read_json(std::string(ILORA_SOURCE_DIR) + "/tests/golden/divergence/reference.json");
+  const auto flat = [](const Json& rows) {
+    std::vector<double> values;
+    for (const Json& row : rows)
+      for (const Json& x : row) values.push_back(x.is_null() ? -1e30 : x.get<double>());
+    return values;
+  };
+  const auto scale = json.at("scale").get<std::vector<float>>();
+  const auto n = static_cast<int64_t>(scale.size());
+  std::vector<double> logits = flat(json.at("logits"));
+  const int64_t v = static_cast<int64_t>(logits.size()) / n;
+  for (const Json& expected : json.at("cases")) {
+    std::vector<double> teacher = flat(json.at("teacher")), loss(scale.size());
+    const double temperature = expected.at("temperature");
+    f64().kl_divergence_backward(view(loss, {n}), view(logits, {n, v}), view(teacher, {n, v}),
+                                 temperature, scale);
+    const std::vector<double> gradient = flat(expected.at("gradient"));
+    for (size_t i = 0; i < loss.size(); ++i)
+      EXPECT_NEAR(loss[i], expected.at("loss").at(i).get<double>(), 1e-12) << temperature;
+    for (size_t i = 0; i < gradient.size(); ++i)
+      EXPECT_NEAR(teacher[i], gradient[i], 1e-13) << temperature << " element " << i;
+  }
+}
+
 TEST(Reference, RowDistancesByHand) {
   std::vector<double> a = {1, 5, 2, 2}, b = {3, 1, 2, 5}, out(2), da(4, 1.0), scale = {2, 10};
   f64().row_squared_distance(view(out, {2}), view(a, {2, 2}), view(b, {2, 2}), false);
@@ -296,126 +337,6 @@ TEST(Reference, SinglePrecisionStaysNearDouble) {
   f32().gemm(view(cf, {12, 7}), view(af, {12, 300}), view(bf, {300, 7}), 1.0f, 0.0f);
   for (size_t i = 0; i < c.size(); ++i)
     EXPECT_EQ(cf[i], static_cast<float>(c[i]));  // summed in double
-}
-
-// ---- check ---------------------------------------------------------------------------------
-
-// The reference, but with faults that a test switches on.
-struct Faults {
-  bool gemm = false, uncovered_row = false, not_a_number = false, dot = false;
-};
-Faults g_faults;
-
-Kernels faulty_kernels() {
-  Kernels k = f32();
-  k.name = "faulty";
-  k.gemm = [](Tensor c, Tensor a, Tensor b, float alpha, float beta) {
-    f32().gemm(c, a, b, alpha, beta);
-    if (g_faults.gemm) c.ptr<float>()[c.stride[0]] += 0.01f;
-  };
-  k.attention = [](Tensor o, Tensor lse, Tensor q, Tensor key, Tensor v,
-                   std::span<const AttentionSpan> spans) {
-    f32().attention(o, lse, q, key, v, spans);
-    if (g_faults.uncovered_row) o.ptr<float>()[0] = 0;
-  };
-  k.swiglu = [](Tensor y, Tensor gate, Tensor up) {
-    f32().swiglu(y, gate, up);
-    if (g_faults.not_a_number) y.ptr<float>()[1] = std::numeric_limits<float>::quiet_NaN();
-  };
-  k.dot = [](Tensor x, Tensor y) { return f32().dot(x, y) + (g_faults.dot ? 1e-3 : 0.0); };
-  return k;
-}
-
-const Kernels& checked() {
-  static const Kernels faulty = faulty_kernels();
-  return check_kernels(faulty, f32());
-}
-
-class Check : public ::testing::Test {
- protected:
-  void SetUp() override { g_faults = {}; }
-  void TearDown() override { g_faults = {}; }
-
-  template <class Call>
-  static std::string message(Call call) {
-    try {
-      call();
-    } catch (const Error& e) {
-      EXPECT_EQ(e.kind(), ErrorKind::kNumeric);
-      return e.what();
-    }
-    return "no error";
-  }
-};
-
-TEST_F(Check, AcceptsEqualTablesInEveryCase) {
-  const std::vector<test::OpError> errors = test::compare_tables(checked(), f32(), DType::kBF16);
-  std::set<std::string> operations;
-  for (const test::OpError& e : errors) operations.insert(e.op);
-  EXPECT_EQ(operations.size(), 25u);  // all of the table
-  for (const test::OpError& e : errors) {
-    EXPECT_EQ(e.max_error, 0.0) << e.op << ": " << e.worst;
-    EXPECT_GT(e.elements, 0) << e.op;
-  }
-}
-
-TEST_F(Check, NamesOperationShapesAndElement) {
-  std::vector<float> a(6, 1.0f), b(6, 1.0f), c(4);
-  g_faults.gemm = true;
-  const std::string text = message([&] {
-    checked().gemm(view(c, {2, 2}), view(a, {2, 3}), view(b, {3, 2}), 1.0f, 0.0f);
-  });
-  EXPECT_THAT(text, ::testing::AllOf(::testing::HasSubstr("gemm"),
-                                     ::testing::HasSubstr("F32 (2, 3), F32 (3, 2)"),
-                                     ::testing::HasSubstr("(1, 0)"),
-                                     ::testing::HasSubstr("expected 3, got 3.00999")));
-}
-
-TEST_F(Check, SeesRowsThatShouldHaveBeenLeftAlone) {
-  std::vector<float> q(6, 1.0f), k(6, 1.0f), v(6, 1.0f), o(6, 7.0f), lse(3, 7.0f);
-  const std::vector<AttentionSpan> spans = {{1, 2, 1, 2}};
-  const auto run = [&] {
-    checked().attention(view(o, {3, 1, 2}), view(lse, {3, 1}), view(q, {3, 1, 2}),
-                        view(k, {3, 1, 2}), view(v, {3, 1, 2}), spans);
-  };
-  EXPECT_EQ(message(run), "no error");
-  g_faults.uncovered_row = true;
-  EXPECT_THAT(message(run), ::testing::HasSubstr("expected 7, got 0"));
-}
-
-TEST_F(Check, SeesNanAndWrongNumbers) {
-  std::vector<float> gate(4, 1.0f), up(4, 1.0f), y(4);
-  const auto swiglu = [&] {
-    checked().swiglu(view(y, {1, 4}), view(gate, {1, 4}), view(up, {1, 4}));
-  };
-  const auto dot = [&] { checked().dot(view(gate, {4}), view(up, {4})); };
-  EXPECT_EQ(message(swiglu), "no error");
-  EXPECT_EQ(message(dot), "no error");
-  g_faults = {.not_a_number = true, .dot = true};
-  EXPECT_THAT(message(swiglu), ::testing::HasSubstr("got nan at (0, 1)"));
-  EXPECT_THAT(message(dot), ::testing::HasSubstr("expected 4, got 4.001"));
-}
-
-// The cases must be able to find a fault: padding overwritten, or one value off.
-TEST_F(Check, SharedCasesFindFaults) {
-  Kernels greedy = f32();
-  greedy.embed = [](Tensor y, Tensor table, std::span<const int32_t> ids) {
-    f32().embed(y, table, ids);
-    if (y.stride[0] > y.shape[1]) y.ptr<float>()[y.shape[1]] = 0;  // the gap after the first row
-  };
-  test::OpCases spill(greedy, f32(), DType::kF32);
-  spill.embed();
-  ASSERT_EQ(spill.results().size(), 1u);
-  EXPECT_TRUE(std::isinf(spill.results()[0].max_error)) << spill.results()[0].worst;
-  EXPECT_THAT(spill.results()[0].worst, ::testing::HasSubstr("outside"));
-  Kernels wrong_rope = f32();
-  wrong_rope.rope = [](Tensor y, Tensor x, Tensor c, Tensor s, std::span<const int32_t> positions,
-                       bool) { f32().rope(y, x, c, s, positions, false); };
-  test::OpCases rotated(wrong_rope, f32(), DType::kBF16);
-  rotated.rope();
-  for (const test::OpError& e : rotated.results()) {
-    EXPECT_GT(e.max_error, operation_tolerance(e.op, e.input, e.output)) << e.op;
-  }
 }
 
 }  // namespace

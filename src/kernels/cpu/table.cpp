@@ -1,0 +1,32 @@
+// The fast table of this CPU, put together from the files of this folder.
+#include "kernels/cpu/cpu.h"
+#include "kernels/operations.h"
+
+namespace ilora {
+namespace {
+
+Kernels make_table() {
+  cpu::limit_targets();
+  Kernels table;
+  table.name = "cpu";
+  table.state = DType::kF32;
+  cpu::install_gemm(table);
+  cpu::install_expand(table);
+  cpu::install_rows(table);
+  cpu::install_attention(table);
+  cpu::install_attention_backward(table);
+  cpu::install_losses(table);
+  cpu::install_vectors(table);
+  const char* missing = missing_operation(table);
+  ILORA_CHECK(missing == nullptr, "the fast table lacks {}", missing);
+  return table;
+}
+
+}  // namespace
+
+const Kernels& cpu_kernels() {
+  static const Kernels table = make_table();
+  return table;
+}
+
+}  // namespace ilora

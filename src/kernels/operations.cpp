@@ -1,0 +1,88 @@
+// What the rows of the list say that takes more than a line.
+#include "kernels/operations.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "kernels/elements.h"
+
+namespace ilora {
+
+double largest(const Tensor& t) {
+  double top = 0;
+  for_each_element(t, [&](const auto&, int64_t offset) {
+    const std::complex<double> x = element(t, offset);
+    if (is_finite(x)) top = std::max(top, std::abs(x));
+  });
+  return top;
+}
+
+double largest(std::span<const float> values) {
+  double top = 0;
+  for (const float v : values) top = std::max(top, std::abs(static_cast<double>(v)));
+  return top;
+}
+
+Cost gemm_cost(Tensor c, Tensor a, Tensor b, float, float) {
+  const int64_t m = c.shape[0], n = c.shape[1], k = a.shape[1];
+  const bool a_transposed = a.stride[1] != 1 && k > 1, b_transposed = b.stride[1] != 1 && n > 1;
+  const GemmClass gemm = {a_transposed ? m : 0, n, a_transposed ? 0 : k, a_transposed,
+                          b_transposed};
+  return {gemm, 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k),
+          argument_bytes(c) + argument_bytes(a) + argument_bytes(b)};
+}
+
+// Of the stored rows only those that are asked for.
+Cost stored_rows_cost(Tensor y, Tensor stored, std::span<const int32_t>) {
+  return {{}, 0, argument_bytes(y) + static_cast<double>(dtype_bytes(stored.dtype, y.size()))};
+}
+
+namespace {
+
+// `products` of (queries, keys) pairs that the causal mask leaves, two FLOPs per element.
+double attention_flops(const Tensor& q, std::span<const AttentionSpan> spans, double products) {
+  double pairs = 0;
+  for (const AttentionSpan& s : spans) {
+    const auto queries = static_cast<double>(s.query_len);
+    pairs += queries * static_cast<double>(s.shared_len + s.key_len - s.query_len) +
+             queries * (queries + 1) / 2;
+  }
+  return 2 * products * pairs * static_cast<double>(q.shape[1] * q.shape[2]);
+}
+
+}  // namespace
+
+Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+                    std::span<const AttentionSpan> spans) {
+  return {{}, attention_flops(q, spans, 2), tensor_cost(o, lse, q, k, v).bytes};
+}
+
+Cost attention_backward_cost(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
+                             Tensor v, Tensor o, Tensor lse, std::span<const AttentionSpan> spans) {
+  return {{}, attention_flops(q, spans, 5), tensor_cost(dq, dk, dv, do_, q, k, v, o, lse).bytes};
+}
+
+// dS is a difference of terms as large as do . v.
+Floors attention_backward_floors(Tensor, Tensor, Tensor, Tensor do_, Tensor q, Tensor k, Tensor v,
+                                 Tensor, Tensor, std::span<const AttentionSpan>) {
+  const double width = static_cast<double>(q.shape[2]);
+  const double floor =
+      largest(do_) * largest(v) * std::max(largest(q), largest(k)) / std::sqrt(width);
+  return {floor, floor};
+}
+
+// Its terms are entropies, at most log V, and logits; how small the teacher's are does not matter.
+double divergence_floor(Tensor logits, double temperature) {
+  return std::log(static_cast<double>(logits.shape[1])) + largest(logits) / temperature;
+}
+
+double operation_tolerance(std::string_view name, DType input, DType output) {
+  std::optional<double> tolerance;
+  for_each_operation([&](const auto& row) {
+    if (row.name == name) tolerance = row.tolerance.of(input, output);
+  });
+  ILORA_CHECK(tolerance.has_value(), "no operation {}", name);
+  return *tolerance;
+}
+
+}  // namespace ilora

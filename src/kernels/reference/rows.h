@@ -1,0 +1,159 @@
+// Operations on rows: embedding, norm, rotary positions, gated activation, dropout.
+#pragma once
+
+#include <cmath>
+#include <span>
+
+#include "kernels/reference/cells.h"
+
+namespace ilora::reference {
+
+template <class T>
+void embed(Tensor y, Tensor table, std::span<const int32_t> ids) {
+  const int64_t width = y.shape[1];
+  require_shape("embed", y, {static_cast<int64_t>(ids.size()), width});
+  require_shape("embed", table, {table.shape[0], width});
+  const Cells<T> cy(y), ct(table);
+  for (int64_t n = 0; n < y.shape[0]; ++n) {
+    const int32_t id = ids[static_cast<size_t>(n)];
+    ILORA_CHECK(id < table.shape[0], "embed: id {} of {}", id, table.shape[0]);
+    for (int64_t d = 0; d < width; ++d) cy.set(id < 0 ? Wide<T>(0) : ct.get(id, d), n, d);
+  }
+}
+
+template <class T>
+void rmsnorm(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps) {
+  using std::sqrt;
+  const int64_t rows = x.shape[0], width = x.shape[1];
+  require_shape("rmsnorm", y, {rows, width});
+  require_shape("rmsnorm", rstd, {rows});
+  require_shape("rmsnorm", w, {width});
+  const Cells<T> cy(y), cr(rstd), cx(x), cw(w);
+  for (int64_t n = 0; n < rows; ++n) {
+    Wide<T> squares = 0;
+    for (int64_t d = 0; d < width; ++d) squares += cx.get(n, d) * cx.get(n, d);
+    const Wide<T> r = 1.0 / sqrt(squares / static_cast<double>(width) + eps);
+    for (int64_t d = 0; d < width; ++d) cy.set(cx.get(n, d) * r * cw.get(d), n, d);
+    cr.set(r, n);
+  }
+}
+
+// y = x r w and dr/dx = -r^3 x / D, so dx = r (dy w) - r^3 x sum(dy w x) / D.
+template <class T>
+void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
+  const int64_t rows = x.shape[0], width = x.shape[1];
+  require_shape("rmsnorm_backward", dx, {rows, width});
+  require_shape("rmsnorm_backward", dy, {rows, width});
+  require_shape("rmsnorm_backward", w, {width});
+  require_shape("rmsnorm_backward", rstd, {rows});
+  const Cells<T> cdx(dx), cdy(dy), cx(x), cw(w), cr(rstd);
+  for (int64_t n = 0; n < rows; ++n) {
+    const Wide<T> r = cr.get(n);
+    Wide<T> inner = 0;
+    for (int64_t d = 0; d < width; ++d) inner += cdy.get(n, d) * cw.get(d) * cx.get(n, d);
+    const Wide<T> factor = r * r * r * inner / static_cast<double>(width);
+    for (int64_t d = 0; d < width; ++d)
+      cdx.add(r * cdy.get(n, d) * cw.get(d) - factor * cx.get(n, d), n, d);
+  }
+}
+
+template <class T>
+void add_row(Tensor y, Tensor w) {
+  const int64_t rows = y.shape[0], width = y.shape[1];
+  require_shape("add_row", y, {rows, width});
+  require_shape("add_row", w, {width});
+  const Cells<T> cy(y), cw(w);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t d = 0; d < width; ++d) cy.add(cw.get(d), n, d);
+  }
+}
+
+// A rotation, whose transpose (its gradient) is the rotation by the opposite angle.
+template <class T>
+void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
+          bool inverse) {
+  const int64_t rows = x.shape[0], heads = x.shape[1], half = x.shape[2] / 2;
+  require_shape("rope", x, {static_cast<int64_t>(positions.size()), heads, 2 * half});
+  require_shape("rope", y, {rows, heads, 2 * half});
+  require_shape("rope", cos, {cos.shape[0], half});
+  require_shape("rope", sin, {cos.shape[0], half});
+  const Cells<T> cy(y), cx(x), cc(cos), cs(sin);
+  for (int64_t n = 0; n < rows; ++n) {
+    const int32_t position = positions[static_cast<size_t>(n)];
+    ILORA_CHECK(position >= 0 && position < cos.shape[0], "rope: position {} of {}", position,
+                cos.shape[0]);
+    for (int64_t h = 0; h < heads; ++h) {
+      for (int64_t i = 0; i < half; ++i) {
+        const Wide<T> c = cc.get(position, i),
+                      s = inverse ? -cs.get(position, i) : cs.get(position, i);
+        const Wide<T> first = cx.get(n, h, i), second = cx.get(n, h, i + half);
+        cy.set(first * c - second * s, n, h, i);
+        cy.set(second * c + first * s, n, h, i + half);
+      }
+    }
+  }
+}
+
+template <class W>
+W sigmoid(W x) {
+  using std::exp;
+  return 1.0 / (1.0 + exp(-x));
+}
+
+template <class T>
+void swiglu(Tensor y, Tensor gate, Tensor up) {
+  const int64_t rows = gate.shape[0], width = gate.shape[1];
+  require_shape("swiglu", y, {rows, width});
+  require_shape("swiglu", up, {rows, width});
+  const Cells<T> cy(y), cg(gate), cu(up);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t f = 0; f < width; ++f) {
+      const Wide<T> g = cg.get(n, f);
+      cy.set(g * sigmoid(g) * cu.get(n, f), n, f);
+    }
+  }
+}
+
+// silu(g) = g s with s = sigmoid(g), s' = s (1 - s).
+template <class T>
+void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
+  const int64_t rows = gate.shape[0], width = gate.shape[1];
+  for (const Tensor& t : {dgate, dup, dy, up}) require_shape("swiglu_backward", t, {rows, width});
+  const Cells<T> cdg(dgate), cdu(dup), cdy(dy), cg(gate), cu(up);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t f = 0; f < width; ++f) {
+      const Wide<T> g = cg.get(n, f), u = cu.get(n, f), d = cdy.get(n, f), s = sigmoid(g);
+      cdu.set(d * g * s, n, f);
+      cdg.set(d * u * s * (1.0 + g * (1.0 - s)), n, f);
+    }
+  }
+}
+
+template <class T>
+void dropout(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) {
+  const int64_t rows = x.shape[0], width = x.shape[1];
+  require_shape("dropout", x, {static_cast<int64_t>(row_keys.size()), width});
+  require_shape("dropout", y, {rows, width});
+  const Cells<T> cy(y), cx(x);
+  const double factor = 1.0 / (1.0 - p);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t d = 0; d < width; ++d) {
+      const bool keep = dropout_keep(row_keys[static_cast<size_t>(n)], d, p);
+      cy.set(keep ? cx.get(n, d) * factor : Wide<T>(0), n, d);
+    }
+  }
+}
+
+template <class T>
+constexpr void install_rows(Kernels& table) {
+  table.embed = embed<T>;
+  table.rmsnorm = rmsnorm<T>;
+  table.rmsnorm_backward = rmsnorm_backward<T>;
+  table.add_row = add_row<T>;
+  table.rope = rope<T>;
+  table.swiglu = swiglu<T>;
+  table.swiglu_backward = swiglu_backward<T>;
+  table.dropout = dropout<T>;
+}
+
+}  // namespace ilora::reference
