@@ -18,7 +18,7 @@ class MethodLoop {
       : tiny(tiny_settings("unused", name, more)),
         method(tiny.configuration.method()),
         run(tiny.engine(), first(), 1),
-        optimizer(tiny.bench->kernels, tiny.recipe(), run.fast().layout().size()) {
+        optimizer(tiny.bench->model.kernels, tiny.recipe(), run.fast().layout().size()) {
     for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
     run.position.tasks = static_cast<int64_t>(rows.size());
   }

@@ -179,15 +179,17 @@ std::map<std::string, std::string> adapter_bytes(const fs::path& run) {
 TinyRun::TinyRun(const Settings& settings) {
   configuration.set(settings);
   tasks = read_tasks(configuration.recipe);
-  bench = std::make_unique<Workbench>(configuration.recipe);
+  if (recipe().threads > 0) set_threads(static_cast<int>(recipe().threads));
+  base = std::make_unique<LoadedModel>(recipe().model_options());
+  bench = std::make_unique<Workbench>(*base, recipe());
 }
 
 std::vector<Row> TinyRun::rows(size_t task) const {
   std::vector<Row> rows;
   const std::vector<Example>& examples = tasks.at(task).train;
   for (size_t i = 0; i < examples.size(); ++i)
-    rows.push_back(bench->encoder->encode(examples[i], static_cast<int32_t>(task),
-                                          static_cast<uint64_t>(task) << 32 | i, "test"));
+    rows.push_back(bench->encoder.encode(examples[i], static_cast<int32_t>(task),
+                                         static_cast<uint64_t>(task) << 32 | i, "test"));
   return rows;
 }
 

@@ -94,17 +94,19 @@ std::map<std::string, std::string> adapter_bytes(const fs::path& run);
 
 // ---- the parts in this process -------------------------------------------------------------
 
-// A configuration, its tasks and everything that trains them.
+// A configuration, its tasks and everything that trains them, in this thread with the
+// configuration's number of threads.
 struct TinyRun {
   explicit TinyRun(const Settings& settings);
 
   Configuration configuration;
   std::vector<TaskText> tasks;
+  std::unique_ptr<const LoadedModel> base;
   std::unique_ptr<Workbench> bench;
 
   Recipe& recipe() { return configuration.recipe; }
-  Engine& engine() { return *bench->engine; }
-  const ModelConfig& model() const { return bench->files.config(); }
+  Engine& engine() { return bench->engine; }
+  const ModelConfig& model() const { return base->config(); }
   // The rows of a task's training split, as the trainer numbers them.
   std::vector<Row> rows(size_t task) const;
 };

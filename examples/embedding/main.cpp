@@ -3,7 +3,8 @@
 //   embedding MODEL FOLDER
 //
 // teaches the model two small tasks in a row, asks about the first one again, and says where the
-// adapter is.
+// adapter is. A program that answers while it learns loads an ilora::Model and gives it to two
+// sessions, each used by a thread of its own (ilora/ilora.h).
 #include <iostream>
 
 #include <ilora/ilora.h>

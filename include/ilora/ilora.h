@@ -9,9 +9,19 @@
 // A session is a run folder, as `ilora train` writes it: what one begins the other goes on with,
 // and its adapters are PEFT folders. examples/embedding/ is a program that uses it.
 //
+// One that learns while another answers, with the weights in memory once:
+//
+//   ilora::Model model("model.gguf");
+//   ilora::Session learner("runs/new", {"method=ilora"}, model), expert("runs/old", {}, model);
+//   std::thread learning([&] { learner.learn("tasks/contracts"); });
+//   expert.answer("Is this invoice overdue? ...");
+//
 // Every function throws std::runtime_error, whose what() says what is wrong, where, and what to do.
-// A session is used by one thread at a time; only stop() may be called from another. Sessions of
-// one process share one stop: it ends whichever of them is learning.
+//
+// Threads: a session is used by one thread at a time; only stop() may be called while another is in
+// it. Different sessions, also of one model, may be used at the same time: none sees, stops or
+// silences another, and each computes what it would alone. Each takes engine.threads threads: two
+// that work at once want half of the cores each. A folder has one session that learns.
 #pragma once
 
 #include <cstdint>
@@ -22,6 +32,8 @@
 #include <vector>
 
 namespace ilora {
+
+struct LoadedModel;
 
 // One thing to learn: what is asked, and the answer to give.
 struct Sample {
@@ -36,6 +48,19 @@ struct AnswerOptions {
   uint64_t seed = 1;       // of the draws
 };
 
+// A base model in memory, for several sessions. A copy is the same model, which is there until the
+// last copy and the last of its sessions are gone; nothing changes it.
+class Model {
+ public:
+  // A GGUF file or a Hugging Face folder. `settings`: model.weights, engine.mode, engine.kernels as
+  // of `ilora train --set`, and engine.threads for the loading.
+  explicit Model(const std::string& path, const std::vector<std::string>& settings = {});
+
+ private:
+  friend class Session;
+  std::shared_ptr<const LoadedModel> loaded_;
+};
+
 class Session {
  public:
   // Opens the run in `folder`, or, where there is none, prepares a new one that the first learn()
@@ -43,6 +68,9 @@ class Session {
   // keys. A new run needs model.path; of a run that is there, only how it computes may be changed
   // (engine.threads, engine.recompute, checkpoint.*), and what else is given must be what it has.
   explicit Session(std::string folder, std::vector<std::string> settings = {});
+  // With a model that is in memory already, which must be the run's: the same path, precision and
+  // kernels. A new run takes them from it.
+  Session(std::string folder, std::vector<std::string> settings, const Model& model);
   ~Session();
   Session(Session&&) noexcept;
   Session& operator=(Session&&) noexcept;
@@ -73,10 +101,15 @@ class Session {
   // The PEFT folder of the deployed learner; empty where nothing is learned.
   std::string adapter_folder() const;
 
-  // Lets a learn() that another thread is in end after its step, with a checkpoint.
+  // Lets this session's learn() or resume(), which another thread is in, end after its step, with a
+  // checkpoint.
   void stop();
-  // Progress on standard error, as the program shows it. Off unless asked for.
+  // What its work says, warnings apart, on standard error, as the program shows it. Off unless asked
+  // for.
   void show_progress(bool on);
+  // The same line by line to a function, called by the thread that learns; warnings too. The latest
+  // of the two calls counts.
+  void on_message(std::function<void(const std::string& line)> receive);
 
  private:
   struct Implementation;

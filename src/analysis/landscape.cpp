@@ -1,6 +1,7 @@
 #include "analysis/landscape.h"
 
 #include <limits>
+#include <utility>
 
 #include "model/prompt_pool.h"
 
@@ -23,7 +24,9 @@ TaskValue value_of(const TaskScore& result, bool scores) {
 Landscape::Landscape(Engine& engine, const Encoder& encoder, EvalOptions options,
                      std::vector<TaskEval> tasks)
     : engine_(engine), evaluator_(engine, encoder, options), tasks_(std::move(tasks)) {
-  for (const TaskEval& task : tasks_) evaluator_.check(task);
+  for (const TaskEval& task : tasks_) {
+    if (std::string note = evaluator_.check(task); !note.empty()) notes_.push_back(std::move(note));
+  }
 }
 
 Values Landscape::measure(const Adapter& adapter, bool scores) {

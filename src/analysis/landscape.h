@@ -26,6 +26,8 @@ class Landscape {
             std::vector<TaskEval> tasks);
 
   const std::vector<TaskEval>& tasks() const { return tasks_; }
+  // What is to be told of them, task by task (Evaluator::check).
+  const std::vector<std::string>& notes() const { return notes_; }
   Engine& engine() const { return engine_; }
 
   // Each adapter by itself: what an evaluation of a checkpoint gives, to the bit.
@@ -38,6 +40,7 @@ class Landscape {
   Engine& engine_;
   Evaluator evaluator_;
   std::vector<TaskEval> tasks_;
+  std::vector<std::string> notes_;
 };
 
 }  // namespace ilora

@@ -61,9 +61,4 @@ void Log::set_quiet(bool quiet) {
   quiet_ = quiet;
 }
 
-Log& log() {
-  static Log instance;
-  return instance;
-}
-
 }  // namespace ilora

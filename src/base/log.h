@@ -1,5 +1,6 @@
-// The log: plain lines on standard error, and one status line (a progress bar) below them on a
-// terminal. It is global, as the interruption flag is.
+// A log: plain lines on standard error or in a sink, and one status line (a progress bar) below
+// them on a terminal. Whoever speaks is given one: the program has its own (cli/console.h), and so
+// has each of the library's sessions. Calls from several threads do not mix within a line.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,7 +18,7 @@ class Log {
   using Sink = std::function<void(std::string_view)>;  // receives bytes as they are to appear
 
   Log();  // standard error; a terminal if that is one
-  // For tests and embedding: where the bytes go, and whether a status line may be redrawn there.
+  // Where the bytes go, and whether a status line may be redrawn there.
   Log(Sink sink, bool terminal, int width = 80)
       : sink_(std::move(sink)), terminal_(terminal), width_(width) {}
 
@@ -53,7 +54,5 @@ class Log {
   int width_ = 0;  // 0: ask the terminal
   std::string status_;
 };
-
-Log& log();
 
 }  // namespace ilora

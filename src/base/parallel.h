@@ -1,4 +1,5 @@
-// Parallel loops over OpenMP's pool, the same that oneDNN uses: one pool, never oversubscribed.
+// Parallel loops over OpenMP's pool, the same that oneDNN uses: one pool, never oversubscribed. A
+// thread of the program's own that runs loops has a pool and a thread count of its own.
 //
 // Work is cut into chunks of a constant size, so what a chunk computes does not depend on the
 // thread count; a reduction writes one partial result per chunk and adds them in order.
@@ -11,8 +12,23 @@
 
 namespace ilora {
 
+// How many threads the loops of the calling thread use, itself included.
 int max_threads();
 void set_threads(int count);  // count >= 1
+
+// Another count while it lives, for the thread that made it; 0: as it was.
+class ScopedThreads {
+ public:
+  explicit ScopedThreads(int64_t count) : before_(max_threads()) {
+    if (count > 0) set_threads(static_cast<int>(count));
+  }
+  ~ScopedThreads() { set_threads(before_); }
+  ScopedThreads(const ScopedThreads&) = delete;
+  ScopedThreads& operator=(const ScopedThreads&) = delete;
+
+ private:
+  int before_;
+};
 
 namespace detail {
 void run_chunks(int64_t chunks, void (*body)(void*, int64_t), void* context);

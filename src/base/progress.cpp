@@ -30,14 +30,14 @@ std::string format_duration(double seconds) {
   return fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-Progress::Progress(std::string title, int64_t total, std::string unit, int64_t start, Log& log,
+Progress::Progress(Log& log, std::string title, int64_t total, std::string unit, int64_t start,
                    Clock clock)
-    : title_(std::move(title)),
+    : log_(log),
+      title_(std::move(title)),
       unit_(std::move(unit)),
       total_(total),
       start_(start),
       done_(start),
-      log_(log),
       clock_(clock ? std::move(clock) : steady_seconds),
       began_(clock_()),
       shown_at_(began_),

@@ -18,9 +18,10 @@ class Progress {
  public:
   using Clock = std::function<double()>;  // seconds, from any origin
 
-  // Counts from `start` (a resumed loop) to `total` in `unit`s ("step"); both >= 0.
-  Progress(std::string title, int64_t total, std::string unit, int64_t start = 0,
-           Log& log = ilora::log(), Clock clock = {});
+  // Counts from `start` (a resumed loop) to `total` in `unit`s ("step"); both >= 0. The log
+  // outlives it.
+  Progress(Log& log, std::string title, int64_t total, std::string unit, int64_t start = 0,
+           Clock clock = {});
   ~Progress();  // removes the bar
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -32,9 +33,9 @@ class Progress {
  private:
   std::string text(bool bar) const;
 
+  Log& log_;
   std::string title_, unit_, note_;
   int64_t total_, start_, done_;
-  Log& log_;
   Clock clock_;
   double began_, shown_at_;
   int64_t shown_done_;

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/log.h"
+#include "cli/console.h"
 #include "model/peft.h"
 #include "report/figures.h"
 #include "report/report.h"
@@ -110,13 +110,18 @@ std::vector<int64_t> AnalyzedRun::saved_tasks() const {
 }
 
 const ModelConfig& AnalyzedRun::config() {
-  if (!config_)
-    config_ = bench_ != nullptr ? bench_->files.config() : open_model(recipe()).config();
-  return *config_;
+  if (model_ != nullptr) return model_->config();
+  if (!files_) files_ = open_model(recipe().model);
+  return files_->config();
 }
 
 Workbench& AnalyzedRun::bench() {
-  if (bench_ == nullptr) bench_ = std::make_unique<Workbench>(recipe());
+  if (bench_ != nullptr) return *bench_;
+  threads_.emplace(recipe().threads);
+  ModelFiles files = files_ ? std::move(*files_) : open_model(recipe().model);
+  files_.reset();
+  model_ = std::make_unique<LoadedModel>(std::move(files), recipe().model_options());
+  bench_ = std::make_unique<Workbench>(*model_, recipe());
   return *bench_;
 }
 
@@ -178,7 +183,9 @@ std::vector<TaskEval> AnalyzedRun::evals(Split split) {
 
 Landscape AnalyzedRun::landscape(Split split) {
   std::vector<TaskEval> tasks = evals(split);
-  return Landscape(*bench().engine, *bench().encoder, {recipe().max_new_tokens}, std::move(tasks));
+  Landscape landscape(bench().engine, bench().encoder, {recipe().max_new_tokens}, std::move(tasks));
+  for (const std::string& note : landscape.notes()) log().info("{}", note);
+  return landscape;
 }
 
 std::vector<Row> AnalyzedRun::training_rows(const std::vector<std::string>& tasks) {
@@ -186,7 +193,7 @@ std::vector<Row> AnalyzedRun::training_rows(const std::vector<std::string>& task
   for (const TaskText& text : texts()) {
     if (std::find(tasks.begin(), tasks.end(), text.name) == tasks.end()) continue;
     for (size_t i = 0; i < text.train.size(); ++i)
-      rows.push_back(bench().encoder->encode(
+      rows.push_back(bench().encoder.encode(
           text.train[i], 0, rows.size(),
           fmt::format("row {} of {}/train.json", row_number(text.train[i], i), text.name)));
   }

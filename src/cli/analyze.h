@@ -10,6 +10,7 @@
 #include "analysis/landscape.h"
 #include "base/csv.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "cli/command.h"
 #include "session/configuration.h"
 #include "train/workbench.h"
@@ -63,7 +64,8 @@ class AnalyzedRun {
   // Warns where another run's checkpoints were trained on another base model or template: they are
   // measured on this run's.
   void compare_base(const AnalyzedRun& other) const;
-  // Loads the model, once.
+  // Loads the model, once; the calling thread computes with the recipe's number of threads from
+  // then on.
   Workbench& bench();
   const ModelConfig& config();  // without its weights
   Adapter adapter(const std::filesystem::path& folder);
@@ -84,9 +86,11 @@ class AnalyzedRun {
   std::vector<std::string> names_;
   std::vector<TaskText> texts_;
   std::vector<std::string> measures_;
-  std::optional<ModelConfig> config_;
-  std::unique_ptr<Workbench> bench_;
   AnalyzeOptions options_;
+  std::optional<ModelFiles> files_;  // opened for the configuration, until the model takes them
+  std::optional<ScopedThreads> threads_;
+  std::unique_ptr<const LoadedModel> model_;
+  std::unique_ptr<Workbench> bench_;
 };
 
 // "1,2". Throws Error(kUsage).

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/analyze.h"
+#include "cli/console.h"
 #include "eval/fed_prompt.h"
 #include "model/prompt_pool.h"
 
@@ -33,10 +34,10 @@ struct TaskStates {
 
 TaskStates states_of(AnalyzedRun& run, AnalyzedRun* other, const CkaArguments& a,
                      const TaskEval& task, Progress& progress) {
-  Engine& engine = *run.bench().engine;
+  Engine& engine = run.bench().engine;
   TaskStates result;
   const auto add = [&](const std::string& name, const Deployed& deployed) {
-    const auto prompts = prompts_of(*run.bench().encoder, task, deployed);
+    const auto prompts = prompts_of(run.bench().encoder, task, deployed);
     result.names.push_back(name);
     result.states.push_back(hidden_states(engine, prompts, deployed.uses));
     progress.advance();
@@ -101,7 +102,7 @@ void analyze_cka(const CkaArguments& a) {
       "which the task was learned:\n";
   const size_t checkpoints =
       1 + run.saved_tasks().size() + (other ? other->saved_tasks().size() : size_t{0});
-  Progress progress("hidden states", static_cast<int64_t>(checkpoints * tasks.size()),
+  Progress progress(log(), "hidden states", static_cast<int64_t>(checkpoints * tasks.size()),
                     "checkpoint");
   for (size_t t = 0; t < tasks.size(); ++t) {
     if (tasks[t].rows.size() < 4) {

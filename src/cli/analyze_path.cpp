@@ -4,9 +4,9 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "base/progress.h"
 #include "cli/analyze_path.h"
+#include "cli/console.h"
 #include "model/peft.h"
 
 namespace ilora {
@@ -150,8 +150,8 @@ class PathMaker {
     Adapter scratch(run_.config(), first_.options());
     bend_ = Buffer(DType::kF32, {first_.layout().size()});
     curve_point(bend_.view(), CurveKind::kLine, first_.values(), {}, last_.values(), 0.5);
-    Engine& engine = *run_.bench().engine;
-    Progress progress(fmt::format("{} curve", curve_name(curve)), a_.training.steps, "step");
+    Engine& engine = run_.bench().engine;
+    Progress progress(log(), fmt::format("{} curve", curve_name(curve)), a_.training.steps, "step");
     const LossAt loss = loss_on_rows(engine, scratch, pointers, a_.training);
     auto losses = train_bend(engine.kernels(), curve, first_.values(), bend_.view(), last_.values(),
                              a_.training, [&](Tensor gradient, Tensor values, int64_t step) {
@@ -173,7 +173,7 @@ class PathMaker {
 
 Path measure(Landscape& landscape, const PathMaker& make, const std::vector<double>& alphas,
              const std::string& title) {
-  Progress progress(title, static_cast<int64_t>(alphas.size()), "point");
+  Progress progress(log(), title, static_cast<int64_t>(alphas.size()), "point");
   int64_t before = 0;
   Path path = measure_path(landscape, make.like(), alphas, std::cref(make), [&](int64_t done) {
     progress.advance(done - before);
@@ -211,7 +211,7 @@ std::vector<MeasuredPath> measure_plan(const PathArguments& a, AnalyzedRun& run,
     if (choosing != nullptr)
       m.chosen_on = measure(*choosing, make, alphas, title + ", " + a.choose);
     if (a.export_best.empty()) continue;
-    m.best.emplace(run.bench().files.config(), make.like().options());
+    m.best.emplace(run.bench().model.config(), make.like().options());
     make(*m.best, m.path[best_point(m.chosen_on ? *m.chosen_on : m.path, m.all)].alpha);
   }
   return paths;
@@ -220,7 +220,7 @@ std::vector<MeasuredPath> measure_plan(const PathArguments& a, AnalyzedRun& run,
 // ---- the command -------------------------------------------------------------------------------
 
 void export_best(const PathArguments& a, AnalyzedRun& run, const MeasuredPath& m) {
-  save_peft(a.export_best, *m.best, run.bench().files.config().name);
+  save_peft(a.export_best, *m.best, run.bench().model.config().name);
   log().info("the best point of {} is written to {}", path_title(m), a.export_best);
 }
 

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/analyze.h"
+#include "cli/console.h"
 
 namespace ilora {
 namespace {
@@ -102,7 +103,7 @@ Grid measure_grid(const PlaneArguments& a, Landscape& landscape, const Plane& pl
   constexpr size_t kTogether = 22;
   Grid grid{std::move(x), std::move(y), {}};
   const size_t points = grid.x.size() * grid.y.size();
-  Progress progress("plane", static_cast<int64_t>(points), "point");
+  Progress progress(log(), "plane", static_cast<int64_t>(points), "point");
   for (size_t first = 0; first < points; first += kTogether) {
     std::vector<Adapter> adapters;
     for (size_t i = first; i < std::min(points, first + kTogether); ++i) {

@@ -9,9 +9,9 @@
 #include "analysis/path.h"
 #include "analysis/sharpness.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/progress.h"
 #include "cli/analyze.h"
+#include "cli/console.h"
 
 namespace ilora {
 namespace {
@@ -91,11 +91,11 @@ void analyze_sharpness(SharpnessArguments a) {
   std::string terminal = fmt::format("{:<12} {:>12} {:>10} {:>12} {:>10} {:>12}\n", "", "trace",
                                      "±", "largest", "residual", "smallest");
   Json points = Json::array(), traces = Json::array(), largest = Json::array();
-  Progress progress("sharpness", static_cast<int64_t>(list.size()), "place");
+  Progress progress(log(), "sharpness", static_cast<int64_t>(list.size()), "place");
   for (const Place& place : list) {
     Adapter scratch(run.config(), place.adapter.options());
     const Sharpness s =
-        measure_sharpness(*run.bench().engine, place.adapter, scratch, pointers, a.options);
+        measure_sharpness(run.bench().engine, place.adapter, scratch, pointers, a.options);
     const auto& spectrum = s.spectrum;
     points.push_back({{"place", place.name},
                       {"trace", s.trace.trace},

@@ -5,9 +5,11 @@
 // and adapters from files; er and ilora replay half of the made-up ones.
 #include <iostream>
 #include <numeric>
+#include <utility>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "cli/bench_rows.h"
 #include "cli/bench_steps.h"
 #include "cli/command.h"
@@ -84,12 +86,14 @@ Json bench_step(const BenchArguments& a) {
   if (!a.adapter.empty()) recipe.lora = load_peft_options(a.adapter);
   Method& method = configuration.method();
 
-  const ModelConfig model = ModelFiles(a.model).config();
-  const BenchRows rows =
-      a.rows.empty() ? made_up_rows(model, a.tokens) : read_bench_rows(a.rows, model);
   configuration.set(a.settings);
-  Workbench bench(recipe);
-  const ModelConfig& config = bench.files.config();
+  const ScopedThreads threads(recipe.threads);
+  ModelFiles files = open_model(recipe.model);
+  const BenchRows rows = a.rows.empty() ? made_up_rows(files.config(), a.tokens)
+                                        : read_bench_rows(a.rows, files.config());
+  const LoadedModel model(std::move(files), recipe.model_options());
+  const ModelConfig& config = model.config();
+  Workbench bench(model, recipe);
   Adapter adapter = a.adapter.empty() ? Adapter(config, method.adapter(recipe.lora))
                                       : load_peft(a.adapter, config);
   if (a.adapter.empty()) adapter.initialise(1, 0);
@@ -106,8 +110,7 @@ Json bench_step(const BenchArguments& a) {
   }
 
   const int gemm_repeat = 2 * a.pacing.repeat;
-  const double peak =
-      best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), gemm_repeat));
+  const double peak = best_gflops(measure_gemm(cpu_kernels(), model.gemm_type(), gemm_repeat));
   double flops = 0;
   int64_t tokens = 0;
   const auto work = [&] {
@@ -117,24 +120,25 @@ Json bench_step(const BenchArguments& a) {
     });
   };
   const std::vector<double> seconds =
-      repeat_timed(a.pacing, work, [&] { bench.selection.clear_profile(); });
+      repeat_timed(a.pacing, work, [&] { if (bench.profile) bench.profile->clear();
+      });
   const double step = median(seconds);
   Json json = {
       {"model", config.name},
       {"method", a.method},
-      {"dtype", bench.mode()},
+      {"dtype", model.mode()},
       {"tokens", tokens},
       {"seconds_per_step", step},
       {"tokens_per_second", static_cast<double>(tokens) / step},
       {"gemm_flops", flops},
       {"gemm_peak_gflops", peak},
       {"utilization", flops / step / (peak * 1e9)},
-      {"activations_mib", static_cast<double>(bench.engine->arena().capacity()) / (1 << 20)},
-      {"weights_mib", static_cast<double>(bench.weights->bytes()) / (1 << 20)},
+      {"activations_mib", static_cast<double>(bench.engine.arena().capacity()) / (1 << 20)},
+      {"weights_mib", static_cast<double>(model.weights.bytes()) / (1 << 20)},
       {"peak_rss_mib", peak_memory_mib()},
-      {"environment", environment_json(bench.mode())}};
+      {"environment", environment_json(model.mode())}};
   if (a.profile) {
-    json["profile"] = profile_json(bench.selection.profile(),
+    json["profile"] = profile_json(bench.profile->entries(),
                                    std::accumulate(seconds.begin(), seconds.end(), 0.0), peak,
                                    config, {recipe.lora.rank});
   }

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "base/random.h"
 #include "cli/bench_rows.h"
 #include "cli/command.h"
@@ -54,13 +55,17 @@ struct Texts {
 // A model with at most one adapter, and the prompts as tokens.
 struct Answerer {
   explicit Answerer(const AnswerArguments& a)
-      : texts(a.texts, a.prompts), recipe(recipe_of(a)), bench(recipe) {
+      : texts(a.texts, a.prompts),
+        recipe(recipe_of(a)),
+        threads(recipe.threads),
+        model(recipe.model_options()),
+        bench(model, recipe) {
     if (!a.adapter.empty()) {
-      adapter = load_peft(a.adapter, bench.files.config());
+      adapter = load_peft(a.adapter, model.config());
       uses = {{&adapter, 1.0, {}}};
     }
     for (const Example& example : texts.prompts) {
-      prompts.push_back(bench.encoder->prompt(example.prompt));
+      prompts.push_back(bench.encoder.prompt(example.prompt));
       prompt_tokens += static_cast<int64_t>(prompts.back().size());
     }
   }
@@ -76,24 +81,26 @@ struct Answerer {
   }
 
   Json facts(const std::vector<double>& seconds) const {
-    Json json = {{"model", bench.files.config().name},
-                 {"dtype", bench.mode()},
+    Json json = {{"model", model.config().name},
+                 {"dtype", model.mode()},
                  {"prompts", prompts.size()},
                  {"prompt_tokens", prompt_tokens},
                  {"seconds", median(seconds)},
                  {"peak_rss_mib", peak_memory_mib()},
-                 {"environment", environment_json(bench.mode())}};
+                 {"environment", environment_json(model.mode())}};
     if (recipe.profile) {
-      const double peak = best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), 10));
-      json["profile"] = profile_json(bench.selection.profile(),
+      const double peak = best_gflops(measure_gemm(cpu_kernels(), model.gemm_type(), 10));
+      json["profile"] = profile_json(bench.profile->entries(),
                                      std::accumulate(seconds.begin(), seconds.end(), 0.0), peak,
-                                     bench.files.config(), {adapter.options().rank});
+                                     model.config(), {adapter.options().rank});
     }
     return json;
   }
 
   Texts texts;
   Recipe recipe;
+  ScopedThreads threads;
+  LoadedModel model;
   Workbench bench;
   Adapter adapter;
   Uses uses;
@@ -127,9 +134,9 @@ double passes_mib(Engine& engine) {
 
 // Both ways in turns: one by one first, so that what the engine holds grows only where working
 // together takes more.
-Json in_turns(const AnswerArguments& a, const Answerer& answerer,
-              const std::function<void()>& one_by_one, const std::function<void()>& together) {
-  Engine& engine = *answerer.bench.engine;
+Json in_turns(const AnswerArguments& a, Answerer& answerer, const std::function<void()>& one_by_one,
+              const std::function<void()>& together) {
+  Engine& engine = answerer.bench.engine;
   one_by_one();
   const double before = passes_mib(engine);
   together();
@@ -152,9 +159,9 @@ Json in_turns(const AnswerArguments& a, const Answerer& answerer,
 }
 
 Json bench_eval_each(const AnswerArguments& a) {
-  const Answerer answerer(a);
-  const MadeUpAdapters many(answerer.bench.files.config(), answerer.recipe.lora, a.adapters);
-  Evaluator evaluator(*answerer.bench.engine, *answerer.bench.encoder, {});
+  Answerer answerer(a);
+  const MadeUpAdapters many(answerer.model.config(), answerer.recipe.lora, a.adapters);
+  Evaluator evaluator(answerer.bench.engine, answerer.bench.encoder, {});
   const Texts& texts = answerer.texts;
   std::vector<Evaluator::Likelihoods> apart, joined;
   Json json = in_turns(
@@ -188,9 +195,9 @@ Json bench_eval_each(const AnswerArguments& a) {
 }
 
 Json bench_generate_each(const AnswerArguments& a) {
-  const Answerer answerer(a);
-  const MadeUpAdapters many(answerer.bench.files.config(), answerer.recipe.lora, a.adapters);
-  Engine& engine = *answerer.bench.engine;
+  Answerer answerer(a);
+  const MadeUpAdapters many(answerer.model.config(), answerer.recipe.lora, a.adapters);
+  Engine& engine = answerer.bench.engine;
   std::vector<Lane> lanes;
   for (const Deployed& d : many.deployed) lanes.push_back({&d.uses, answerer.prompts});
   std::vector<Answers> apart, joined;
@@ -220,7 +227,7 @@ Json bench_generate_each(const AnswerArguments& a) {
 Json bench_eval(const AnswerArguments& a) {
   if (a.adapters > 0) return bench_eval_each(a);
   Answerer answerer(a);
-  Evaluator evaluator(*answerer.bench.engine, *answerer.bench.encoder, {});
+  Evaluator evaluator(answerer.bench.engine, answerer.bench.encoder, {});
   std::vector<std::vector<double>> likelihoods;
   const auto seconds = repeat_timed(
       a.pacing,
@@ -228,7 +235,7 @@ Json bench_eval(const AnswerArguments& a) {
         likelihoods = evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options,
                                                    {answerer.uses, {}});
       },
-      [&] { answerer.bench.selection.clear_profile(); });
+      [&] { if (answerer.bench.profile) answerer.bench.profile->clear(); });
   Json json = answerer.facts(seconds);
   json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) / median(seconds);
   json["likelihoods"] = likelihoods;
@@ -242,9 +249,9 @@ Json bench_generate(const AnswerArguments& a) {
   const auto seconds = repeat_timed(
       a.pacing,
       [&] {
-        answers = generate(*answerer.bench.engine, answerer.uses, answerer.prompts, a.generation);
+        answers = generate(answerer.bench.engine, answerer.uses, answerer.prompts, a.generation);
       },
-      [&] { answerer.bench.selection.clear_profile(); });
+      [&] { if (answerer.bench.profile) answerer.bench.profile->clear(); });
   size_t tokens = 0;
   for (const auto& answer : answers) tokens += answer.size();
   Json json = answerer.facts(seconds);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "cli/bench_rows.h"
 #include "cli/bench_steps.h"
 #include "cli/command.h"
@@ -49,7 +50,7 @@ class Stepper {
   Stepper(Configuration& configuration, Workbench& bench, const std::vector<Row>& earlier,
           const std::vector<Row>& current)
       : task_(configuration.recipe, configuration.method(), bench,
-              adapter_of(configuration.recipe, configuration.method(), bench.files.config()),
+              adapter_of(configuration.recipe, configuration.method(), bench.model.config()),
               row_pointers(earlier), row_pointers(current)) {}
 
   void step();
@@ -102,10 +103,11 @@ MethodCost measure(const std::string& method, const MethodsArguments& a, Workben
 void bench_methods(const MethodsArguments& a) {
   Configuration base;
   configure(base, kYardstick, a);
-  Workbench bench(base.recipe);
-  const std::vector<Row> earlier = made_up_rows(bench.files.config(), kEarlierRows, a.tokens, 0),
-                         current =
-                             made_up_rows(bench.files.config(), a.rows, a.tokens, kEarlierRows);
+  const ScopedThreads threads(base.recipe.threads);
+  const LoadedModel model(base.recipe.model_options());
+  Workbench bench(model, base.recipe);
+  const std::vector<Row> earlier = made_up_rows(model.config(), kEarlierRows, a.tokens, 0),
+                         current = made_up_rows(model.config(), a.rows, a.tokens, kEarlierRows);
   std::vector<std::string> names = a.methods;
   if (names.empty())
     for (const MethodEntry& entry : methods()) names.emplace_back(entry.name);
@@ -130,7 +132,7 @@ void bench_methods(const MethodsArguments& a) {
     std::cout << Json({{"rows", a.rows},
                        {"tokens", a.tokens},
                        {"methods", list},
-                       {"environment", environment_json(bench.mode())}})
+                       {"environment", environment_json(model.mode())}})
                      .dump(2)
               << "\n";
 }

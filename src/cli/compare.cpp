@@ -6,10 +6,10 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/interrupt.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "cli/cells.h"
+#include "cli/console.h"
+#include "cli/interrupt.h"
 #include "cli/publish.h"
 #include "report/report.h"
 #include "study/comparison.h"
@@ -157,7 +157,7 @@ void compare(const CompareArguments& a) {
   const FolderLock lock(a.grid.out);
   const std::vector<Cell> cells = planned_cells(b);
   reference_method(b, cells);  // throws where --against is none of them
-  run_cells(cells, {own_program(), a.grid.retry_failed, a.grid.jobs});
+  run_cells(cells, {own_program(), log(), interrupted, a.grid.retry_failed, a.grid.jobs});
   finish(b, cells);
 }
 

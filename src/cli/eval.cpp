@@ -8,8 +8,9 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/log.h"
+#include "base/parallel.h"
 #include "cli/command.h"
+#include "cli/console.h"
 #include "eval/evaluator.h"
 #include "model/peft.h"
 #include "model/prompt_pool.h"
@@ -88,8 +89,8 @@ class SavedLearners {
         continue;
       }
       adapters_.push_back(std::make_unique<Adapter>(
-          load_peft(folder_.saved_adapter(task, name), bench_.files.config())));
-      deployed_.push_back(answering(*bench_.engine, *adapters_.back()));
+          load_peft(folder_.saved_adapter(task, name), bench_.model.config())));
+      deployed_.push_back(answering(bench_.engine, *adapters_.back()));
     }
     loaded_ = task;
     return deployed_;
@@ -124,14 +125,16 @@ Json evaluate_all(const EvalArguments& a) {
   for (const fs::path& path : task_folders_in(a.data))
     tasks.push_back(read_task(path, {0, a.rows, a.rows}, split));
 
-  Workbench bench(recipe);
-  Evaluator evaluator(*bench.engine, *bench.encoder, {recipe.max_new_tokens});
+  const ScopedThreads threads(recipe.threads);
+  const LoadedModel model(recipe.model_options());
+  Workbench bench(model, recipe);
+  Evaluator evaluator(bench.engine, bench.encoder, {recipe.max_new_tokens});
   Json results = {{"run", a.run}, {"task", number}, {"scores", Json::object()}};
   SavedLearners saved(folder, bench, a.learners.empty() ? folder.learners(number) : a.learners);
   const std::vector<std::string>& learners = saved.names();
   for (const TaskText& text : tasks) {
     const TaskEval task = make_task_eval(text, split, measure_for(a, run_results, text.name));
-    evaluator.check(task);
+    if (const std::string note = evaluator.check(task); !note.empty()) log().info("{}", note);
     int64_t after = number;
     if (const auto place = place_in(run_results, text.name);
         place && a.task == 0 && configuration->method().answers_by_task())

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/parallel.h"
 #include "cli/command.h"
 #include "session/answers.h"
 
@@ -35,11 +36,13 @@ void answer(const GenerateArguments& a) {
   }
   if (!a.model.empty()) recipe.model = a.model;
   if (!a.mode.empty()) recipe.mode = a.mode;
-  Workbench bench(recipe);
+  const ScopedThreads threads(recipe.threads);
+  const LoadedModel model(recipe.model_options());
+  Workbench bench(model, recipe);
   Responder responder(bench, adapter);
 
   const bool stream = !a.json && a.prompts.size() == 1;
-  StreamDecoder decoder(*bench.tokenizer);
+  StreamDecoder decoder(model.tokenizer);
   const TokenVisitor visit = [&](size_t, int32_t token) {
     std::cout << decoder.push(token) << std::flush;
   };
@@ -50,7 +53,7 @@ void answer(const GenerateArguments& a) {
   }
   Json json = Json::array();
   for (size_t i = 0; i < answers.size(); ++i) {
-    const std::string text = bench.tokenizer->decode(answers[i]);
+    const std::string text = model.tokenizer.decode(answers[i]);
     if (a.json) {
       json.push_back({{"prompt", a.prompts[i]}, {"answer", text}, {"tokens", answers[i].size()}});
     } else {

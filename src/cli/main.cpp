@@ -7,9 +7,9 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/interrupt.h"
-#include "base/log.h"
 #include "cli/command.h"
+#include "cli/console.h"
+#include "cli/interrupt.h"
 
 namespace {
 

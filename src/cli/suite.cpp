@@ -4,8 +4,8 @@
 #include <iostream>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "cli/command.h"
+#include "cli/console.h"
 #include "data/mini_suite.h"
 
 namespace ilora {

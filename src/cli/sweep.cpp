@@ -6,10 +6,10 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
-#include "base/log.h"
 #include "base/process.h"
 #include "cli/cells.h"
+#include "cli/console.h"
+#include "cli/interrupt.h"
 #include "cli/publish.h"
 #include "study/trials.h"
 
@@ -191,8 +191,8 @@ void sweep(const SweepArguments& a) {
   for (const MethodTrials& method : planned)
     for (const Trial& trial : method.trials)
       cells.insert(cells.end(), trial.cells.begin(), trial.cells.end());
-  run_cells(cells,
-            {own_program(), a.grid.retry_failed, a.grid.jobs, [&] { write_outcome(a, planned); }});
+  run_cells(cells, {own_program(), log(), interrupted, a.grid.retry_failed, a.grid.jobs,
+                    [&] { write_outcome(a, planned); }});
   write_outcome(a, planned);
   std::cout << trials_markdown(planned, command_line(a)) << std::flush;
   write_table(a, planned);

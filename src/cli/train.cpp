@@ -1,17 +1,19 @@
 // ilora train: runs a sequence of tasks, resumes one, or teaches a finished run one more task.
 #include <filesystem>
 #include <iostream>
+#include <utility>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "base/parallel.h"
 #include "cli/command.h"
+#include "cli/console.h"
 #include "cli/gemm_rate.h"
+#include "cli/interrupt.h"
 #include "cli/profile_table.h"
 #include "report/report.h"
 #include "session/training.h"
+#include "session/training_log.h"
 #include "train/environment.h"
 
 namespace ilora {
@@ -27,7 +29,7 @@ struct TrainArguments {
 // a table.
 void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, double peak,
                   bool json) {
-  const Json profile = profile_json(bench.selection.profile(), seconds, peak, bench.files.config(),
+  const Json profile = profile_json(bench.profile->entries(), seconds, peak, bench.model.config(),
                                     {recipe.lora.rank});
   write_json(RunFolder(recipe.output).path() / "profile.json", profile);
   if (!json) std::cout << profile_text(profile) << "\n";
@@ -38,17 +40,23 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   Recipe& recipe = configuration.recipe;
   recipe.profile = a.profile;
   Method& method = configuration.method();
+  const ScopedThreads threads(recipe.threads);
   const std::vector<TaskText> tasks = read_tasks(recipe);
+  TrainingLog observer(log(), interrupted);
+  ModelFiles files = open_model(recipe.model);
+  Tokenizer tokenizer = load_tokenizer(files);
   // A run that goes on keeps what was chosen when it began.
-  if (!prepared.restore && !recipe.memory.empty()) fit_memory(configuration, tasks);
-  Workbench bench(recipe);
-  const ModelConfig& model = bench.files.config();
-  log().info("{} on {} ({} layers, {}, {} threads), {} tasks into {}", recipe.method, model.name,
-             model.layers, bench.mode(), max_threads(), tasks.size(), recipe.output);
-  Trainer trainer(recipe, configuration.options, method, bench, tasks);
+  if (!prepared.restore && !recipe.memory.empty())
+    fit_memory(configuration, tasks, files, tokenizer, observer);
+  const LoadedModel model(std::move(files), recipe.model_options(), std::move(tokenizer));
+  Workbench bench(model, recipe);
+  log().info("{} on {} ({} layers, {}, {} threads), {} tasks into {}", recipe.method,
+             model.config().name, model.config().layers, model.mode(), max_threads(), tasks.size(),
+             recipe.output);
+  Trainer trainer(recipe, configuration.options, method, bench, tasks, &observer);
   const double peak =
-      a.profile ? best_gflops(measure_gemm(cpu_kernels(), bench.engine->gemm_type(), 5)) : 0.0;
-  bench.selection.clear_profile();
+      a.profile ? best_gflops(measure_gemm(cpu_kernels(), model.gemm_type(), 5)) : 0.0;
+  if (bench.profile) bench.profile->clear();
   const double began = seconds_now();
   train(prepared, trainer);
   if (!recipe.memory.empty()) log().info("peak memory {:.1f} MiB", peak_memory_mib());

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "eval/batches.h"
 #include "eval/continuations.h"
 #include "eval/fed_prompt.h"
@@ -252,7 +251,7 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
   });
 }
 
-void Evaluator::check(const TaskEval& task) const {
+std::string Evaluator::check(const TaskEval& task) const {
   int64_t answer = 0;  // tokens that a prompt leaves room for
   if (task.measure->score == nullptr) {
     for (const std::string& option : task.options) {
@@ -281,9 +280,9 @@ void Evaluator::check(const TaskEval& task) const {
     }
     if (encoder_.cut(ids, answer) > 0) ++cut;
   }
-  if (cut > 0)
-    log().info("{}: {} of {} {} prompts are cut to fit data.max_length {}", task.name, cut,
-               task.rows.size(), split_name(task.split), encoder_.max_length());
+  if (cut == 0) return {};
+  return fmt::format("{}: {} of {} {} prompts are cut to fit data.max_length {}", task.name, cut,
+                     task.rows.size(), split_name(task.split), encoder_.max_length());
 }
 
 GenerateOptions Evaluator::generation(const TaskEval& task) const {

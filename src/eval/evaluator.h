@@ -48,8 +48,9 @@ class Evaluator {
 
   // Throws what evaluating the task would throw for its texts, before anything is computed:
   // Error(kData) for a prompt or an option without tokens, naming file and row, Error(kUsage) where
-  // generated answers leave no room for a prompt. Logs how many prompts will be cut to fit.
-  void check(const TaskEval& task) const;
+  // generated answers leave no room for a prompt. Returns what is to be told of the task: how many
+  // prompts will be cut to fit; empty: nothing.
+  [[nodiscard]] std::string check(const TaskEval& task) const;
   // Without adapters the base model answers.
   TaskScore evaluate(const TaskEval& task, const Deployed& deployed,
                      const EvalRequest& request = {});

@@ -11,16 +11,6 @@ const Kernels& KernelSelection::named(std::string_view name) {
   return checked_.emplace(cpu_kernels(), reference_kernels(DType::kF32)).table();
 }
 
-KernelSelection::KernelSelection(std::string_view name, bool profiled) : table_(&named(name)) {
-  if (profiled) table_ = &profiled_.emplace(*table_).table();
-}
-
-std::vector<ProfileEntry> KernelSelection::profile() const {
-  return profiled_ ? profiled_->entries() : std::vector<ProfileEntry>();
-}
-
-void KernelSelection::clear_profile() {
-  if (profiled_) profiled_->clear();
-}
+KernelSelection::KernelSelection(std::string_view name) : table_(&named(name)) {}
 
 }  // namespace ilora

@@ -28,7 +28,8 @@ struct EngineOptions {
 
 class Engine {
  public:
-  // `config`, `weights` and `kernels` outlive the engine.
+  // `config`, `weights` and `kernels` outlive the engine, and may serve others in other threads. The
+  // engine itself has one user at a time.
   Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
          EngineOptions options);
 

@@ -6,11 +6,10 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "base/log.h"
 #include "model/peft.h"
 #include "train/environment.h"
+#include "train/loaded_model.h"
 #include "train/memory_plan.h"
-#include "train/workbench.h"
 
 namespace ilora {
 namespace {
@@ -91,20 +90,19 @@ bool is_finished(const RunFolder& folder) {
   return results.contains("status") && results["status"] == "finished";
 }
 
-void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks) {
+void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks,
+                const ModelFiles& files, const Tokenizer& tokenizer, TrainingObserver& observer,
+                int64_t loaded) {
   Recipe& recipe = configuration.recipe;
-  const ModelFiles files = open_model(recipe);
-  RunExtent extent;
-  {
-    const Tokenizer tokenizer = load_tokenizer(files);
-    const Encoder encoder(tokenizer, recipe.encoding(), files.config().context);
-    extent = extent_of(tasks, encoder, recipe, configuration.method(), files.config());
-    extent.resident_bytes = static_cast<int64_t>(resident_memory_mib() * (1 << 20));
-  }
+  const Encoder encoder(tokenizer, recipe.encoding(), files.config().context);
+  RunExtent extent = extent_of(tasks, encoder, recipe, configuration.method(), files.config());
+  // The plan counts the weights itself.
+  const auto resident = static_cast<int64_t>(resident_memory_mib() * (1 << 20));
+  extent.resident_bytes = std::max(resident - loaded, int64_t{0});
   const StepMemory memory = choose_step(recipe, files, gemm_type_of(recipe.mode), extent);
-  log().info("{} of memory: {}", recipe.memory, memory.choice.describe());
-  if (!memory.reason.empty()) log().info("{}", memory.reason);
-  log().info("{}", memory.table());
+  observer.message(fmt::format("{} of memory: {}", recipe.memory, memory.choice.describe()));
+  if (!memory.reason.empty()) observer.message(memory.reason);
+  observer.message(memory.table());
 }
 
 PreparedRun prepare_new(std::unique_ptr<Configuration> configuration) {

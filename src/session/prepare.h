@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "session/configuration.h"
+#include "train/observer.h"
 
 namespace ilora {
 
@@ -39,8 +40,11 @@ PreparedRun prepare_continue(const std::filesystem::path& run,
                              const std::vector<std::string>& settings);
 
 // engine.memory of a run that begins: chooses the step that fits, sets the recipe to it and tells
-// what it will hold. Throws Error(kUsage) where nothing fits.
-void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks);
+// what it will hold. `files` and `tokenizer` are those of the recipe's model, of whose weights
+// `loaded` bytes are in memory already. Throws Error(kUsage) where nothing fits.
+void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks,
+                const ModelFiles& files, const Tokenizer& tokenizer, TrainingObserver& observer,
+                int64_t loaded = 0);
 
 // Whether a run that goes on may be given this "key=value": how it is computed, not what.
 bool may_change(const std::string& setting);

@@ -1,16 +1,23 @@
-// The library's one class (include/ilora/ilora.h): a run folder, and the model that it learns with.
+// The library (include/ilora/ilora.h): a model in memory, and sessions, each a run folder that it
+// learns in and the model that it learns with, its own or one that it was given.
 #include "ilora/ilora.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <filesystem>
 #include <iterator>
+#include <optional>
+#include <string_view>
+#include <utility>
 
 #include "base/error.h"
-#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/parallel.h"
 #include "session/answers.h"
 #include "session/training.h"
+#include "session/training_log.h"
 
 namespace ilora {
 namespace {
@@ -38,13 +45,82 @@ auto with_hints(Work&& work) {
   }
 }
 
+// What a model's settings say. Throws Error(kUsage) for one that says something else.
+Recipe model_recipe(const std::string& path, const std::vector<std::string>& settings) {
+  constexpr std::array<std::string_view, 4> kKeys = {"model.weights", "engine.mode",
+                                                     "engine.kernels", "engine.threads"};
+  for (const std::string& setting : settings) {
+    if (std::ranges::count(kKeys, setting_key(setting)) > 0) continue;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[model] '{}' says nothing of how a model is loaded", setting),
+                "model.weights, engine.mode and engine.kernels do, and engine.threads of how fast; "
+                "the others are a session's.");
+  }
+  Configuration configuration;
+  configuration.set(settings);
+  configuration.recipe.model = path;
+  return configuration.recipe;
+}
+
+// A session's recipe takes over from the model that it was given what it does not say itself.
+// Throws Error(kUsage) where it says something else: the run would go on with another model.
+void take_over(Configuration& configuration, const LoadedModel& model) {
+  Recipe& recipe = configuration.recipe;
+  const auto given = [&](const char* key) { return configuration.options.given(key); };
+  if (!given("model.path")) recipe.model = model.options.path;
+  if (!given("model.weights")) recipe.weights = model.options.weights;
+  if (!given("engine.mode")) recipe.mode = model.options.mode;
+  if (!given("engine.kernels")) recipe.kernels = model.options.kernels;
+  if (fs::weakly_canonical(recipe.model) == fs::weakly_canonical(model.options.path) &&
+      gemm_type_of(recipe.mode) == model.gemm_type() && recipe.kernels == model.options.kernels)
+    return;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("[session] the run in {} is of {} ({}, {} kernels), and was given {} "
+                          "({}, {} kernels)",
+                          recipe.output, recipe.model, recipe.mode, recipe.kernels,
+                          model.options.path, model.mode(), model.options.kernels),
+              "Load the model with the run's settings, or let the session load its own.");
+}
+
 }  // namespace
 
+Model::Model(const std::string& path, const std::vector<std::string>& settings) {
+  loaded_ = with_hints([&] {
+    const Recipe recipe = model_recipe(path, settings);
+    const ScopedThreads threads(recipe.threads);
+    return std::make_shared<const LoadedModel>(recipe.model_options());
+  });
+}
+
 struct Session::Implementation {
-  RunFolder folder;
-  std::vector<std::string> settings;
-  std::unique_ptr<Workbench> bench;      // loaded when first needed, kept from task to task
+  Implementation(std::string where, std::vector<std::string> own_settings,
+                 std::shared_ptr<const LoadedModel> given)
+      : folder(std::move(where)),
+        settings(std::move(own_settings)),
+        shares_model(given != nullptr),
+        model(std::move(given)) {
+    log.emplace().set_quiet(true);
+    with_hints([&] { check_settings(); });
+  }
+
+  const RunFolder folder;
+  const std::vector<std::string> settings;
+  const bool shares_model;  // with other sessions; otherwise it is loaded when first needed
+  std::shared_ptr<const LoadedModel> model;
+  std::unique_ptr<Workbench> bench;      // kept from task to task
   std::unique_ptr<Responder> responder;  // of the state after the last task
+  int64_t threads = 0;
+  std::optional<Log> log;  // what its work says
+  std::atomic<bool> stop_requested{false};
+
+  // `work` with the session's number of threads.
+  template <class Work>
+  auto perform(Work&& work) const {
+    return with_hints([&] {
+      const ScopedThreads own(threads);
+      return work();
+    });
+  }
 
   bool begun() const { return fs::exists(folder.config()); }
 
@@ -56,8 +132,9 @@ struct Session::Implementation {
   }
 
   // The settings are the run's own, or such as may change. Throws Error(kUsage).
-  void check_settings() const {
+  void check_settings() {
     const auto own = configuration();  // a misspelt setting of a new run: an error now
+    threads = own->recipe.threads;
     if (!begun()) return;
     const std::string before = own->options.to_yaml();
     for (auto at = settings.begin(); at != settings.end(); ++at) {
@@ -76,20 +153,36 @@ struct Session::Implementation {
   }
 
   std::unique_ptr<Configuration> configuration() const {
-    if (begun()) {
-      auto own = configuration_of(folder);
-      own->set(changes());
-      return own;
-    }
-    auto fresh = std::make_unique<Configuration>();
-    fresh->set(settings);
-    fresh->recipe.output = folder.path().string();
-    return fresh;
+    auto own = begun() ? configuration_of(folder) : std::make_unique<Configuration>();
+    own->set(begun() ? changes() : settings);
+    own->recipe.output = folder.path().string();
+    if (shares_model) take_over(*own, *model);
+    return own;
   }
 
   Workbench& workbench(const Recipe& recipe) {
-    if (!bench) bench = std::make_unique<Workbench>(recipe);
+    if (!model) model = std::make_shared<const LoadedModel>(recipe.model_options());
+    if (!bench) bench = std::make_unique<Workbench>(*model, recipe);
     return *bench;
+  }
+
+  // engine.memory of a run that begins: for what is chosen a model of its own is loaded anew; one
+  // that it shares stays as it is.
+  void fit(Configuration& c, const std::vector<TaskText>& tasks, TrainingObserver& observer) {
+    bench.reset();
+    if (shares_model) {
+      const bool stored = weight_storage_of(model->options.weights) == WeightStorage::kStored;
+      c.recipe.weights = stored ? "stored" : "expanded";
+      fit_memory(c, tasks, model->files, model->tokenizer, observer,
+                 model->weights.sizes().owned_bytes);
+      return;
+    }
+    model.reset();  // it may stand there for answers, as large as it liked
+    ModelFiles files = open_model(c.recipe.model);
+    Tokenizer tokenizer = load_tokenizer(files);
+    fit_memory(c, tasks, files, tokenizer, observer);
+    model = std::make_shared<const LoadedModel>(std::move(files), c.recipe.model_options(),
+                                                std::move(tokenizer));
   }
 
   // Tasks by name: all that the run was told of, and of these the first that are learned.
@@ -112,16 +205,13 @@ struct Session::Implementation {
     responder.reset();
     Configuration& c = *prepared.configuration;
     const std::vector<TaskText> tasks = read_tasks(c.recipe);
-    if (!prepared.restore && !c.recipe.memory.empty()) {
-      bench.reset();  // it may stand there for answers, as large as it liked
-      fit_memory(c, tasks);
-    }
-    Trainer trainer(c.recipe, c.options, c.method(), workbench(c.recipe), tasks);
+    TrainingLog observer(*log, [&] { return stop_requested.load(); });
+    if (!prepared.restore && !c.recipe.memory.empty()) fit(c, tasks, observer);
+    Trainer trainer(c.recipe, c.options, c.method(), workbench(c.recipe), tasks, &observer);
     try {
       ilora::train(prepared, trainer);
     } catch (const Error& e) {
       if (e.kind() != ErrorKind::kInterrupted) throw;
-      clear_interrupt();
       return false;
     }
     return true;
@@ -172,19 +262,19 @@ struct Session::Implementation {
 };
 
 Session::Session(std::string folder, std::vector<std::string> settings)
-    : implementation_(std::make_unique<Implementation>(
-          Implementation{RunFolder(std::move(folder)), std::move(settings), nullptr, nullptr})) {
-  log().set_quiet(true);
-  with_hints([&] { implementation_->check_settings(); });
-}
+    : implementation_(
+          std::make_unique<Implementation>(std::move(folder), std::move(settings), nullptr)) {}
+Session::Session(std::string folder, std::vector<std::string> settings, const Model& model)
+    : implementation_(std::make_unique<Implementation>(std::move(folder), std::move(settings),
+                                                       model.loaded_)) {}
 Session::~Session() = default;
 Session::Session(Session&&) noexcept = default;
 Session& Session::operator=(Session&&) noexcept = default;
 
 bool Session::learn(const std::string& name, const std::vector<Sample>& train,
                     const std::vector<Sample>& test) {
-  clear_interrupt();
-  return with_hints([&] {
+  implementation_->stop_requested = false;
+  return implementation_->perform([&] {
     if (name.empty() || name.starts_with(".") || name.find_first_of("/\\") != std::string::npos) {
       throw Error(ErrorKind::kUsage, fmt::format("[session] '{}' is no name for a task", name),
                   "It becomes the name of a folder: without '/', and without a dot in front.");
@@ -200,13 +290,13 @@ bool Session::learn(const std::string& name, const std::vector<Sample>& train,
 }
 
 bool Session::learn(const std::string& task_folder) {
-  clear_interrupt();
-  return with_hints([&] { return implementation_->learn(task_folder); });
+  implementation_->stop_requested = false;
+  return implementation_->perform([&] { return implementation_->learn(task_folder); });
 }
 
 bool Session::resume() {
-  clear_interrupt();
-  return with_hints([&] { return implementation_->resume(); });
+  implementation_->stop_requested = false;
+  return implementation_->perform([&] { return implementation_->resume(); });
 }
 
 std::string Session::answer(const std::string& prompt, const AnswerOptions& options) {
@@ -215,7 +305,7 @@ std::string Session::answer(const std::string& prompt, const AnswerOptions& opti
 
 std::vector<std::string> Session::answer(const std::vector<std::string>& prompts,
                                          const AnswerOptions& options) {
-  return with_hints([&] {
+  return implementation_->perform([&] {
     if (options.max_new_tokens < 1 || !(options.temperature >= 0) ||
         !(options.top_p > 0 && options.top_p <= 1)) {
       throw Error(ErrorKind::kUsage,
@@ -231,7 +321,7 @@ std::vector<std::string> Session::answer(const std::vector<std::string>& prompts
     generate.sampling.seed = options.seed;
     std::vector<std::string> texts;
     for (const std::vector<int32_t>& tokens : implementation_->answers().answer(prompts, generate))
-      texts.push_back(implementation_->bench->tokenizer->decode(tokens));
+      texts.push_back(implementation_->model->tokenizer.decode(tokens));
     return texts;
   });
 }
@@ -262,11 +352,20 @@ std::string Session::adapter_folder() const {
 }
 
 void Session::stop() {
-  request_interrupt();
+  implementation_->stop_requested = true;
 }
 
 void Session::show_progress(bool on) {
-  log().set_quiet(!on);
+  implementation_->log.emplace().set_quiet(!on);
+}
+
+void Session::on_message(std::function<void(const std::string&)> receive) {
+  if (!receive) return show_progress(false);
+  implementation_->log.emplace(
+      [receive = std::move(receive)](std::string_view line) {
+        receive(std::string(line.substr(0, line.size() - 1)));  // without its end
+      },
+      false);
 }
 
 }  // namespace ilora

@@ -8,7 +8,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parallel.h"
@@ -62,6 +61,7 @@ class RunningCell {
         output_(prepared(cell)),
         before_(fs::exists(output_) ? fs::file_size(output_) : 0),
         began_(now()),
+        log_(options.log),
         process_(command_of(cell, options.program), output_, environment(options)) {}
 
   std::string status() const {
@@ -76,13 +76,13 @@ class RunningCell {
     if (code == kInterruptedCode) return false;
     if (code == 0 && cell_.state() == CellState::kFinished) {
       const auto score = report::read_results(cell_.folder).metrics.average_accuracy;
-      log().info("{} {}: average {}, {}", place_, cell_.name,
-                 score ? fmt::format("{:.3f}", *score) : "-", format_duration(now() - began_));
+      log_.info("{} {}: average {}, {}", place_, cell_.name,
+                score ? fmt::format("{:.3f}", *score) : "-", format_duration(now() - began_));
       return true;
     }
     const std::string error = error_in(read_file(output_).substr(before_), code);
     write_json(failure_file(cell_), {{"exit", code}, {"error", error}});
-    log().warn("{} {} failed: {} ({})", place_, cell_.name, error, output_.string());
+    log_.warn("{} {} failed: {} ({})", place_, cell_.name, error, output_.string());
     return true;
   }
 
@@ -105,6 +105,7 @@ class RunningCell {
   fs::path output_;
   size_t before_;
   double began_;
+  Log& log_;
   Process process_;
 };
 
@@ -142,31 +143,32 @@ std::string Cell::failure() const {
 void run_cells(std::span<const Cell> cells, const GridOptions& options) {
   size_t done = 0;
   for (const Cell& cell : cells) done += cell.state() == CellState::kFinished ? 1 : 0;
-  if (done > 0) log().info("{} of {} are finished already", done, cells.size());
+  if (done > 0) options.log.info("{} of {} are finished already", done, cells.size());
   std::list<RunningCell> running;
   size_t next = 0;
   bool told = false, stopped = false;
   while (true) {
-    for (; !interrupted() && !stopped && next < cells.size() && std::ssize(running) < options.jobs;
+    for (; !options.stop_requested() && !stopped && next < cells.size() &&
+           std::ssize(running) < options.jobs;
          ++next) {
       const CellState state = cells[next].state();
       if (state == CellState::kFinished) continue;
       if (state == CellState::kFailed && !options.retry_failed) continue;
       running.emplace_back(cells[next], fmt::format("[{}/{}]", next + 1, cells.size()), options);
     }
-    if (interrupted() && !told) {
+    if (options.stop_requested() && !told) {
       for (RunningCell& cell : running) cell.interrupt();
       told = true;
     }
     if (running.empty()) break;
     std::this_thread::sleep_for(kPause);
-    log().status(status_of(running));
+    options.log.status(status_of(running));
     for (auto cell = running.begin(); cell != running.end();) {
       if (cell->running()) {
         ++cell;
         continue;
       }
-      log().status("");
+      options.log.status("");
       const bool ended = cell->conclude();
       stopped |= !ended;
       cell = running.erase(cell);

@@ -11,6 +11,8 @@
 
 namespace ilora {
 
+class Log;
+
 enum class CellState {
   kAbsent,    // nothing there
   kBegun,     // a run that can be resumed
@@ -31,6 +33,8 @@ struct Cell {
 
 struct GridOptions {
   std::filesystem::path program;  // this one, or what a test puts in its place
+  Log& log;
+  std::function<bool()> stop_requested;  // asked between looks at the cells under way
   bool retry_failed = false;
   int64_t jobs = 1;  // cells at once; they share the threads that this program would have
   std::function<void()> after_cell = {};  // to write what is known so far
@@ -38,7 +42,8 @@ struct GridOptions {
 
 // Runs what is not finished, in order; an interrupted cell is resumed. A cell that fails is
 // recorded (failed.json; its output is in log.txt) and the next one runs. Throws
-// Error(kInterrupted) after Ctrl-C, when the cells under way have written their checkpoints.
+// Error(kInterrupted) where it was stopped, when the cells under way have written their
+// checkpoints.
 void run_cells(std::span<const Cell> cells, const GridOptions& options);
 
 }  // namespace ilora

@@ -10,9 +10,9 @@
 #include "data/encoder.h"
 #include "data/task.h"
 #include "eval/probe.h"
-#include "kernels/kernels.h"
 #include "model/adapter.h"
 #include "model/pass.h"
+#include "train/loaded_model.h"
 
 namespace ilora {
 
@@ -66,6 +66,7 @@ struct Recipe {
   int64_t gradient_norms_every = 25;  // steps between logs of each term's gradient norm; 0: never
 
   void add_options(OptionList& options);
+  ModelOptions model_options() const { return {model, weights, mode, kernels}; }
   LossOptions loss() const;
   EncodeOptions encoding() const { return {text_template, max_length, max_answer}; }
   // Throws Error(kUsage) for an entry of task_rows that is not TASK.SPLIT=N.

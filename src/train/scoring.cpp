@@ -7,33 +7,25 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
-#include "base/log.h"
 
 namespace ilora {
-namespace {
-
-void stop_if_interrupted() {
-  if (!interrupted()) return;
-  throw Error(ErrorKind::kInterrupted, "[train] stopped while the new tasks were scored",
-              "Nothing has changed: the same command begins again.");
-}
-
-}  // namespace
 
 Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& bench,
-                 const RunFolder& folder, const std::vector<TaskText>& tasks)
+                 const RunFolder& folder, const std::vector<TaskText>& tasks,
+                 TrainingObserver& observer)
     : recipe_(recipe),
       method_(method),
       run_(run),
       bench_(bench),
       folder_(folder),
-      evaluator_(*bench.engine, *bench.encoder, {recipe.max_new_tokens}),
-      probes_(*bench.encoder, recipe.probe) {
+      observer_(observer),
+      evaluator_(bench.engine, bench.encoder, {recipe.max_new_tokens}),
+      probes_(bench.encoder, recipe.probe) {
   std::vector<std::string> names, measures;
   for (size_t t = 0; t < tasks.size(); ++t) {
     tasks_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
-    evaluator_.check(tasks_.back());
+    if (const std::string note = evaluator_.check(tasks_.back()); !note.empty())
+      observer_.message(note);
     names.push_back(tasks[t].name);
     measures.emplace_back(tasks_.back().measure->name);
   }
@@ -49,7 +41,7 @@ bool Scoring::evaluate(int64_t row) {
     const bool just_learned = static_cast<int64_t>(column) == row - 1;
     if (!whole && (recipe_.matrix == "last" || !just_learned)) continue;
     lines += evaluate_task(row, column);
-    if (interrupted()) return false;
+    if (observer_.stop_requested()) return false;
   }
   if (!lines.empty()) keep_rows(row, whole, lines);
   if (!probes_.empty()) probe(row);
@@ -89,9 +81,15 @@ size_t Scoring::restore(const Json& scores) {
   return known.size();
 }
 
+void Scoring::stop_if_requested() const {
+  if (!observer_.stop_requested()) return;
+  throw Error(ErrorKind::kInterrupted, "[train] stopped while the new tasks were scored",
+              "Nothing has changed: the same command begins again.");
+}
+
 void Scoring::evaluate_base(size_t first) {
   for (size_t column = first; column < tasks_.size(); ++column) {
-    stop_if_interrupted();
+    stop_if_requested();
     const Deployed start = method_.answer_with(run_, "fast", static_cast<int64_t>(column));
     evaluate_learners({"fast"}, {&start, 1}, 0, column);
   }
@@ -99,7 +97,7 @@ void Scoring::evaluate_base(size_t first) {
 
 void Scoring::evaluate_untaught(size_t first, int64_t row) {
   for (size_t column = first; column < tasks_.size(); ++column) {
-    stop_if_interrupted();
+    stop_if_requested();
     const double base = *scores_.get("fast", 0, column);
     for (const std::string& learner : method_.scored(run_)) scores_.set(learner, 0, column, base);
     evaluate_task(row, column);
@@ -124,9 +122,9 @@ std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>
                                                   std::span<const Deployed> deployed, int64_t row,
                                                   size_t column) {
   const TaskEval& task = tasks_[column];
-  log().status(fmt::format("evaluating {} on {}", fmt::join(learners, ", "), task.name));
+  observer_.scoring(learners, task.name);
   std::vector<TaskScore> found = evaluator_.evaluate_each(task, deployed);
-  log().status("");
+  observer_.scored();
   for (size_t i = 0; i < learners.size(); ++i) {
     scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);
     folder_.log_event({{"event", "eval"},
@@ -144,7 +142,7 @@ void Scoring::probe(int64_t row) {
   const std::string learner =
       run_.find(method_.deployed()) != nullptr ? method_.deployed() : "fast";
   const Deployed deployed = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
-  for (const Probes::Value& probed : probes_.measure(*bench_.engine, deployed)) {
+  for (const Probes::Value& probed : probes_.measure(bench_.engine, deployed)) {
     scores_.set_probe(probed.name, probed.measure, static_cast<size_t>(row), probed.value);
     folder_.log_event({{"event", "probe"},
                        {"after", row},
@@ -152,7 +150,7 @@ void Scoring::probe(int64_t row) {
                        {"learner", learner},
                        {"measure", probed.measure},
                        {"value", probed.value}});
-    log().info("{} of {}: {:.4g}", probed.measure, probed.name, probed.value);
+    observer_.message(fmt::format("{} of {}: {:.4g}", probed.measure, probed.name, probed.value));
   }
 }
 
@@ -193,8 +191,8 @@ void Scoring::tell(int64_t row) const {
     if (shown) line += fmt::format("  {} {:.3f}", tasks_[column].name, *shown);
   }
   if (line.empty()) return;
-  log().info("{}:{}", row == 0 ? std::string("before training") : fmt::format("after task {}", row),
-             line);
+  const std::string when = row == 0 ? "before training" : fmt::format("after task {}", row);
+  observer_.message(fmt::format("{}:{}", when, line));
 }
 
 std::vector<std::optional<double>> Scoring::read_references() const {
@@ -206,7 +204,7 @@ std::vector<std::optional<double>> Scoring::read_references() const {
       throw Error(ErrorKind::kUsage,
                   fmt::format("[eval] {} is not finished (eval.references)", run));
     const std::string model = results.value("model", "");
-    if (const std::string& own = bench_.files.config().name; model != own)
+    if (const std::string& own = bench_.model.config().name; model != own)
       throw Error(ErrorKind::kUsage,
                   fmt::format("[eval] {} is a run of {} (eval.references), and this one of {}", run,
                               model, own));

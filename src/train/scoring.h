@@ -9,6 +9,7 @@
 #include "continual/method.h"
 #include "data/task.h"
 #include "eval/evaluator.h"
+#include "train/observer.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
 #include "train/scores.h"
@@ -21,10 +22,10 @@ class Scoring {
   // Everything outlives the scoring. Throws Error(kData) for a task without the split that is
   // scored, Error(kFile) for a run of eval.references that is not there.
   Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& bench, const RunFolder& folder,
-          const std::vector<TaskText>& tasks);
+          const std::vector<TaskText>& tasks, TrainingObserver& observer);
 
   // Row `row` of the score matrix, as far as eval.matrix asks for it: after `row` tasks; 0: before
-  // training. False after Ctrl-C.
+  // training. False where the observer stops it.
   [[nodiscard]] bool evaluate(int64_t row);
   // Nothing was trained since row `from`: row `to` repeats it.
   void repeat(int64_t from, int64_t to);
@@ -37,8 +38,8 @@ class Scoring {
   // unless they are the first of the configuration's, measured as they were.
   size_t restore(const Json& scores);
   // Tasks from `first` on, which are new to a run that goes on: first row 0, while the run is as
-  // training began, then row `row`, as it is after `row` tasks. Throws Error(kInterrupted) after
-  // Ctrl-C.
+  // training began, then row `row`, as it is after `row` tasks. Throws Error(kInterrupted) where
+  // the observer stops it.
   void evaluate_base(size_t first);
   void evaluate_untaught(size_t first, int64_t row);
 
@@ -48,6 +49,7 @@ class Scoring {
   const std::vector<std::optional<double>>& references() const { return references_; }
 
  private:
+  void stop_if_requested() const;
   std::vector<std::optional<double>> read_references() const;
   std::string evaluate_task(int64_t row, size_t column);
   std::vector<TaskScore> evaluate_learners(const std::vector<std::string>& learners,
@@ -64,6 +66,7 @@ class Scoring {
   Run& run_;
   Workbench& bench_;
   const RunFolder& folder_;
+  TrainingObserver& observer_;
   std::vector<TaskEval> tasks_;
   Evaluator evaluator_;
   Probes probes_;

@@ -6,9 +6,6 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/interrupt.h"
-#include "base/log.h"
-#include "base/progress.h"
 #include "base/random.h"
 #include "model/peft.h"
 #include "train/environment.h"
@@ -42,7 +39,8 @@ Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelCon
 
 // The training rows of each task. A row's identity is its task and its number in the task's file.
 std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
-                                          const std::vector<TaskText>& tasks) {
+                                          const std::vector<TaskText>& tasks,
+                                          TrainingObserver& observer) {
   std::vector<std::vector<Row>> all;
   for (size_t t = 0; t < tasks.size(); ++t) {
     std::vector<Row>& rows = all.emplace_back();
@@ -55,9 +53,9 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
                                     &left_out));
       if (left_out > 0) ++cut;
     }
-    if (cut > 0)
-      log().info("{}: {} of {} training prompts are cut to fit data.max_length {}", tasks[t].name,
-                 cut, rows.size(), encoder.max_length());
+    if (cut == 0) continue;
+    observer.message(fmt::format("{}: {} of {} training prompts are cut to fit data.max_length {}",
+                                 tasks[t].name, cut, rows.size(), encoder.max_length()));
   }
   return all;
 }
@@ -65,17 +63,18 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
 }  // namespace
 
 Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
-                 const std::vector<TaskText>& tasks)
+                 const std::vector<TaskText>& tasks, TrainingObserver* observer)
     : recipe_(recipe),
       options_(options),
       method_(method),
       bench_(bench),
+      observer_(observer != nullptr ? *observer : nobody_),
       folder_(recipe.output),
-      train_rows_(encode_rows(*bench.encoder, tasks)),
-      run_(*bench.engine, first_adapter(recipe, method, bench.files.config()),
+      train_rows_(encode_rows(bench.encoder, tasks, observer_)),
+      run_(bench.engine, first_adapter(recipe, method, bench.model.config()),
            static_cast<uint64_t>(recipe.seed)),
-      optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
-      scoring_(recipe, method, run_, bench, folder_, tasks) {
+      optimizer_(bench.model.kernels, recipe, run_.fast().layout().size()),
+      scoring_(recipe, method, run_, bench, folder_, tasks, observer_) {
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
     task.name = tasks[t].name;
@@ -99,14 +98,14 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
                             recipe.method),
                 "Name at least one, such as q_proj.");
   }
-  require_room_for_prompts(bench.files.config().context);
+  require_room_for_prompts(bench.model.config().context);
   run_.position.tasks = static_cast<int64_t>(stream_.size());
 }
 
 // Soft prompts come on top of rows: said now, not at the step that they no longer fit.
 void Trainer::require_room_for_prompts(int64_t context) const {
   const auto tasks = static_cast<int64_t>(train_rows_.size());
-  const int64_t prompts = method_.footprint(bench_.files.config(), tasks).soft_prompts;
+  const int64_t prompts = method_.footprint(bench_.model.config(), tasks).soft_prompts;
   int64_t longest = 0;
   for (const std::vector<Row>& rows : train_rows_)
     for (const Row& row : rows) longest = std::max(longest, row.length());
@@ -143,19 +142,15 @@ void Trainer::learn_task() {
   method_.begin_task(run_);
   scoring_.begin_learners();
 
-  const bool has_steps = at.task_step < at.task_steps;
-  Progress progress(fmt::format("task {}/{} {}", at.task + 1, at.tasks, name), at.task_steps,
-                    "step", at.task_step);
-  progress_ = &progress;
+  observer_.task_begun({name, at.task + 1, at.tasks, at.task_step, at.task_steps});
   while (at.task_step < at.task_steps) {
     step(batch(at.task_step));
     const bool due = recipe_.checkpoint_every > 0 && at.step % recipe_.checkpoint_every == 0;
-    const bool stop_now = interrupted();
+    const bool stop_now = observer_.stop_requested();
     if (due || stop_now) save();
     if (stop_now) stop(fmt::format("after step {}; a checkpoint is written", at.step));
   }
-  if (has_steps) progress.finish();
-  progress_ = nullptr;
+  observer_.task_done();
   save();  // where an evaluation that is interrupted goes on from: end_task runs once
 
   end_task();
@@ -187,7 +182,7 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   const Tensor gradient = run_.gradient();
 
   run_.clear_reported();
-  bench_.kernels.fill(gradient, 0.0);
+  bench_.model.kernels.fill(gradient, 0.0);
   const Pass pass = method_.plan(run_, rows);
   const PassReport report = run_.run_step(pass);
   comm_.sum(gradient);
@@ -261,7 +256,7 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
 // The norm of each loss term's own gradient. With one term it is the step's gradient; with two, one
 // more pass now and then gives the second's, and the first's is the rest.
 Json Trainer::term_gradient_norms(const Pass& pass) {
-  const Kernels& k = bench_.kernels;
+  const Kernels& k = bench_.model.kernels;
   const Tensor gradient = run_.gradient();
   const bool two = std::any_of(pass.segments.begin(), pass.segments.end(),
                                [](const Segment& s) { return s.consistency.weight != 0; });
@@ -307,10 +302,7 @@ void Trainer::record(int64_t pass_tokens, const PassReport& report, Json norms, 
                 {"tokens_per_second", static_cast<double>(tokens) / seconds}};
   for (const auto& [name, value] : run_.reported()) event[name] = value;
   folder_.log_event(event);
-  if (progress_ != nullptr) {
-    progress_->advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", loss,
-                                      static_cast<double>(tokens) / seconds));
-  }
+  observer_.step_done({at.step, loss, static_cast<double>(tokens) / seconds});
 }
 
 // Row `row` of the score matrix: after `row` tasks.
@@ -351,7 +343,7 @@ void Trainer::save() {
   std::vector<std::string> learners;
   for (const Learner& learner : run_.learners()) learners.push_back(learner.name);
   writer.json("method", recipe_.method);
-  writer.json("mode", bench_.mode());
+  writer.json("mode", bench_.model.mode());
   writer.json("learners", learners);
   writer.json("scores", scoring_.scores().to_json());
   writer.json("metrics_bytes", folder_.metrics_bytes());
@@ -367,11 +359,11 @@ void Trainer::restore() {
         fmt::format("[train] the checkpoint is of method {}, the configuration says {} ({})",
                     method, recipe_.method, folder_.state().string()));
   }
-  if (reader.has("mode") && reader.json("mode") != bench_.mode()) {
-    log().warn(
-        "{} was trained in {} so far and goes on in {}: it will not end in the bits of an "
-        "uninterrupted run",
-        recipe_.output, reader.json("mode").get<std::string>(), bench_.mode());
+  if (reader.has("mode") && reader.json("mode") != bench_.model.mode()) {
+    observer_.warning(
+        fmt::format("{} was trained in {} so far and goes on in {}: it will not end in the bits of "
+                    "an uninterrupted run",
+                    recipe_.output, reader.json("mode").get<std::string>(), bench_.model.mode()));
   }
   const size_t known = scoring_.restore(reader.json("scores"));
   const bool together = stream_.size() < scoring_.tasks();
@@ -401,7 +393,7 @@ void Trainer::write_results(const std::string& status) const {
                {"status", status},
                {"method", recipe_.method},
                {"seed", recipe_.seed},
-               {"model", bench_.files.config().name},
+               {"model", bench_.model.config().name},
                {"deployed", method_.deployed()}};
   json.update(scoring_.scores().results(method_.deployed(), scoring_.references()));
   if (stream_.size() < scoring_.tasks()) {
@@ -419,7 +411,7 @@ void Trainer::write_results(const std::string& status) const {
       {"train_tokens", train_tokens_},
       {"tokens_per_second",
        train_seconds_ > 0 ? static_cast<double>(train_tokens_) / train_seconds_ : 0.0}};
-  json["environment"] = environment_json(bench_.mode());
+  json["environment"] = environment_json(bench_.model.mode());
   write_json(folder_.results(), json);
 }
 

@@ -11,6 +11,7 @@
 #include "continual/method.h"
 #include "data/task.h"
 #include "train/checkpoint.h"
+#include "train/observer.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
 #include "train/run_folder.h"
@@ -19,20 +20,19 @@
 
 namespace ilora {
 
-class Progress;
-
 class Trainer {
  public:
-  // Encodes the tasks and prepares the first learner. Everything outlives the trainer.
+  // Encodes the tasks and prepares the first learner. Everything outlives the trainer. Without an
+  // observer nobody watches the run, and nothing stops it.
   Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
-          const std::vector<TaskText>& tasks);
+          const std::vector<TaskText>& tasks, TrainingObserver* observer = nullptr);
 
   // Goes on where the run's last checkpoint stands; more tasks than it knew are learned after those
   // (--continue).
   void restore();
-  // Trains what is left, evaluates, writes the run folder. Throws Error(kInterrupted) after Ctrl-C,
-  // with a checkpoint written (none before the base model is scored); Error(kNumeric) naming step,
-  // task and rows where a loss is not finite.
+  // Trains what is left, evaluates, writes the run folder. Throws Error(kInterrupted) where the
+  // observer stops it, with a checkpoint written (none before the base model is scored);
+  // Error(kNumeric) naming step, task and rows where a loss is not finite.
   void run();
 
   const ScoreBook& scores() const { return scoring_.scores(); }
@@ -49,7 +49,7 @@ class Trainer {
   Json term_gradient_norms(const Pass& pass);
 
   void evaluate(int64_t row);
-  [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
+  [[noreturn]] void stop(const std::string& where) const;  // as the observer asked
   void save();
   void save_adapters();
   void visit(StateVisitor& visitor);
@@ -65,6 +65,8 @@ class Trainer {
   const OptionList& options_;
   Method& method_;
   Workbench& bench_;
+  TrainingObserver nobody_;
+  TrainingObserver& observer_;
   RunFolder folder_;
   Comm comm_;
   std::vector<std::vector<Row>> train_rows_;
@@ -72,7 +74,6 @@ class Trainer {
   Run run_;
   Optimizer optimizer_;
   Scoring scoring_;
-  Progress* progress_ = nullptr;
   double train_seconds_ = 0;
   int64_t train_tokens_ = 0;
   int64_t rows_scored_ = 0;  // the latest row of the score matrix that was asked for, plus one

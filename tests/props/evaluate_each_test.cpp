@@ -18,7 +18,7 @@ namespace {
 struct Many {
   explicit Many(size_t count, const Settings& more = {})
       : tiny(tiny_settings("unused", "seq", more)),
-        evaluator(tiny.engine(), *tiny.bench->encoder, {8}) {
+        evaluator(tiny.engine(), tiny.bench->encoder, {8}) {
     for (size_t i = 0; i < count; ++i) {
       LoraOptions options = tiny.recipe().lora;
       if (i % 3 == 2) options.prompts.rows = 3;
@@ -89,7 +89,7 @@ TEST(EvaluateEach, LossAloneIsTheLossBesideTheScore) {
     for (size_t i = 0; i < task.rows.size(); ++i) {
       const size_t right = task.rows[i].answer == task.options[0] ? 0 : 1;
       const auto tokens =
-          many.tiny.bench->encoder->answer(task.rows[i].answer).size() + 1;  // and the end token
+          many.tiny.bench->encoder.answer(task.rows[i].answer).size() + 1;  // and the end token
       EXPECT_NEAR(loss[d].rows[i].loss, -likelihoods[i][right] / static_cast<double>(tokens),
                   1e-5 * loss[d].rows[i].loss);
     }
@@ -103,7 +103,7 @@ TEST(EvaluateEach, LanesAnswerAsEachAlone) {
   std::vector<Lane> lanes;
   for (size_t d = 0; d < many.deployed.size(); ++d) {
     for (const Example& row : many.tiny.tasks[d % 2].test) {
-      std::vector<int32_t> ids = many.tiny.bench->encoder->prompt(row.prompt);
+      std::vector<int32_t> ids = many.tiny.bench->encoder.prompt(row.prompt);
       if (many.deployed[d].prefix) {
         const auto before = many.deployed[d].prefix(ids);
         ids.insert(ids.begin(), before.begin(), before.end());

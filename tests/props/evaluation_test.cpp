@@ -17,14 +17,14 @@ struct Answering {
   explicit Answering(const Settings& more = {})
       : tiny(tiny_settings("unused", "seq", more)),
         adapter(tiny.model(), tiny.recipe().lora),
-        evaluator(tiny.engine(), *tiny.bench->encoder, {8}) {
+        evaluator(tiny.engine(), tiny.bench->encoder, {8}) {
     const Random random(5, Stream::kAdapterInit);
     for (int64_t i = 0; i < adapter.layout().size(); ++i)
       adapter.values().ptr<float>()[i] =
           static_cast<float>(0.6 * random.uniform(static_cast<uint64_t>(i)) - 0.3);
     uses = {{&adapter, 1.0, {}}};
   }
-  const Encoder& encoder() const { return *tiny.bench->encoder; }
+  const Encoder& encoder() const { return tiny.bench->encoder; }
 
   // Log-probabilities of every token after `tokens`' first, by one plain forward.
   std::vector<double> log_probabilities(const std::vector<int32_t>& tokens) {
@@ -277,7 +277,7 @@ TEST(Evaluation, MeasuresOfGeneratedText) {
   EXPECT_GE(*trainer.scores().get("fast", 1, 0), 0.9);
   const Adapter adapter = load_peft(RunFolder(folder / "run").adapter(1, "fast"), tiny.model());
   const Uses uses = {{&adapter, 1.0, {}}};
-  Evaluator evaluator(tiny.engine(), *tiny.bench->encoder, {4});
+  Evaluator evaluator(tiny.engine(), tiny.bench->encoder, {4});
   for (const char* measure : {"choice", "choice-generated", "exact"}) {
     const TaskEval task = make_task_eval(tiny.tasks[0], Split::kTest, measure);
     const TaskScore score = evaluator.evaluate(task, {uses, {}});

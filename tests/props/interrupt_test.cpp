@@ -1,7 +1,5 @@
-// Ctrl-C at moments that a signal from outside hits only by luck: in an evaluation, and while a
-// continued run looks at its new task.
-#include "base/interrupt.h"
-
+// A run that is stopped at moments that a signal from outside hits only by luck: in an evaluation,
+// and while a continued run looks at its new task.
 #include <gtest/gtest.h>
 
 #include "base/error.h"
@@ -10,28 +8,30 @@
 namespace ilora::testing {
 namespace {
 
-// Sequential training that counts its end_task hooks, in its state, and presses Ctrl-C in the first
-// of all.
+struct Stop : TrainingObserver {
+  bool requested = false;
+  bool stop_requested() override { return requested; }
+};
+
+// Sequential training that counts its end_task hooks, in its state, and stops the run in the first
+// of all where it is given something to stop it by.
 class Counting : public Method {
  public:
-  explicit Counting(bool& press) : press_(press) {}
+  explicit Counting(Stop* stop = nullptr) : stop_(stop) {}
   void end_task(ilora::Run&) override {
     ++ended;
-    if (press_) request_interrupt();
-    press_ = false;
+    if (stop_ != nullptr) stop_->requested = true;
   }
   void visit(StateVisitor& visitor) override { visitor.value("counting.ended", ended); }
 
   int64_t ended = 0;
 
  private:
-  bool& press_;
+  Stop* stop_;
 };
 
 class InterruptTest : public ::testing::Test {
  protected:
-  ~InterruptTest() override { clear_interrupt(); }
-
   TemporaryFolder folder_;
 };
 
@@ -40,9 +40,10 @@ TEST_F(InterruptTest, AnEvaluationBeginsAnewAndEndTaskHappensOnce) {
   const Settings more = {"train.epochs=1"};
   for (const fs::path& path : {whole, cut}) {
     TinyRun tiny(tiny_settings(path, "seq", more));
-    bool press = path == cut;
-    Counting method(press);
-    Trainer trainer(tiny.recipe(), tiny.configuration.options, method, *tiny.bench, tiny.tasks);
+    Stop stop;
+    Counting method(path == cut ? &stop : nullptr);
+    Trainer trainer(tiny.recipe(), tiny.configuration.options, method, *tiny.bench, tiny.tasks,
+                    &stop);
     if (path == whole) {
       trainer.run();
       EXPECT_EQ(method.ended, 3);
@@ -58,8 +59,7 @@ TEST_F(InterruptTest, AnEvaluationBeginsAnewAndEndTaskHappensOnce) {
       EXPECT_NE(e.hint().find("--resume"), std::string::npos);
     }
     EXPECT_EQ(results_of(cut).at("status"), "interrupted");
-    clear_interrupt();
-    Counting again(press);
+    Counting again;
     Trainer resumed(tiny.recipe(), tiny.configuration.options, again, *tiny.bench, tiny.tasks);
     resumed.restore();
     resumed.run();
@@ -76,13 +76,13 @@ TEST_F(InterruptTest, AContinuedRunThatIsInterruptedKnowsItsNewTask) {
     const auto go = [&](const char* tasks, bool restore, bool interrupt) {
       TinyRun tiny(
           tiny_settings(path, "ilora", {"train.epochs=1", std::string("data.tasks=") + tasks}));
+      Stop stop;
       Trainer trainer(tiny.recipe(), tiny.configuration.options, tiny.configuration.method(),
-                      *tiny.bench, tiny.tasks);
+                      *tiny.bench, tiny.tasks, &stop);
       if (restore) trainer.restore();
       if (!interrupt) return trainer.run();
-      request_interrupt();
+      stop.requested = true;
       EXPECT_THROW(trainer.run(), Error);
-      clear_interrupt();
     };
     go("alpha,beta", false, false);
     if (path == cut) go("alpha,beta,gamma", true, true);
@@ -100,22 +100,23 @@ TEST_F(InterruptTest, WhileNewTasksAreScoredChangesNothing) {
     return std::make_unique<TinyRun>(
         tiny_settings(path, "seq", {"train.epochs=1", std::string("data.tasks=") + tasks}));
   };
-  const auto trainer = [](TinyRun& tiny) {
+  Stop stop;
+  const auto trainer = [&](TinyRun& tiny) {
     return std::make_unique<Trainer>(tiny.recipe(), tiny.configuration.options,
-                                     tiny.configuration.method(), *tiny.bench, tiny.tasks);
+                                     tiny.configuration.method(), *tiny.bench, tiny.tasks, &stop);
   };
   const auto first = begin("alpha");
   trainer(*first)->run();
   const auto results = results_of(path);
   const auto more = begin("alpha,beta");
-  request_interrupt();
+  stop.requested = true;
   try {
     trainer(*more)->restore();
     ADD_FAILURE() << "went on";
   } catch (const Error& e) {
     EXPECT_EQ(e.kind(), ErrorKind::kInterrupted);
   }
-  clear_interrupt();
+  stop.requested = false;
   EXPECT_EQ(results_of(path), results);
   const auto again = begin("alpha,beta");
   const auto going_on = trainer(*again);

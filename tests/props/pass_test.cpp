@@ -59,8 +59,8 @@ namespace {
 struct ThreeSegments {
   explicit ThreeSegments(const Settings& more, const Kernels* kernels = nullptr)
       : tiny(tiny_settings("unused", "ilora", more)),
-        own(tiny.model(), *tiny.bench->weights, kernels != nullptr ? *kernels : tiny.bench->kernels,
-            tiny.engine().options()),
+        own(tiny.model(), tiny.bench->model.weights,
+            kernels != nullptr ? *kernels : tiny.bench->model.kernels, tiny.engine().options()),
         fast(tiny.model(), with_prompts(tiny.recipe().lora)),
         slow(tiny.model(), with_prompts(tiny.recipe().lora)),
         gradient(DType::kF32, {fast.layout().size()}),

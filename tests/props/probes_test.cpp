@@ -66,7 +66,7 @@ TEST_F(ProbesTest, EqualPlainForwards) {
       adapter.values().ptr<float>()[i] =
           static_cast<float>(0.6 * random.uniform(static_cast<uint64_t>(i)) - 0.3);
     const Uses uses = {{&adapter, 1.0, {}}};
-    const Encoder& encoder = *tiny.bench->encoder;
+    const Encoder& encoder = tiny.bench->encoder;
     const Probes probes(encoder, both());
     const auto values = probes.measure(tiny.engine(), {uses, {}});
     ASSERT_EQ(values.size(), 2U);

@@ -15,7 +15,7 @@ namespace {
 std::vector<std::vector<double>> answers(MethodLoop& loop, int64_t task) {
   const TaskEval eval =
       make_task_eval(loop.tiny.tasks[static_cast<size_t>(task)], Split::kTest, "choice");
-  Evaluator evaluator(loop.tiny.engine(), *loop.tiny.bench->encoder, {4});
+  Evaluator evaluator(loop.tiny.engine(), loop.tiny.bench->encoder, {4});
   return evaluator.option_likelihoods(eval.rows, eval.options,
                                       loop.method.answer_with(loop.run, "fast", task));
 }

@@ -311,12 +311,7 @@ void run_tiles(const Operand& c, const Operand& a, const Operand& b, float alpha
     parallel_for(count, 1, body);
     return;
   }
-  // Alone, it would start threads of its own.
-  struct OneThread {
-    int before = max_threads();
-    OneThread() { set_threads(1); }
-    ~OneThread() { set_threads(before); }
-  } const one_thread;
+  const ScopedThreads one(1);  // alone, it would start threads of its own
   body(0, 1);
 }
 

@@ -20,7 +20,7 @@ struct Fixture {
 
 TEST(Progress, DrawsABarWithRateAndTimeLeft) {
   Fixture f(true);
-  Progress progress("task 1", 100, "step", 0, f.log, f.clock());
+  Progress progress(f.log, "task 1", 100, "step", 0, f.clock());
   f.now += 10;
   progress.advance(20, "loss 1.5");
   EXPECT_EQ(f.taken(),
@@ -37,7 +37,7 @@ TEST(Progress, DrawsABarWithRateAndTimeLeft) {
 
 TEST(Progress, SlowUnitsShowSecondsEach) {
   Fixture f(true);
-  Progress progress("t", 4, "step", 0, f.log, f.clock());
+  Progress progress(f.log, "t", 4, "step", 0, f.clock());
   f.now += 8;
   progress.advance();
   EXPECT_EQ(f.taken(), "\r\x1b[Kt  [=====               ]  25%  1/4 steps  8.0 s/step  0:24 left");
@@ -45,7 +45,7 @@ TEST(Progress, SlowUnitsShowSecondsEach) {
 
 TEST(Progress, PlainLinesNowAndThen) {
   Fixture f(false);
-  Progress progress("task 1", 1000, "step", 0, f.log, f.clock());
+  Progress progress(f.log, "task 1", 1000, "step", 0, f.clock());
   f.now += 1;
   progress.advance(100);  // enough work, too soon
   EXPECT_EQ(f.taken(), "");
@@ -65,7 +65,7 @@ TEST(Progress, PlainLinesNowAndThen) {
 
 TEST(Progress, AResumedLoopCountsOnlyItsOwnSteps) {
   Fixture f(false);
-  Progress progress("t", 100, "step", 50, f.log, f.clock());
+  Progress progress(f.log, "t", 100, "step", 50, f.clock());
   f.now += 10;
   progress.advance(10);
   EXPECT_EQ(f.taken(), "t   60%  60/100 steps  1.0 steps/s  0:40 left\n");
@@ -76,7 +76,7 @@ TEST(Progress, AResumedLoopCountsOnlyItsOwnSteps) {
 TEST(Progress, AnAbandonedBarIsRemoved) {
   Fixture f(true);
   {
-    Progress progress("t", 2, "step", 0, f.log, f.clock());
+    Progress progress(f.log, "t", 2, "step", 0, f.clock());
     f.now += 1;
     progress.advance();
     f.taken();
@@ -86,7 +86,7 @@ TEST(Progress, AnAbandonedBarIsRemoved) {
 
 TEST(Progress, NothingToDoIsNotADivisionByZero) {
   Fixture f(false);
-  Progress progress("t", 0, "row", 0, f.log, f.clock());
+  Progress progress(f.log, "t", 0, "row", 0, f.clock());
   f.now += 60;
   progress.advance(0);
   EXPECT_EQ(f.taken(), "t  100%  0/0 rows\n");

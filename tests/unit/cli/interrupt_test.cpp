@@ -1,4 +1,4 @@
-#include "base/interrupt.h"
+#include "cli/interrupt.h"
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -17,8 +17,6 @@ TEST(InterruptDeathTest, TheFirstSignalSetsTheFlag) {
           if (interrupted()) ::_exit(1);
           raise(signal);
           if (!interrupted()) ::_exit(2);
-          clear_interrupt();
-          if (interrupted()) ::_exit(3);
           ::_exit(0);
         },
         testing::ExitedWithCode(0), "");
@@ -44,13 +42,6 @@ TEST(InterruptDeathTest, AFileSizeLimitDoesNotKill) {
         ::_exit(0);
       },
       testing::ExitedWithCode(0), "");
-}
-
-TEST(Interrupt, CanBeRequested) {
-  request_interrupt();
-  EXPECT_TRUE(interrupted());
-  clear_interrupt();
-  EXPECT_FALSE(interrupted());
 }
 
 }  // namespace

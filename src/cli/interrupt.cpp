@@ -1,4 +1,4 @@
-#include "base/interrupt.h"
+#include "cli/interrupt.h"
 
 #include <signal.h>
 #include <unistd.h>
@@ -34,12 +34,6 @@ void ignore_file_size_signal() {
 
 bool interrupted() {
   return flag.load();
-}
-void request_interrupt() {
-  flag.store(true);
-}
-void clear_interrupt() {
-  flag.store(false);
 }
 
 }  // namespace ilora

@@ -1,0 +1,10 @@
+#include "cli/console.h"
+
+namespace ilora {
+
+Log& log() {
+  static Log instance;
+  return instance;
+}
+
+}  // namespace ilora

@@ -1,0 +1,11 @@
+// The program's own log, on standard error. Only commands use it; what they call is given a log, or
+// an observer that writes to one (session/training_log.h).
+#pragma once
+
+#include "base/log.h"
+
+namespace ilora {
+
+Log& log();
+
+}  // namespace ilora
