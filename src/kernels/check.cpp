@@ -113,7 +113,7 @@ struct CheckedKernels::Checked<kMember> {
   }
 
   // An output is replaced by its copy.
-  static void divide(Call& call, const Positions& outputs, size_t position, Tensor& t) {
+  static void divide(Call& call, const ArgumentSet& outputs, size_t position, Tensor& t) {
     if (outputs.contains(position)) {
       t = call.add_output(t);
     } else {
@@ -121,7 +121,7 @@ struct CheckedKernels::Checked<kMember> {
     }
   }
   template <class T>
-  static void divide(Call&, const Positions&, size_t, const T&) {}  // no tensor
+  static void divide(Call&, const ArgumentSet&, size_t, const T&) {}  // no tensor
 };
 
 CheckedKernels::CheckedKernels(const Kernels& fast, const Kernels& reference)

@@ -33,10 +33,10 @@ struct Tolerance {
 };
 
 // Which of an operation's arguments are outputs, counted from 0.
-class Positions {
+class ArgumentSet {
  public:
-  constexpr Positions() = default;
-  constexpr Positions(std::initializer_list<unsigned> positions) {
+  constexpr ArgumentSet() = default;
+  constexpr ArgumentSet(std::initializer_list<unsigned> positions) {
     for (const unsigned p : positions) bits_ |= 1u << p;
   }
   constexpr bool contains(size_t position) const { return ((bits_ >> position) & 1u) != 0; }
@@ -89,7 +89,7 @@ template <class R, class... Args, Op<R(Args...)> Kernels::*kMember>
 struct Operation<kMember> {
   const char* name;  // as in Kernels
   Tolerance tolerance;
-  Positions outputs = {0};
+  ArgumentSet outputs = {0};
   Floors (*floors)(Args...) = no_floors<Args...>;
   Cost (*cost)(Args...) = tensor_cost<Args...>;
 };
