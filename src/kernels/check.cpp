@@ -29,7 +29,7 @@ struct Tolerance {
 
 // Every operation. Those with 0 must give equal values.
 constexpr double kUlp = 0x1p-7;
-constexpr std::array<Tolerance, 25> kTolerances = {{
+constexpr std::array<Tolerance, 27> kTolerances = {{
     {"gemm", 1e-5, 1e-5, kUlp},
     {"expand", 0, 0, 0},
     {"embed", 0, 0, 0},
@@ -44,6 +44,8 @@ constexpr std::array<Tolerance, 25> kTolerances = {{
     {"attention_backward", 1e-4, 2e-2, 2 * kUlp},
     {"cross_entropy", 1e-5, 1e-5, kUlp},
     {"cross_entropy_backward", 1e-5, 1e-5, kUlp},
+    {"kl_divergence", 1e-5, 1e-5, kUlp},
+    {"kl_divergence_backward", 1e-5, 1e-5, kUlp},
     {"row_squared_distance", 1e-5, 1e-5, kUlp},
     {"row_distance_backward", 1e-6, 1e-6, kUlp},
     {"convert", 0, 0, 0},
@@ -271,6 +273,31 @@ void cross_entropy_backward(Tensor loss, Tensor logits, std::span<const int32_t>
       [&](const Kernels& k, Outputs o) { k.cross_entropy_backward(o[0], o[1], targets, scale); });
 }
 
+// Its terms are entropies, at most log V, and logits. (The teacher's may be as small as they like.)
+double divergence_floor(const Tensor& logits, double temperature) {
+  return std::log(static_cast<double>(logits.shape[1])) + largest(logits) / temperature;
+}
+
+void kl_divergence(Tensor loss, Tensor logits, Tensor teacher, double temperature) {
+  const double floor = divergence_floor(logits, temperature);
+  checked(
+      {"kl_divergence", logits.dtype, {logits, teacher}, {floor}}, {loss},
+      [&](const Kernels& k, Outputs o) { k.kl_divergence(o[0], logits, teacher, temperature); });
+}
+
+void kl_divergence_backward(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                            std::span<const float> scale) {
+  double top = 0;
+  for (const float s : scale) top = std::max(top, std::abs(static_cast<double>(s)));
+  checked({"kl_divergence_backward",
+           logits.dtype,
+           {logits, teacher},
+           {divergence_floor(logits, temperature), top / temperature}},
+          {loss, teacher}, [&](const Kernels& k, Outputs o) {
+            k.kl_divergence_backward(o[0], logits, o[1], temperature, scale);
+          });
+}
+
 void row_squared_distance(Tensor out, Tensor a, Tensor b, bool one_sided) {
   checked({"row_squared_distance", a.dtype, {a, b}}, {out},
           [&](const Kernels& k, Outputs o) { k.row_squared_distance(o[0], a, b, one_sided); });
@@ -365,6 +392,8 @@ const Kernels& check_kernels(const Kernels& fast, const Kernels& reference) {
       .attention_backward = attention_backward,
       .cross_entropy = cross_entropy,
       .cross_entropy_backward = cross_entropy_backward,
+      .kl_divergence = kl_divergence,
+      .kl_divergence_backward = kl_divergence_backward,
       .row_squared_distance = row_squared_distance,
       .row_distance_backward = row_distance_backward,
       .convert = convert,

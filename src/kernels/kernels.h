@@ -111,6 +111,14 @@ struct Kernels {
   // onehot(target)).
   void (*cross_entropy_backward)(Tensor loss, Tensor logits, std::span<const int32_t> targets,
                                  std::span<const float> scale) = nullptr;
+  // loss (N) T = sum_v p_v (log p_v - log q_v), p = softmax(teacher / temperature), q =
+  // softmax(logits / temperature); logits, teacher (N,V) T. A p_v of 0 adds nothing: what a teacher
+  // does not know stands in its row as -1e30.
+  void (*kl_divergence)(Tensor loss, Tensor logits, Tensor teacher, double temperature) = nullptr;
+  // The same, and then teacher is overwritten by the gradient of scale[n] * loss[n] with respect to
+  // logits: scale[n] / temperature * (q - p). logits stay.
+  void (*kl_divergence_backward)(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                                 std::span<const float> scale) = nullptr;
   // out (N) T = sum over columns of d^2, d = a - b, or d = min(a - b, 0) when one_sided (only where
   // b is larger).
   void (*row_squared_distance)(Tensor out, Tensor a, Tensor b, bool one_sided) = nullptr;

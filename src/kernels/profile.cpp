@@ -156,6 +156,8 @@ const Kernels& profile_kernels(const Kernels& kernels) {
     time_operation<&Kernels::attention_backward>(t, "attention_backward");
     time_operation<&Kernels::cross_entropy>(t, "cross_entropy");
     time_operation<&Kernels::cross_entropy_backward>(t, "cross_entropy_backward");
+    time_operation<&Kernels::kl_divergence>(t, "kl_divergence");
+    time_operation<&Kernels::kl_divergence_backward>(t, "kl_divergence_backward");
     time_operation<&Kernels::row_squared_distance>(t, "row_squared_distance");
     time_operation<&Kernels::row_distance_backward>(t, "row_distance_backward");
     time_operation<&Kernels::convert>(t, "convert");
@@ -170,7 +172,7 @@ const Kernels& profile_kernels(const Kernels& kernels) {
     return t;
   }();
   // name, state and the operations above: one that is missing would run, but unseen.
-  static_assert(sizeof(Kernels) == (2 + 25) * sizeof(void*), "time the new operation above");
+  static_assert(sizeof(Kernels) == (2 + 27) * sizeof(void*), "time the new operation above");
   return table;
 }
 

@@ -24,6 +24,8 @@ Kernels make_table(const char* name) {
   k.attention_backward = reference::attention_backward<T>;
   k.cross_entropy = reference::cross_entropy<T>;
   k.cross_entropy_backward = reference::cross_entropy_backward<T>;
+  k.kl_divergence = reference::kl_divergence<T>;
+  k.kl_divergence_backward = reference::kl_divergence_backward<T>;
   k.row_squared_distance = reference::row_squared_distance<T>;
   k.row_distance_backward = reference::row_distance_backward<T>;
   k.convert = reference::convert<T>;

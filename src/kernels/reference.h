@@ -400,16 +400,16 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
 
 // ---- losses ----------------------------------------------------------------------------
 
-// log(sum(exp(logits row n))).
+// log(sum(exp(logits row n / temperature))).
 template <class T>
-Wide<T> log_sum_exp(const Cells<T>& logits, int64_t n) {
+Wide<T> log_sum_exp(const Cells<T>& logits, int64_t n, double temperature = 1.0) {
   using std::exp;
   using std::log;
   double top = -std::numeric_limits<double>::infinity();
   for (int64_t c = 0; c < logits.dim(1); ++c) top = std::max(top, real_part(logits.get(n, c)));
   Wide<T> sum = 0;
-  for (int64_t c = 0; c < logits.dim(1); ++c) sum += exp(logits.get(n, c) - top);
-  return top + log(sum);
+  for (int64_t c = 0; c < logits.dim(1); ++c) sum += exp((logits.get(n, c) - top) / temperature);
+  return top / temperature + log(sum);
 }
 
 template <class T>
@@ -439,6 +439,52 @@ void cross_entropy_backward(Tensor loss, Tensor logits, std::span<const int32_t>
     for (int64_t c = 0; c < logits.shape[1]; ++c) {
       const double onehot = c == targets[row] ? 1.0 : 0.0;
       cx.set(static_cast<double>(scale[row]) * (exp(cx.get(n, c) - lse) - onehot), n, c);
+    }
+  }
+}
+
+inline void check_kl_divergence(const Tensor& loss, const Tensor& logits, const Tensor& teacher,
+                                double temperature) {
+  require_shape("kl_divergence", teacher, {logits.shape[0], logits.shape[1]});
+  require_shape("kl_divergence", loss, {logits.shape[0]});
+  ILORA_CHECK(temperature > 0, "kl_divergence: temperature {}", temperature);
+}
+
+template <class T>
+void kl_divergence(Tensor loss, Tensor logits, Tensor teacher, double temperature) {
+  using std::exp;
+  check_kl_divergence(loss, logits, teacher, temperature);
+  const Cells<T> cl(loss), cx(logits), ct(teacher);
+  for (int64_t n = 0; n < logits.shape[0]; ++n) {
+    const Wide<T> lse_q = log_sum_exp(cx, n, temperature), lse_p = log_sum_exp(ct, n, temperature);
+    Wide<T> sum = 0;
+    for (int64_t c = 0; c < logits.shape[1]; ++c) {
+      const Wide<T> log_q = cx.get(n, c) / temperature - lse_q;
+      const Wide<T> log_p = ct.get(n, c) / temperature - lse_p;
+      const Wide<T> p = exp(log_p);
+      if (real_part(p) != 0) sum += p * (log_p - log_q);
+    }
+    cl.set(sum, n);
+  }
+}
+
+// With log q = x / temperature - lse, d lse / dx = q / temperature and sum p = 1: dx = (q - p) /
+// temperature.
+template <class T>
+void kl_divergence_backward(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                            std::span<const float> scale) {
+  using std::exp;
+  ILORA_CHECK(static_cast<int64_t>(scale.size()) == logits.shape[0],
+              "kl_divergence: {} scales, {} rows", scale.size(), logits.shape[0]);
+  kl_divergence<T>(loss, logits, teacher, temperature);
+  const Cells<T> cx(logits), ct(teacher);
+  for (int64_t n = 0; n < logits.shape[0]; ++n) {
+    const Wide<T> lse_q = log_sum_exp(cx, n, temperature), lse_p = log_sum_exp(ct, n, temperature);
+    const double factor = static_cast<double>(scale[static_cast<size_t>(n)]) / temperature;
+    for (int64_t c = 0; c < logits.shape[1]; ++c) {
+      const Wide<T> q = exp(cx.get(n, c) / temperature - lse_q);
+      const Wide<T> p = exp(ct.get(n, c) / temperature - lse_p);
+      ct.set(factor * (q - p), n, c);
     }
   }
 }

@@ -85,6 +85,9 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
 void cross_entropy(Tensor loss, Tensor logits, std::span<const int32_t> targets);
 void cross_entropy_backward(Tensor loss, Tensor logits, std::span<const int32_t> targets,
                             std::span<const float> scale);
+void kl_divergence(Tensor loss, Tensor logits, Tensor teacher, double temperature);
+void kl_divergence_backward(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                            std::span<const float> scale);
 void row_squared_distance(Tensor out, Tensor a, Tensor b, bool one_sided);
 void row_distance_backward(Tensor da, Tensor a, Tensor b, Tensor scale, bool one_sided);
 void convert(Tensor y, Tensor x);

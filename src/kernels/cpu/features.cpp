@@ -130,6 +130,8 @@ const Kernels& cpu_kernels() {
     k.attention_backward = cpu::attention_backward;
     k.cross_entropy = cpu::cross_entropy;
     k.cross_entropy_backward = cpu::cross_entropy_backward;
+    k.kl_divergence = cpu::kl_divergence;
+    k.kl_divergence_backward = cpu::kl_divergence_backward;
     k.row_squared_distance = cpu::row_squared_distance;
     k.row_distance_backward = cpu::row_distance_backward;
     k.convert = cpu::convert;

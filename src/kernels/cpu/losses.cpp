@@ -1,4 +1,5 @@
-// Cross-entropy and distances between hidden states, row by row. Contracts: kernels.h.
+// Cross-entropy, divergence from a teacher's distribution, and distances between hidden states, row
+// by row. Contracts: kernels.h.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/cpu/losses.cpp"  // NOLINT
 #include <hwy/foreach_target.h>
@@ -87,6 +88,83 @@ void cross_entropy_backward(Tensor loss, Tensor logits, const int32_t* targets,
   });
 }
 
+// Of two rows of logits, with a = (teacher - its largest) / temperature and b the same of `logits`.
+struct DivergenceSums {
+  float top_q, total_p, total_q;  // the largest logit, sums of exp(a) and of exp(b)
+  float loss;
+};
+
+// With kStore exp(a) replaces the teacher's row. KL = sum exp(a) (a - b) / total_p + log total_q -
+// log total_p.
+template <bool kStore>
+HWY_INLINE DivergenceSums divergence_sums(const float* logits, float* teacher, int64_t n,
+                                          float inverse_temperature) {
+  const DF d;
+  const int64_t step = lanes();
+  const float top_q = row_maximum(logits, n), top_p = row_maximum(teacher, n);
+  const VF inverse = hn::Set(d, inverse_temperature);
+  const VF shift_q = hn::Set(d, top_q), shift_p = hn::Set(d, top_p);
+  VF total_p = hn::Zero(d), total_q = hn::Zero(d), inner = hn::Zero(d);
+  for (int64_t i = 0; i < n; i += step) {
+    const int64_t m = HWY_MIN(step, n - i);
+    const auto inside = hn::FirstN(d, static_cast<size_t>(m));
+    const VF a = hn::Mul(hn::Sub(load(teacher + i, m), shift_p), inverse);
+    const VF b = hn::Mul(hn::Sub(load(logits + i, m), shift_q), inverse);
+    const VF p = hn::IfThenElseZero(inside, exponential(a));
+    const VF q = hn::IfThenElseZero(inside, exponential(b));
+    // Where p is 0, a may be infinite; a NaN is not equal to 0 and survives.
+    const VF term = hn::IfThenZeroElse(hn::Eq(p, hn::Zero(d)), hn::Mul(p, hn::Sub(a, b)));
+    total_p = hn::Add(total_p, p);
+    total_q = hn::Add(total_q, q);
+    inner = hn::Add(inner, term);
+    if (kStore) store(p, teacher + i, m);
+  }
+  DivergenceSums s;
+  s.top_q = top_q;
+  s.total_p = sum(total_p);
+  s.total_q = sum(total_q);
+  // In double: between distributions that are near each other these cancel.
+  const double p = s.total_p, q = s.total_q;
+  s.loss = static_cast<float>(sum(inner) / p + std::log(q / p));
+  return s;
+}
+
+void kl_divergence(Tensor loss, Tensor logits, Tensor teacher, double temperature) {
+  const int64_t width = logits.shape[1];
+  const auto inverse = static_cast<float>(1.0 / temperature);
+  parallel_for(logits.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t n = begin; n < end; ++n) {
+      const float* x = logits.ptr<float>() + n * logits.stride[0];
+      float* t = teacher.ptr<float>() + n * teacher.stride[0];
+      loss.ptr<float>()[n * loss.stride[0]] = divergence_sums<false>(x, t, width, inverse).loss;
+    }
+  });
+}
+
+void kl_divergence_backward(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                            const float* weights) {
+  const DF d;
+  const int64_t width = logits.shape[1], step = lanes();
+  const auto inverse = static_cast<float>(1.0 / temperature);
+  parallel_for(logits.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t n = begin; n < end; ++n) {
+      const float* x = logits.ptr<float>() + n * logits.stride[0];
+      float* t = teacher.ptr<float>() + n * teacher.stride[0];
+      const DivergenceSums s = divergence_sums<true>(x, t, width, inverse);
+      loss.ptr<float>()[n * loss.stride[0]] = s.loss;
+      const float factor = weights[n] * inverse;
+      const VF factor_p = hn::Set(d, factor / s.total_p), factor_q = hn::Set(d, factor / s.total_q);
+      const VF shift = hn::Set(d, s.top_q), scale = hn::Set(d, inverse);
+      for (int64_t i = 0; i < width; i += step) {
+        const int64_t m = width - i;
+        const VF q = exponential(hn::Mul(hn::Sub(load(x + i, m), shift), scale));
+        const VF dx = hn::Sub(hn::Mul(factor_q, q), hn::Mul(factor_p, load(t + i, m)));
+        store(dx, t + i, m);
+      }
+    }
+  });
+}
+
 HWY_INLINE VF difference(const float* a, const float* b, int64_t n, bool one_sided) {
   const VF v = hn::Sub(load(a, n), load(b, n));
   return one_sided ? hn::Min(hn::Zero(DF()), v) : v;  // in this order a NaN survives
@@ -133,6 +211,8 @@ namespace ilora::cpu {
 
 HWY_EXPORT(cross_entropy);
 HWY_EXPORT(cross_entropy_backward);
+HWY_EXPORT(kl_divergence);
+HWY_EXPORT(kl_divergence_backward);
 HWY_EXPORT(row_squared_distance);
 HWY_EXPORT(row_distance_backward);
 
@@ -155,6 +235,14 @@ void require_targets(const Tensor& loss, const Tensor& logits, std::span<const i
   }
 }
 
+void require_divergence(const Tensor& loss, const Tensor& logits, const Tensor& teacher,
+                        double temperature) {
+  for (const Tensor& t : {logits, teacher})
+    require_matrix("kl_divergence", t, logits.shape[0], logits.shape[1]);
+  require_vector("kl_divergence", loss, logits.shape[0]);
+  ILORA_CHECK(temperature > 0, "kl_divergence: temperature {}", temperature);
+}
+
 }  // namespace
 
 void cross_entropy(Tensor loss, Tensor logits, std::span<const int32_t> targets) {
@@ -168,6 +256,19 @@ void cross_entropy_backward(Tensor loss, Tensor logits, std::span<const int32_t>
   ILORA_CHECK(scale.size() == targets.size(), "cross_entropy: {} scales, {} targets", scale.size(),
               targets.size());
   HWY_DYNAMIC_DISPATCH(cross_entropy_backward)(loss, logits, targets.data(), scale.data());
+}
+
+void kl_divergence(Tensor loss, Tensor logits, Tensor teacher, double temperature) {
+  require_divergence(loss, logits, teacher, temperature);
+  HWY_DYNAMIC_DISPATCH(kl_divergence)(loss, logits, teacher, temperature);
+}
+
+void kl_divergence_backward(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                            std::span<const float> scale) {
+  require_divergence(loss, logits, teacher, temperature);
+  ILORA_CHECK(static_cast<int64_t>(scale.size()) == logits.shape[0],
+              "kl_divergence: {} scales, {} rows", scale.size(), logits.shape[0]);
+  HWY_DYNAMIC_DISPATCH(kl_divergence_backward)(loss, logits, teacher, temperature, scale.data());
 }
 
 void row_squared_distance(Tensor out, Tensor a, Tensor b, bool one_sided) {

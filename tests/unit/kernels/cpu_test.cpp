@@ -60,6 +60,7 @@ Kernels on_threads() {
       ILORA_ON(rope);
   ILORA_ON(swiglu), ILORA_ON(swiglu_backward), ILORA_ON(dropout), ILORA_ON(attention);
   ILORA_ON(attention_backward), ILORA_ON(cross_entropy), ILORA_ON(cross_entropy_backward);
+  ILORA_ON(kl_divergence), ILORA_ON(kl_divergence_backward);
   ILORA_ON(row_squared_distance), ILORA_ON(row_distance_backward), ILORA_ON(convert), ILORA_ON(add);
   ILORA_ON(fill), ILORA_ON(scale), ILORA_ON(axpy), ILORA_ON(interpolate), ILORA_ON(dot);
   ILORA_ON(squared_distance), ILORA_ON(adamw);
@@ -271,6 +272,26 @@ TEST(CpuLosses, SurviveExtremeLogitsAndShowNaN) {
   EXPECT_EQ(loss.ptr<float>()[0], 0.0f);
   for (int64_t i = 0; i < 37; ++i) EXPECT_EQ(logits.ptr<float>()[i], 0.0f);
   EXPECT_TRUE(std::isnan(loss.ptr<float>()[1]));
+}
+
+// What a teacher does not know has no probability, however it is said, and logits of 1e4 overflow
+// nothing.
+TEST(CpuLosses, DivergenceSurvivesExtremeLogitsAndShowsNaN) {
+  const float inf = std::numeric_limits<float>::infinity();
+  Buffer logits(DType::kF32, {3, 37}), teacher(DType::kF32, {3, 37}), loss(DType::kF32, {3});
+  for (int64_t i = 0; i < 37; ++i) {
+    logits.ptr<float>()[i] = teacher.ptr<float>()[i] = i == 5 ? 1e4f : -1e4f;
+    teacher.ptr<float>()[37 + i] = i == 20 ? 0.0f : i % 2 == 0 ? -1e30f : -inf;
+  }
+  logits.ptr<float>()[2 * 37 + 20] = std::numeric_limits<float>::quiet_NaN();
+  const std::vector<float> scale = {1.0f, 37.0f, 1.0f};
+  cpu_kernels().kl_divergence_backward(loss.view(), logits.view(), teacher.view(), 0.5, scale);
+  EXPECT_EQ(loss.ptr<float>()[0], 0.0f);
+  for (int64_t i = 0; i < 37; ++i) EXPECT_EQ(teacher.ptr<float>()[i], 0.0f);
+  EXPECT_NEAR(loss.ptr<float>()[1], std::log(37.0), 1e-6);
+  for (int64_t i = 0; i < 37; ++i)
+    EXPECT_NEAR(teacher.ptr<float>()[37 + i], i == 20 ? -72.0f : 2.0f, 1e-5) << i;
+  EXPECT_TRUE(std::isnan(loss.ptr<float>()[2]));
 }
 
 TEST(CpuVectors, RoundToNearestEvenAndKeepNaN) {

@@ -280,6 +280,31 @@ TEST(Gradients, CrossEntropy) {
                    });
 }
 
+// The teacher's second row knows two tokens alone.
+TEST(Gradients, KlDivergence) {
+  const int64_t n = 4, vocabulary = 11;
+  const double temperature = 2.5;
+  const std::vector<float> scale = {1.0f, 0.25f, 2.5f, 0.5f};
+  const Buffer logits = normal({n, vocabulary}, 1), teacher = normal({n, vocabulary}, 2);
+  logits.ptr<double>()[3] = 40;
+  for (int64_t c = 2; c < vocabulary; ++c) teacher.ptr<double>()[vocabulary + c] = -1e30;
+  const Buffer loss(DType::kF64, {n}), same(DType::kF64, {n}),
+      tc = to_complex(teacher.view()), gradient(DType::kF64, {n, vocabulary});
+  f64().convert(gradient.view(), teacher.view());
+  f64().kl_divergence(loss.view(), logits.view(), teacher.view(), temperature);
+  f64().kl_divergence_backward(same.view(), logits.view(), gradient.view(), temperature, scale);
+  for (int64_t i = 0; i < n; ++i) EXPECT_EQ(loss.ptr<double>()[i], same.ptr<double>()[i]);
+  expect_gradients(
+      {{"logits", logits.view(), gradient.view()}}, [&](const std::vector<Tensor>& in) {
+        const Buffer out(DType::kC128, {n});
+        c128().kl_divergence(out.view(), in[0], shaped(tc, teacher.view()), temperature);
+        Complex sum = 0;
+        for (size_t i = 0; i < scale.size(); ++i)
+          sum += static_cast<double>(scale[i]) * out.ptr<Complex>()[i];
+        return sum;
+      });
+}
+
 TEST(Gradients, RowDistance) {
   const int64_t n = 5, d = 9;
   const Buffer a = normal({n, d}, 1), b = normal({n, d}, 2), weights = normal({n}, 3);

@@ -388,6 +388,7 @@ class OpCases {
                 [&](const Kernels& k, const std::vector<Tensor>& o) {
                   k.cross_entropy_backward(o[0], o[1], targets, scale);
                 });
+        divergences(logits, loss, scale, pad);
       }
     }
     for_rows([&](int64_t n, int64_t d, int64_t pad, DType in) {
@@ -430,6 +431,28 @@ class OpCases {
 
  private:
   using Key = std::tuple<std::string, DType, DType>;
+
+  // A teacher that knows a part of the vocabulary alone, in its last row a single token.
+  void divergences(const Block& logits, const Block& loss, const std::vector<float>& scale,
+                   int64_t pad) {
+    const int64_t n = logits.rows(), v = logits.width();
+    Block teacher(DType::kF32, {n, v}, pad, 3, 6.0);
+    for (int64_t c = 0; c < v; ++c) {
+      if (c % 3 == 1) teacher.set(0, c, -1e30);
+      if (n > 1 && c != v / 2) teacher.set(n - 1, c, -1e30);
+    }
+    for (const double temperature : {1.0, 2.5}) {
+      const std::string where = row_case(n, v, pad) + fmt::format(" temperature {}", temperature);
+      compare("kl_divergence", DType::kF32, {&loss}, where,
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.kl_divergence(o[0], logits.view(), teacher.view(), temperature);
+              });
+      compare("kl_divergence_backward", DType::kF32, {&loss, &teacher}, where,
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.kl_divergence_backward(o[0], logits.view(), o[1], temperature, scale);
+              });
+    }
+  }
 
   void state_vectors(int64_t n, const std::string& where) {
     const DType t = DType::kF32;

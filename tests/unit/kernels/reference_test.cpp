@@ -202,6 +202,24 @@ TEST(Reference, CrossEntropyByHand) {
   EXPECT_EQ(logits[3], 0.0);
 }
 
+TEST(Reference, KlDivergenceByHand) {
+  // p = (1/4, 3/4, 0), q = (1/2, 1/4, 1/4); at temperature 2 the logits are twice as large.
+  std::vector<double> logits = {2 * std::log(2.0), 0, 0}, teacher = {0, 2 * std::log(3.0), -1e30},
+                      loss(1);
+  const std::vector<float> scale = {3.0f};
+  const double expected = 0.25 * std::log(0.5) + 0.75 * std::log(3.0);
+  f64().kl_divergence(view(loss, {1}), view(logits, {1, 3}), view(teacher, {1, 3}), 2.0);
+  EXPECT_NEAR(loss[0], expected, 1e-15);
+  loss[0] = 0;
+  f64().kl_divergence_backward(view(loss, {1}), view(logits, {1, 3}), view(teacher, {1, 3}), 2.0,
+                               scale);
+  EXPECT_NEAR(loss[0], expected, 1e-15);
+  EXPECT_NEAR(teacher[0], 1.5 * 0.25, 1e-15);
+  EXPECT_NEAR(teacher[1], 1.5 * -0.5, 1e-15);
+  EXPECT_NEAR(teacher[2], 1.5 * 0.25, 1e-15);
+  EXPECT_EQ(logits[1], 0.0);
+}
+
 TEST(Reference, RowDistancesByHand) {
   std::vector<double> a = {1, 5, 2, 2}, b = {3, 1, 2, 5}, out(2), da(4, 1.0), scale = {2, 10};
   f64().row_squared_distance(view(out, {2}), view(a, {2, 2}), view(b, {2, 2}), false);
@@ -352,7 +370,7 @@ TEST_F(Check, AcceptsEqualTablesInEveryCase) {
   const std::vector<test::OpError> errors = test::compare_tables(checked(), f32(), DType::kBF16);
   std::set<std::string> operations;
   for (const test::OpError& e : errors) operations.insert(e.op);
-  EXPECT_EQ(operations.size(), 25u);  // all of the table
+  EXPECT_EQ(operations.size(), 27u);  // all of the table
   for (const test::OpError& e : errors) {
     EXPECT_EQ(e.max_error, 0.0) << e.op << ": " << e.worst;
     EXPECT_GT(e.elements, 0) << e.op;
