@@ -17,7 +17,7 @@ class MethodLoop {
   explicit MethodLoop(const std::string& name, const Settings& more = {})
       : tiny(tiny_settings("unused", name, more)),
         method(tiny.configuration.method()),
-        run(tiny.engine(), first(), 1),
+        run(tiny.engine(), first(), 1, tiny.recipe().loss()),
         optimizer(tiny.bench->kernels, tiny.recipe(), run.fast().layout().size()) {
     for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
     run.position.tasks = static_cast<int64_t>(rows.size());

@@ -9,7 +9,7 @@ SecondTask::SecondTask(const Recipe& recipe, Method& method, Workbench& bench, A
                        const std::vector<const Row*>& current)
     : method_(method),
       current_(current),
-      run_(*bench.engine, std::move(first), 1),
+      run_(*bench.engine, std::move(first), 1, recipe.loss()),
       optimizer_(bench.kernels, recipe, run_.fast().layout().size()) {
   method_.check(run_.config());
   run_.position.tasks = 2;

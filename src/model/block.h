@@ -26,6 +26,7 @@ struct PassContext {
   Tensor rope_cos, rope_sin;          // (context, Dh/2) T
   KeyValueCache* cache = nullptr;     // null: keys and values of this pass alone
   std::vector<uint64_t>& input_keys;  // scratch for dropout: one key per row
+  std::vector<int32_t>& head_rows;    // scratch for logits: the rows of a chunk
 };
 
 // x (N,D) of layers[l] becomes `out` (N,D), the input of layer l+1; keeps in layers[l] what

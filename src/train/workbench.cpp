@@ -56,7 +56,6 @@ Workbench::Workbench(const Recipe& recipe)
   EngineOptions options;
   options.max_tokens = recipe.max_tokens;
   options.label_chunk = recipe.label_chunk;
-  options.loss = recipe.loss();
   options.recompute = recipe.recompute == "layer";
   engine = std::make_unique<Engine>(files.config(), *weights, kernels, options);
   tokenizer = std::make_unique<Tokenizer>(load_tokenizer(files));
