@@ -17,8 +17,8 @@ class MethodLoop {
   explicit MethodLoop(const std::string& name, const Settings& more = {})
       : tiny(tiny_settings("unused", name, more)),
         method(tiny.configuration.method()),
-        run(tiny.engine(), first(), 1),
-        optimizer(tiny.bench->model.kernels, tiny.recipe(), run.fast().layout().size()) {
+        run(tiny.engine(), first(), 1, tiny.recipe().loss()),
+        optimizer(tiny.engine().kernels(), tiny.recipe(), run.fast().layout().size()) {
     for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
     run.position.tasks = static_cast<int64_t>(rows.size());
   }

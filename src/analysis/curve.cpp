@@ -97,7 +97,7 @@ LossAt loss_on_rows(Engine& engine, Adapter& scratch, std::span<const Row* const
       batch.push_back(
           rows[static_cast<size_t>(order.permutation(count)[static_cast<size_t>(at % count)])]);
     }
-    return add_row_gradient(engine, scratch, batch, gradient);
+    return add_row_gradient(engine, scratch, batch, training.loss, gradient);
   };
 }
 

@@ -40,6 +40,7 @@ struct CurveTraining {
   int64_t steps = 120, batch_size = 8;
   double learning_rate = 2e-3;
   uint64_t seed = 1;
+  LossOptions loss{};  // of the rows' labels
 };
 // The loss at a flat vector, for step `step`; adds its gradient to `gradient`.
 using LossAt = std::function<double(Tensor gradient, Tensor values, int64_t step)>;

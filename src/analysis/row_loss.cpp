@@ -7,17 +7,15 @@
 namespace ilora {
 
 double add_row_gradient(Engine& engine, const Adapter& adapter, std::span<const Row* const> rows,
-                        Tensor gradient) {
+                        const LossOptions& loss, Tensor gradient) {
   const PromptShape& prompts = adapter.layout().prompts();
   if (prompts.keys > 0) {
     throw Error(ErrorKind::kUnsupported,
                 "[analyze] the loss of a pool of prompts (l2p) has no gradient here: which prompts "
                 "a row takes is a choice");
   }
-  Segment segment;
-  segment.rows.assign(rows.begin(), rows.end());
-  segment.uses = {{&adapter, 1.0, gradient}};
-  segment.cross_entropy = 1;
+  Segment segment =
+      cross_entropy_segment({rows.begin(), rows.end()}, {{&adapter, 1.0, gradient}}, loss);
   segment.dropout = false;
   if (prompts.rows > 0) {
     std::vector<int32_t>& prefix = segment.prefixes.emplace_back(static_cast<size_t>(prompts.rows));
@@ -25,7 +23,7 @@ double add_row_gradient(Engine& engine, const Adapter& adapter, std::span<const 
   }
   const Pass pass{{segment}};
   PassReport report;
-  engine.run(pass, count_denominators(pass, engine.options().loss), 0, report);
+  engine.run(pass, count_denominators(pass), 0, report);
   return report.total();
 }
 

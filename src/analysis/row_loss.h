@@ -9,9 +9,9 @@
 namespace ilora {
 
 // Adds the gradient to `gradient` (flat, F32, of the adapter's layout) and returns the loss,
-// without dropout. Soft prompts stand in front of every row. Throws Error(kUnsupported) for a pool
+// without dropout; `loss` as the run that trained the adapter took it. Soft prompts stand in front of every row. Throws Error(kUnsupported) for a pool
 // of prompts: which of them a row takes is a choice, with no gradient.
 double add_row_gradient(Engine& engine, const Adapter& adapter, std::span<const Row* const> rows,
-                        Tensor gradient);
+                        const LossOptions& loss, Tensor gradient);
 
 }  // namespace ilora

@@ -28,6 +28,7 @@ struct SharpnessOptions {
   int64_t steps = 8;       // of Lanczos
   double relative = 1e-3;  // length of a difference, relative to |w|
   uint64_t seed = 1;
+  LossOptions loss{};  // of the rows' labels
 };
 
 struct Sharpness {

@@ -152,9 +152,11 @@ class PathMaker {
     curve_point(bend_.view(), CurveKind::kLine, first_.values(), {}, last_.values(), 0.5);
     Engine& engine = run_.bench().engine;
     Progress progress(log(), fmt::format("{} curve", curve_name(curve)), a_.training.steps, "step");
-    const LossAt loss = loss_on_rows(engine, scratch, pointers, a_.training);
+    CurveTraining training = a_.training;
+    training.loss = run_.recipe().loss();
+    const LossAt loss = loss_on_rows(engine, scratch, pointers, training);
     auto losses = train_bend(engine.kernels(), curve, first_.values(), bend_.view(), last_.values(),
-                             a_.training, [&](Tensor gradient, Tensor values, int64_t step) {
+                             training, [&](Tensor gradient, Tensor values, int64_t step) {
                                progress.advance();
                                return loss(gradient, values, step);
                              });

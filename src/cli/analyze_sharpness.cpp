@@ -92,10 +92,12 @@ void analyze_sharpness(SharpnessArguments a) {
                                      "±", "largest", "residual", "smallest");
   Json points = Json::array(), traces = Json::array(), largest = Json::array();
   Progress progress(log(), "sharpness", static_cast<int64_t>(list.size()), "place");
+  SharpnessOptions options = a.options;
+  options.loss = run.recipe().loss();
   for (const Place& place : list) {
     Adapter scratch(run.config(), place.adapter.options());
     const Sharpness s =
-        measure_sharpness(run.bench().engine, place.adapter, scratch, pointers, a.options);
+        measure_sharpness(run.bench().engine, place.adapter, scratch, pointers, options);
     const auto& spectrum = s.spectrum;
     points.push_back({{"place", place.name},
                       {"trace", s.trace.trace},

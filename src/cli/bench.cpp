@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/gemm_rate.h"
 #include "cli/profile_table.h"
+#include "model/losses/loss_rules.h"
 #include "model/peft.h"
 #include "train/environment.h"
 
@@ -33,7 +34,10 @@ struct BenchArguments {
 // Whether the last block is computed above its attention at labelled positions alone (top_rows.h).
 bool narrow_top(const Pass& pass, const ModelConfig& c) {
   for (const Segment& s : pass.segments) {
-    if (s.consistency.weight != 0 && s.consistency.positions == Positions::kAll) return false;
+    for (const Loss& loss : s.losses) {
+      const auto positions = loss_rules(loss.kind).top_positions(loss, c.layers);
+      if (loss.weight != 0 && positions == Positions::kAll) return false;
+    }
     for (const AdapterUse& use : s.uses) {
       for (const Module m : kAboveAttention) {
         if (use.adapter->layout().find(c.layers - 1, m) != nullptr) return false;
@@ -41,6 +45,17 @@ bool narrow_top(const Pass& pass, const ModelConfig& c) {
     }
   }
   return true;
+}
+
+// How often the head multiplies a labelled position of a segment: forward, and back where it has
+// gradient; and what its losses ask for beside that.
+double head_products(const Segment& s) {
+  double products = reads_logits(s) ? (s.has_gradient() ? 2.0 : 1.0) : 0.0;
+  for (const Loss& loss : s.losses) {
+    if (loss.weight != 0)
+      products += static_cast<double>(loss_rules(loss.kind).more_head_products(loss));
+  }
+  return products;
 }
 
 // FLOPs of the base GEMMs of a pass, as far as they are computed: forward, dX down to the lowest
@@ -53,17 +68,25 @@ double gemm_flops(const Pass& pass, const ModelConfig& c) {
   double flops = 0;
   for (const Segment& s : pass.segments) {
     const double directions = s.has_gradient() ? 4.0 : 2.0;
+    const double head = 2.0 * head_products(s) * static_cast<double>(c.vocabulary * c.width);
     for (size_t r = 0; r < s.rows.size(); ++r) {
       const auto tokens = static_cast<double>(s.fed_length(static_cast<int64_t>(r)));
-      const auto labels = static_cast<double>(s.rows[r]->labels(false));
+      const auto labels = static_cast<double>(s.rows[r]->label_count(s.labels));
       flops += directions * tokens * layer * layers;
       if (s.has_gradient()) flops -= 2 * tokens * attention_inputs;  // layer 0: no dX of its input
       if (narrow) flops -= directions * (tokens - labels) * (layer - attention_inputs);
-      if (s.cross_entropy != 0)
-        flops += directions * labels * static_cast<double>(c.vocabulary * c.width);
+      flops += head * labels;
     }
   }
   return flops;
+}
+
+// A pass's loss and its terms, by name.
+Json losses_json(const PassReport& report) {
+  Json json = {{"loss", report.total()}};
+  for (size_t i = 0; i < kLossKinds; ++i)
+    json[loss_rules(static_cast<LossKind>(i)).name] = report.terms.values[i];
+  return json;
 }
 
 // Puts an adapter from a folder in the slow learner's place.
@@ -103,10 +126,7 @@ Json bench_step(const BenchArguments& a) {
   // Where a step does not replay, the rows meant for that are current ones too.
   if (task.plan().segments.size() == 1) task.add_current(earlier);
   if (!a.dump.empty()) {
-    const PassReport first = dump_gradient(task.run(), task.plan(), a.dump);
-    return {{"loss", first.total()},
-            {"cross_entropy", first.cross_entropy},
-            {"consistency", first.consistency}};
+    return losses_json(dump_gradient(task.run(), task.plan(), a.dump));
   }
 
   const int gemm_repeat = 2 * a.pacing.repeat;

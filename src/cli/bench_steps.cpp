@@ -9,8 +9,8 @@ SecondTask::SecondTask(const Recipe& recipe, Method& method, Workbench& bench, A
                        const std::vector<const Row*>& current)
     : method_(method),
       current_(current),
-      run_(bench.engine, std::move(first), 1),
-      optimizer_(bench.model.kernels, recipe, run_.fast().layout().size()) {
+      run_(bench.engine, std::move(first), 1, recipe.loss()),
+      optimizer_(bench.engine.kernels(), recipe, run_.fast().layout().size()) {
   method_.check(run_.config());
   run_.position.tasks = 2;
   run_.position.task_steps = 100;

@@ -66,9 +66,8 @@ std::vector<const Row*> Memory::draw(int64_t count, uint64_t seed, int64_t step)
 }
 
 int64_t Memory::bytes() const {
-  return std::accumulate(rows_.begin(), rows_.end(), int64_t{0}, [](int64_t sum, const Row& row) {
-    return sum + static_cast<int64_t>(sizeof(Row) + row.tokens.size() * sizeof(int32_t));
-  });
+  return std::accumulate(rows_.begin(), rows_.end(), int64_t{0},
+                         [](int64_t sum, const Row& row) { return sum + row.bytes(); });
 }
 
 void Memory::visit(StateVisitor& visitor, const std::string& name) {

@@ -6,11 +6,7 @@
 namespace ilora {
 
 Segment trained_segment(Run& run, const std::vector<const Row*>& rows) {
-  Segment segment;
-  segment.rows = rows;
-  segment.uses = run.trained();
-  segment.cross_entropy = 1.0;
-  return segment;
+  return cross_entropy_segment(rows, run.trained(), run.loss);
 }
 
 Pass Method::plan(Run& run, const std::vector<const Row*>& current) {

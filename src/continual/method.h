@@ -30,10 +30,10 @@ struct Exported {
 
 // What a method needs memory for beyond one learner and its step, at most.
 struct Footprint {
-  int64_t vectors = 0;          // as long as the fast learner's: learners, gradients, anchors
-  int64_t compared_layers = 0;  // hidden states below the top that a consistency term compares
-  int64_t soft_prompts = 0;     // positions in front of a row
-  int64_t segments = 0;         // of a pass of its own, each filled up to kGemmRows rows
+  int64_t vectors = 0;         // as long as the fast learner's: learners, gradients, anchors
+  std::vector<Loss> losses{};  // of a step beside cross-entropy
+  int64_t soft_prompts = 0;    // positions in front of a row
+  int64_t segments = 0;        // of a pass of its own, each filled up to kGemmRows rows
 };
 
 class Method {
@@ -93,7 +93,8 @@ class Method {
   virtual void visit(StateVisitor& visitor) { static_cast<void>(visitor); }
 };
 
-// Rows under the fast learner with cross-entropy of weight 1: what most plans begin with.
+// Rows under the fast learner with cross-entropy of weight 1, as the run takes it: what most plans
+// begin with.
 Segment trained_segment(Run& run, const std::vector<const Row*>& rows);
 
 }  // namespace ilora

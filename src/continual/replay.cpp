@@ -11,20 +11,21 @@ namespace {
 // them; empty where the pass did not tell.
 std::vector<double> losses_of(const Run& run, const std::vector<const Row*>& current) {
   if (run.step_losses.segments.empty()) return {};
-  std::vector<double> losses = run.step_losses.segments.front().negative_log_likelihood;
-  if (losses.size() != current.size()) return {};
-  const bool all = run.engine().options().loss.train_on_prompt;
+  const std::span<const double> sums = run.step_losses.rows(0, LossKind::kCrossEntropy);
+  if (sums.size() != current.size()) return {};
+  std::vector<double> losses(sums.begin(), sums.end());
   for (size_t i = 0; i < losses.size(); ++i)
-    losses[i] /= static_cast<double>(current[i]->labels(all));
+    losses[i] /= static_cast<double>(current[i]->label_count(run.loss.labels));
   return losses;
 }
 
 // Weights with which one mean over all rows (or labels) becomes half the mean of each segment.
-void weigh_as_two_means(Pass& pass, const LossOptions& loss) {
-  const double all = count_denominators(pass, loss).cross_entropy;
+void weigh_as_two_means(Pass& pass) {
+  const LossKind kind = LossKind::kCrossEntropy;
+  const double all = count_denominators(pass)[kind];
   for (Segment& segment : pass.segments) {
-    const double own = count_denominators(Pass{{segment}}, loss).cross_entropy;
-    segment.cross_entropy = all / (static_cast<double>(pass.segments.size()) * own);
+    const double own = count_denominators(Pass{{segment}})[kind];
+    segment.losses.front().weight = all / (static_cast<double>(pass.segments.size()) * own);
   }
 }
 
@@ -110,7 +111,7 @@ bool Replay::add_to(Pass& pass, Run& run) {
   if (replayed.empty()) return false;
   pass.segments.push_back(pass.segments.front());
   pass.segments.back().rows = replayed;
-  if (options.two_means) weigh_as_two_means(pass, run.engine().options().loss);
+  if (options.two_means) weigh_as_two_means(pass);
   return true;
 }
 

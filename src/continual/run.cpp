@@ -6,8 +6,11 @@
 
 namespace ilora {
 
-Run::Run(Engine& engine, Adapter fast, uint64_t run_seed)
-    : seed(run_seed), engine_(engine), gradient_(DType::kF32, {fast.layout().size()}) {
+Run::Run(Engine& engine, Adapter fast, uint64_t run_seed, const LossOptions& labels)
+    : seed(run_seed),
+      loss(labels),
+      engine_(engine),
+      gradient_(DType::kF32, {fast.layout().size()}) {
   learners_.push_back({"fast", std::make_unique<Adapter>(std::move(fast))});
 }
 
@@ -28,7 +31,7 @@ Adapter& Run::add_copy_of_fast(const std::string& name) {
 
 PassReport Run::run_step(const Pass& pass) {
   PassReport report;
-  engine_.run(pass, count_denominators(pass, engine_.options().loss), dropout_key(), report);
+  engine_.run(pass, count_denominators(pass), dropout_key(), report);
   return report;
 }
 
@@ -37,19 +40,19 @@ void Run::run_alone(const Pass& pass, uint64_t dropout_key) {
   for (const Segment& segment : pass.segments) {
     for (const Row* row : segment.rows) extra_tokens_ += row->length();
   }
+  Denominators none;
+  none.values.fill(1.0);
   PassReport report;
-  engine_.run(pass, {.cross_entropy = 1.0, .consistency = 1.0}, dropout_key, report);
+  engine_.run(pass, none, dropout_key, report);
 }
 
 void Run::gradients(std::span<const RowGroup> groups) {
   Pass pass;
   for (const RowGroup& group : groups) {
     if (group.rows.empty()) continue;
-    Segment segment;
-    segment.rows = group.rows;
-    segment.uses = {{&fast(), 1.0, group.gradient}};
-    segment.cross_entropy = 1.0;  // counted among the denominators, which are this group's own:
-    segment.cross_entropy /= count_denominators({{segment}}, engine_.options().loss).cross_entropy;
+    Segment segment = cross_entropy_segment(group.rows, {{&fast(), 1.0, group.gradient}}, loss);
+    Loss& own = segment.losses.front();
+    own.weight /= count_denominators({{segment}})[own.kind];  // the group's own denominator
     pass.segments.push_back(std::move(segment));
   }
   run_alone(pass, dropout_key());
@@ -57,7 +60,6 @@ void Run::gradients(std::span<const RowGroup> groups) {
 
 void Run::per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit) {
   constexpr auto kAtOnce = static_cast<size_t>(kSequencesAtOnce);
-  const LossOptions& loss = engine_.options().loss;
   while (sequence_gradients_.size() < std::min(kAtOnce, rows.size()))
     sequence_gradients_.emplace_back(DType::kF32,
                                      std::initializer_list<int64_t>{fast().layout().size()});
@@ -67,14 +69,10 @@ void Run::per_sequence_gradients(std::span<const Row* const> rows, const Sequenc
     for (size_t i = 0; i < some.size(); ++i) {
       const Tensor gradient = sequence_gradients_[i].view();
       kernels().fill(gradient, 0.0);
-      Segment& segment = pass.segments.emplace_back();
-      segment.rows = {some[i]};
-      segment.uses = {{&fast(), 1.0, gradient}};
-      segment.dropout = false;
-      // With the `sequence` reduction a label weighs 1/labels: undone, so that labels add up.
-      segment.cross_entropy = loss.reduction == LossReduction::kSequence
-                                  ? static_cast<double>(some[i]->labels(loss.train_on_prompt))
-                                  : 1.0;
+      // A sum over labels: by token, divided by nothing.
+      pass.segments.push_back(cross_entropy_segment({some[i]}, {{&fast(), 1.0, gradient}},
+                                                    {LossReduction::kToken, loss.labels}));
+      pass.segments.back().dropout = false;
     }
     run_alone(pass, 0);
     for (size_t i = 0; i < some.size(); ++i) visit(*some[i], sequence_gradients_[i].view());

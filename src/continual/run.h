@@ -45,11 +45,12 @@ struct OwnTerm {
 
 class Run {
  public:
-  Run(Engine& engine, Adapter fast, uint64_t seed);
+  Run(Engine& engine, Adapter fast, uint64_t run_seed, const LossOptions& labels);
 
   Position position;
   std::span<const Row* const> task_rows;  // training rows of the present task, in its file's order
   const uint64_t seed;
+  const LossOptions loss;  // of its rows' labels
 
   Engine& engine() { return engine_; }
   const Engine& engine() const { return engine_; }

@@ -67,7 +67,7 @@ void ElasticWeightConsolidation::edit_gradient(Run& run) {
     penalty += lambda_ * quadratic_penalty(pull_.view(), run.fast().values(), anchor, lambda_);
   k.axpy(run.gradient(), 1.0, pull_.view());
   run.report_term("penalty", {penalty, std::sqrt(k.dot(pull_.view(), pull_.view()))});
-  run.report("penalty_ratio", penalty / run.step_losses.cross_entropy);
+  run.report("penalty_ratio", penalty / run.step_losses.terms[LossKind::kCrossEntropy]);
 }
 
 void ElasticWeightConsolidation::end_task(Run& run) {

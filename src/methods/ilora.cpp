@@ -10,7 +10,7 @@
 // with k the optimiser steps done so far.
 //
 // consistency: squared distance of the two learners' hidden states, relative to the slow ones
-// (model/pass.h). One pass of three segments. The paper leaves lambda and gamma open; lambda is
+// (model/losses/consistency.cpp). One pass of three segments. The paper leaves lambda and gamma open; lambda is
 // derived from a half-life in tasks, so that it needs no tuning to the number of steps.
 #include <algorithm>
 #include <cmath>
@@ -49,6 +49,7 @@ class InterpolationLora : public Method {
 
  private:
   double lambda(const Position& position) const;
+  Loss consistency(int64_t top, int teacher) const;
   std::vector<int64_t> consistency_layers(int64_t top) const;
 
   std::string preset_ = "paper";
@@ -112,9 +113,9 @@ void InterpolationLora::check(const ModelConfig& config) const {
 }
 
 Footprint InterpolationLora::footprint(const ModelConfig& config, int64_t) const {
-  const auto below_top = [&](int64_t layer) { return layer < config.layers; };
-  const auto compared = std::ranges::count_if(consistency_layers(config.layers), below_top);
-  return {.vectors = 1, .compared_layers = gamma_ == 0 ? 0 : compared};  // the slow learner
+  Footprint needed = {.vectors = 1};  // the slow learner
+  if (gamma_ != 0) needed.losses = {consistency(config.layers, 0)};
+  return needed;
 }
 
 void InterpolationLora::begin_task(Run& run) {
@@ -139,20 +140,26 @@ std::vector<int64_t> InterpolationLora::consistency_layers(int64_t top) const {
   return layers;
 }
 
+Loss InterpolationLora::consistency(int64_t top, int teacher) const {
+  return {.kind = LossKind::kConsistency,
+          .weight = gamma_,
+          .teacher = teacher,
+          .parameters = {.layers = consistency_layers(top),
+                         .positions = positions_ == "all" ? Positions::kAll : Positions::kLabelled,
+                         .one_sided = one_sided_,
+                         .normalise = normalise_}};
+}
+
 Pass InterpolationLora::plan(Run& run, const std::vector<const Row*>& current) {
   Pass pass = Method::plan(run, current);
   if (!replay_.add_to(pass, run) || gamma_ == 0) return pass;
   Segment& fast = pass.segments.back();
-  fast.consistency.weight = gamma_;
-  fast.consistency.teacher =
-      static_cast<int>(pass.segments.size());  // the slow segment, which follows
-  fast.consistency.layers = consistency_layers(run.config().layers);
-  fast.consistency.positions = positions_ == "all" ? Positions::kAll : Positions::kAnswer;
-  fast.consistency.one_sided = one_sided_;
-  fast.consistency.normalise = normalise_;
+  const auto teacher = static_cast<int>(pass.segments.size());  // the slow segment, which follows
+  fast.losses.push_back(consistency(run.config().layers, teacher));
   Segment slow;
   slow.rows = fast.rows;
   slow.uses = {{run.find(kSlow), 1.0, {}}};
+  slow.labels = fast.labels;
   pass.segments.push_back(slow);
   return pass;
 }

@@ -73,6 +73,10 @@ void place_layers(std::vector<LayerActivations>& layers, Arena& arena, const Mod
 
 }  // namespace
 
+int64_t ActivationShape::logit_rows() const {
+  return std::min(label_chunk, gemm_rows(labels));
+}
+
 void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShape& s) {
   const bool mixed = s.state != s.gemm;
   const bool backward = s.gradient_rows > 0;
@@ -101,22 +105,12 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
     lora_dx = arena.take("lora_dx", s.state, {s.gradient_rows * widest_in});
   }
 
-  const int64_t chunk = std::min(s.label_chunk, gemm_rows(s.labels));
+  const int64_t chunk = s.logit_rows();
   label_hidden = arena.take("label_hidden", s.state, {chunk, c.width});
   label_hidden_g = mixed ? arena.take("label_hidden_g", s.gemm, {chunk, c.width}) : label_hidden;
   logits = arena.take("logits", s.state, {chunk, c.vocabulary});
   dlogits_g = mixed && backward ? arena.take("dlogits_g", s.gemm, {chunk, c.vocabulary}) : logits;
-  label_loss = arena.take("label_loss", s.state, {s.labels});
-  pair_a = arena.take("pair_a", s.state, {s.consistency_rows, c.width});
-  pair_b = arena.take("pair_b", s.state, {s.consistency_rows, c.width});
-  pair_top = arena.take("pair_top", s.state, {backward ? s.consistency_rows : 0, c.width});
-  pair_sum = arena.take("pair_sum", s.state, {s.consistency_rows});
-  pair_scale = arena.take("pair_scale", s.state, {s.consistency_rows});
-
-  pair_seeds.clear();
-  for (int64_t i = 0; i < s.consistency_layers; ++i) {
-    pair_seeds.push_back(arena.take("pair_seed", s.state, {s.consistency_rows, c.width}));
-  }
+  label_loss = arena.take("label_loss", s.state, {chunk});
 
   if (!backward) return;
   dx = arena.take("dx", s.state, {s.gradient_rows, c.width});

@@ -31,19 +31,19 @@ struct LayerActivations {
 
 // What a pass needs, in figures.
 struct ActivationShape {
-  int64_t rows = 0;                // N
-  int64_t gradient_rows = 0;       // rows that backward covers
-  int64_t labels = 0;              // labelled positions
-  int64_t label_chunk = 0;         // of which so many have logits at a time
-  int64_t lowest_saved = 0;        // layers from here on keep their own activations; L: none
-  bool recompute = false;          // keep only the layers' inputs
-  int64_t top_rows = 0;            // rows gathered above the last attention; 0: all are computed
-  int64_t top_gradient_rows = 0;   // of which have gradient
-  int64_t consistency_rows = 0;    // rows of hidden states compared, per layer
-  int64_t consistency_layers = 0;  // compared layers below the top
-  int64_t weight_scratch = 0;      // elements of the largest weight that is expanded for use
+  int64_t rows = 0;               // N
+  int64_t gradient_rows = 0;      // rows that backward covers
+  int64_t labels = 0;             // labelled positions
+  int64_t label_chunk = 0;        // of which so many have logits at a time
+  int64_t lowest_saved = 0;       // layers from here on keep their own activations; L: none
+  bool recompute = false;         // keep only the layers' inputs
+  int64_t top_rows = 0;           // rows gathered above the last attention; 0: all are computed
+  int64_t top_gradient_rows = 0;  // of which have gradient
+  int64_t weight_scratch = 0;     // elements of the largest weight that is expanded for use
   std::vector<std::array<int64_t, kModules>> lora_rank;  // per layer and module, 0: none
   DType state = DType::kF32, gemm = DType::kF32;
+
+  int64_t logit_rows() const;  // positions whose logits exist at a time
 };
 
 struct Activations {
@@ -68,16 +68,12 @@ struct Activations {
   Tensor lora_dh;   // (N' * R) G
   Tensor lora_dx;   // (N' * max in) T  gradient through a dropped input
 
-  // Losses.
-  Tensor label_hidden;             // (chunk,D) T
-  Tensor label_hidden_g;           // (chunk,D) G
-  Tensor logits;                   // (chunk,V) T
-  Tensor dlogits_g;                // (chunk,V) G   only where G differs from T
-  Tensor label_loss;               // (labels) T
-  Tensor pair_a, pair_b;           // (rows,D) T    hidden states compared by the consistency term
-  Tensor pair_sum, pair_scale;     // (rows) T
-  Tensor pair_top;                 // (rows,D) T    the seed of hidden[L]
-  std::vector<Tensor> pair_seeds;  // per compared layer below the top: (rows,D) T, its gradient
+  // Logits, a chunk of labelled positions at a time. What a loss needs of its own it takes itself.
+  Tensor label_hidden;    // (chunk,D) T
+  Tensor label_hidden_g;  // (chunk,D) G
+  Tensor logits;          // (chunk,V) T
+  Tensor dlogits_g;       // (chunk,V) G   only where G differs from T
+  Tensor label_loss;      // (chunk) T
 
   // Backward (rows with gradient, N' <= N).
   Tensor dx;          // (N',D) T      gradient of the residual stream

@@ -29,6 +29,7 @@ struct PassContext {
   std::span<const RotaryTable> rotary;  // by ModelConfig::rotary
   KeyValueCache* cache = nullptr;       // null: keys and values of this pass alone
   std::vector<uint64_t>& input_keys;    // scratch for dropout: one key per row
+  std::vector<int32_t>& head_rows;      // scratch for logits: the rows of a chunk
 };
 
 // What a block cannot compute yet, though a BlockConfig can say it: throws Error(kUnsupported) naming

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "model/base_weight.h"
+#include "model/head.h"
 #include "model/soft_prompt.h"
 
 namespace ilora {
@@ -20,12 +21,7 @@ Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels&
 
 void Engine::run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key,
                  PassReport& report) {
-  report = PassReport{};
-  for (const Segment& segment : pass.segments) {
-    PassReport::SegmentRows& rows = report.segments.emplace_back();
-    if (segment.cross_entropy != 0) rows.negative_log_likelihood.assign(segment.rows.size(), 0.0);
-    if (segment.consistency.weight != 0) rows.consistency.assign(segment.rows.size(), 0.0);
-  }
+  report.begin(pass, denominators);
   for (const MicroPass& part : cut_pass(pass, options_.max_tokens)) {
     run_part(pass, part, denominators, dropout_key, report);
   }
@@ -46,38 +42,26 @@ void Engine::forward(PassContext& ctx, const Visit& visit) {
 
 void Engine::run_part(const Pass& pass, const MicroPass& part, const Denominators& denominators,
                       uint64_t dropout_key, PassReport& report) {
-  packed_.pack(pass, part, denominators, options_.loss, dropout_key);
+  packed_.pack(pass, part, dropout_key);
   if (packed_.rows == 0) return;
   require_context();
   for (size_t s = 0; s < pass.segments.size(); ++s)
     resolve(pass.segments[s].uses, packed_.segments[s]);
   drop_unused_copies();
-  consistency_.plan(pass, packed_, denominators, config_.layers);
-  read_ = packed_.label_rows;
-  if (consistency_.compares(config_.layers)) consistency_.add_compared(read_);
-  place(static_cast<int64_t>(packed_.label_rows.size()), read_);
+  losses_.plan(pass, packed_, denominators, config_.layers);
+  place(static_cast<int64_t>(packed_.label_rows.size()), losses_.top_rows());
 
   PassContext ctx = context(nullptr);
   const bool backward_too = packed_.gradient_rows > 0;
-  forward(ctx, [&](int64_t layer, Tensor hidden) {
-    // The top's gradient has its place only once the blocks are done; see below.
-    if (layer < config_.layers) consistency_.at(ctx, layer, hidden, {}, backward_too, report);
-  });
+  forward(ctx,
+          [&](int64_t layer, Tensor hidden) { losses_.at_hidden(ctx, layer, hidden, report); });
+  // The gradient of hidden[L] has its place only now that the blocks are done.
   const Tensor dlast = backward_too ? act_.dnormed : Tensor();
   if (backward_too) kernels_.fill(dlast, 0.0);
-  cross_entropy_.run(ctx, dlast, options_.label_chunk);
-  consistency_.at(ctx, config_.layers, act_.last, dlast, backward_too, report);
-  for (size_t i = 0; i < packed_.label_rows.size(); ++i) {
-    const Scalar loss = read_scalar(act_.label_loss, static_cast<int64_t>(i));
-    const PackedSequence& sequence =
-        packed_.sequences[static_cast<size_t>(packed_.label_sequence[i])];
-    const auto scale = static_cast<double>(packed_.label_scale[i]);
-    report.cross_entropy += scale * loss.real;
-    report.imaginary += scale * loss.imaginary;
-    report.segments[static_cast<size_t>(sequence.segment)]
-        .negative_log_likelihood[static_cast<size_t>(sequence.row)] += loss.real;
-  }
-  if (backward_too) backward(ctx);
+  losses_.at_labels(ctx, dlast, report);
+  if (!backward_too) return;
+  losses_.add_seeds(ctx, config_.layers, dlast);
+  backward(ctx);
 }
 
 void Engine::backward(PassContext& ctx) {
@@ -92,7 +76,7 @@ void Engine::backward(PassContext& ctx) {
   kernels_.rmsnorm_backward(dx, dlast, act_.x_last.rows(0, n), weights_.final_norm(),
                             act_.rstd_last.rows(0, n));
   for (int64_t l = config_.layers - 1; l >= std::max(lowest_trained_, int64_t{0}); --l) {
-    consistency_.add_seed(ctx, l + 1, act_.dx);
+    if (l + 1 < config_.layers) losses_.add_seeds(ctx, l + 1, act_.dx);
     if (options_.recompute) block_recompute(ctx, l);
     block_backward(ctx, l, l > lowest_trained_);
   }
@@ -164,10 +148,11 @@ void Engine::place(int64_t labels, std::span<const int32_t> read) {
   shape_.lowest_saved = std::max(lowest_trained_, int64_t{0});
   shape_.top_rows = top_.count();
   shape_.top_gradient_rows = top_.gradient_count();
-  shape_.consistency_rows = consistency_.active() ? consistency_.rows() : 0;
   shape_.weight_scratch = weights_.scratch_elements();
-  shape_.consistency_layers = consistency_.layers_below_top();
-  arena_.lay_out([&](Arena& arena) { act_.place(arena, config_, shape_); });
+  arena_.lay_out([&](Arena& arena) {
+    act_.place(arena, config_, shape_);
+    losses_.place(arena, config_, shape_);
+  });
 }
 
 void Engine::choose_top_rows(std::span<const int32_t> read) {
@@ -180,7 +165,8 @@ void Engine::choose_top_rows(std::span<const int32_t> read) {
 }
 
 PassContext Engine::context(KeyValueCache* cache) {
-  return {kernels_, config_, weights_, packed_, top_, act_, rotary_, cache, input_keys_};
+  return {kernels_, config_, weights_, packed_,     top_,
+          act_,     rotary_, cache,    input_keys_, head_rows_};
 }
 
 // Rows of data are cut to the context when they are encoded; soft prompts come on top.
@@ -228,12 +214,13 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
     resolve(lists[list], segment);
   }
   drop_unused_copies();
-  consistency_.clear();
+  losses_.clear();
   require_context();
-  read_.clear();
-  if (read == Read::kLabels) read_ = packed_.label_rows;
-  if (read == Read::kLastTokens) read_ = last_tokens();
-  place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())), read_);
+  std::vector<int32_t> last;
+  std::span<const int32_t> rows;
+  if (read == Read::kLabels) rows = packed_.label_rows;
+  if (read == Read::kLastTokens) rows = last = last_tokens();
+  place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())), rows);
   PassContext ctx = context(cache);
   forward(ctx, [&](int64_t layer, Tensor hidden) {
     if (visit) visit(layer, hidden);
@@ -251,12 +238,11 @@ void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, Key
                    std::span<double> sums) {
   feed(feeds, lists, cache, Read::kLabels, 0);
   PassContext ctx = context(cache);
-  cross_entropy_.run(ctx, {}, options_.label_chunk);
   std::fill(sums.begin(), sums.end(), 0.0);
-  for (size_t i = 0; i < packed_.label_rows.size(); ++i) {
-    sums[static_cast<size_t>(packed_.label_sequence[i])] +=
-        read_scalar(act_.label_loss, static_cast<int64_t>(i)).real;
-  }
+  label_losses(ctx, act_.logits, packed_.label_rows, packed_.label_targets,
+               [&](size_t label, double loss) {
+                 sums[static_cast<size_t>(packed_.label_sequence[label])] += loss;
+               });
 }
 
 void Engine::next_logits(std::span<const Feed> feeds, std::span<const Uses> lists,
@@ -300,10 +286,9 @@ void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& vi
   PassContext ctx = context(nullptr);
   const auto chunk = static_cast<size_t>(act_.logits.shape[0]);
   const auto vocabulary = static_cast<size_t>(config_.vocabulary);
-  std::vector<int32_t> padded;
   for (size_t first = 0; first < rows.size(); first += chunk) {
     const size_t n = std::min(rows.size() - first, chunk);
-    const Tensor logits = head_logits(ctx, rows.subspan(first, n), padded);
+    const Tensor logits = head_logits(ctx, act_.logits, rows.subspan(first, n));
     for (size_t i = 0; i < n; ++i)
       visit(first + i, {logits.ptr<float>() + i * vocabulary, vocabulary});
   }

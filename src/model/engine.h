@@ -10,7 +10,7 @@
 
 #include "model/block.h"
 #include "model/cache.h"
-#include "model/losses.h"
+#include "model/losses/losses.h"
 #include "model/pass.h"
 #include "model/report.h"
 #include "tensor/arena.h"
@@ -20,7 +20,6 @@ namespace ilora {
 struct EngineOptions {
   int64_t max_tokens = 768;   // fed tokens of one micro-pass
   int64_t label_chunk = 256;  // labelled positions whose logits exist at a time
-  LossOptions loss;
   // Keep of each block only its input, and run the block's forward once more before its backward:
   // the same bits in less memory.
   bool recompute = false;
@@ -128,11 +127,10 @@ class Engine {
   Arena arena_;
   Packed packed_;
   TopRows top_;
-  std::vector<int32_t> read_;  // scratch: rows of the pack
+  std::vector<int32_t> head_rows_;  // scratch
   ActivationShape shape_;
   Activations act_;
-  CrossEntropy cross_entropy_;
-  ConsistencyTerm consistency_;
+  Losses losses_;
   std::vector<uint64_t> input_keys_;
   struct AdapterCopy {
     const Adapter* adapter;

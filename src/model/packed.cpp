@@ -2,6 +2,7 @@
 
 #include "base/random.h"
 #include "model/gemm_rows.h"
+#include "model/losses/loss_rules.h"
 
 namespace ilora {
 void Packed::clear() {
@@ -14,7 +15,6 @@ void Packed::clear() {
   label_rows.clear();
   label_targets.clear();
   label_sequence.clear();
-  label_scale.clear();
 }
 
 // A token's dropout key counts from the first token, so that soft prompts in front change no mask.
@@ -45,43 +45,42 @@ void Packed::close_segment(PackedSegment& segment, bool last, bool fill_up) {
   rows = segment.end;
 }
 
-void Packed::pack(const Pass& pass, const MicroPass& part, const Denominators& denominators,
-                  const LossOptions& options, uint64_t dropout_key) {
+void Packed::pack(const Pass& pass, const MicroPass& part, uint64_t dropout_key) {
   clear();
   segments.resize(pass.segments.size());
   for (size_t s = 0; s < pass.segments.size(); ++s) {
     const Segment& segment = pass.segments[s];
     PackedSegment& packed = segments[s];
     packed.begin = rows;
+    packed.first_sequence = static_cast<int64_t>(sequences.size());
+    packed.first_label = static_cast<int64_t>(label_rows.size());
     packed.gradient = segment.has_gradient();
     packed.dropout = packed.gradient && segment.dropout && !segment.uses.empty()
                          ? segment.uses.front().adapter->options().dropout
                          : 0.0;
     ILORA_CHECK(!packed.gradient || gradient_rows == rows, "segments with gradient come first");
+    const bool labelled = reads_logits(segment);
     for (int64_t r = part.ranges[s].begin; r < part.ranges[s].end; ++r) {
       const Row& row = *segment.rows[static_cast<size_t>(r)];
       const auto begin = static_cast<int64_t>(tokens.size());
       const std::span<const int32_t> prefix = segment.prefix(r);
       const auto shift = static_cast<int64_t>(prefix.size());
       const int64_t length = segment.fed_length(r);
-      const int64_t first_label = row.first_label(options.train_on_prompt);
+      const int64_t first_label = row.first_label(segment.labels);
       const auto sequence = static_cast<int32_t>(sequences.size());
       sequences.push_back({static_cast<int32_t>(s), r, begin, length, shift + first_label, shift});
       spans.push_back({begin, length, begin, length});
       const uint64_t key = hash_combine(dropout_key, row.id);
       append_prefix(prefix, key);
       append({row.tokens.data(), static_cast<size_t>(row.length())}, shift, key);
-      if (segment.cross_entropy == 0) continue;
-      const auto labels = static_cast<double>(row.labels(options.train_on_prompt));
-      const double share = options.reduction == LossReduction::kSequence ? 1.0 / labels : 1.0;
-      for (int64_t i = first_label; i < row.length(); ++i) {
+      for (int64_t i = first_label; labelled && i < row.length(); ++i) {
         label_rows.push_back(static_cast<int32_t>(begin + shift + i));
         label_targets.push_back(row.tokens[static_cast<size_t>(i + 1)]);
         label_sequence.push_back(sequence);
-        label_scale.push_back(
-            static_cast<float>(segment.cross_entropy * share / denominators.cross_entropy));
       }
     }
+    packed.last_sequence = static_cast<int64_t>(sequences.size());
+    packed.last_label = static_cast<int64_t>(label_rows.size());
     close_segment(packed, s + 1 == pass.segments.size());
     if (packed.gradient) {
       gradient_rows = rows;
@@ -125,7 +124,6 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
       label_rows.push_back(static_cast<int32_t>(begin + static_cast<int64_t>(i)));
       label_targets.push_back(feed.targets[i]);
       label_sequence.push_back(sequence);
-      label_scale.push_back(0.0f);
     }
   }
   ILORA_CHECK(count > 0, "a pass of no feeds");

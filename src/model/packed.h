@@ -25,7 +25,9 @@ struct PackedSegment {
   int64_t begin = 0, end = 0;  // rows [begin, end) of the pack, filler included
   int32_t under = 0;           // of feeds: the index of its list of adapters
   bool gradient = false;
-  double dropout = 0;  // of its adapters; 0 in segments without gradient
+  double dropout = 0;                             // of its adapters; 0 in segments without gradient
+  int64_t first_sequence = 0, last_sequence = 0;  // its sequences [first, last)
+  int64_t first_label = 0, last_label = 0;        // its labels [first, last)
   std::vector<ActiveUse> uses;
 };
 
@@ -60,17 +62,24 @@ struct Packed {
   std::vector<int32_t> tokens, positions;  // (N); filler and soft prompts: ids of row.h
   std::vector<uint64_t> row_keys;          // (N) identity of (row, position), for dropout
 
-  // Labelled rows, those with gradient first.
+  // Labelled rows of segments whose losses read logits, those with gradient first.
   std::vector<int32_t> label_rows, label_targets, label_sequence;
-  std::vector<float> label_scale;  // weight of each label in the total loss
   int64_t gradient_labels = 0;
+
+  const PackedSequence& sequence_of_label(size_t label) const {
+    return sequences[static_cast<size_t>(label_sequence[label])];
+  }
+  std::span<const PackedSequence> sequences_of(size_t segment) const {
+    const PackedSegment& s = segments[segment];
+    return std::span(sequences).subspan(static_cast<size_t>(s.first_sequence),
+                                        static_cast<size_t>(s.last_sequence - s.first_sequence));
+  }
 
   // Lay out a micro-pass, or feeds behind a cache whose slots hold `slot_capacity` tokens (0:
   // without a cache, each feed a sequence of its own). Feeds under one list of adapters make a
   // segment; a segment of fewer than 16 rows is not filled up, so that decoding a token under each
   // of many adapters wastes no rows. Memory is reused.
-  void pack(const Pass& pass, const MicroPass& part, const Denominators& denominators,
-            const LossOptions& options, uint64_t dropout_key);
+  void pack(const Pass& pass, const MicroPass& part, uint64_t dropout_key);
   void pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity);
 
  private:

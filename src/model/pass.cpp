@@ -1,8 +1,10 @@
 #include "model/pass.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/error.h"
+#include "model/losses/loss_rules.h"
 
 namespace ilora {
 namespace {
@@ -13,14 +15,16 @@ std::vector<std::vector<size_t>> linked_groups(const Pass& pass) {
   std::vector<size_t> group_of(pass.segments.size());
   for (size_t s = 0; s < group_of.size(); ++s) group_of[s] = s;
   for (size_t s = 0; s < group_of.size(); ++s) {
-    const int teacher = pass.segments[s].consistency.teacher;
-    if (pass.segments[s].consistency.weight == 0 || teacher < 0) continue;
-    const auto t = static_cast<size_t>(teacher);
-    ILORA_CHECK(t < group_of.size() && pass.segments[t].rows.size() == pass.segments[s].rows.size(),
-                "segment {} and its teacher {} must hold the same rows", s, t);
-    const size_t low = std::min(group_of[s], group_of[t]);
-    const size_t high = std::max(group_of[s], group_of[t]);
-    std::replace(group_of.begin(), group_of.end(), high, low);
+    for (const Loss& loss : pass.segments[s].losses) {
+      if (loss.weight == 0 || loss.teacher < 0) continue;
+      const auto t = static_cast<size_t>(loss.teacher);
+      ILORA_CHECK(
+          t < group_of.size() && pass.segments[t].rows.size() == pass.segments[s].rows.size(),
+          "segment {} and its teacher {} must hold the same rows", s, t);
+      const size_t low = std::min(group_of[s], group_of[t]);
+      const size_t high = std::max(group_of[s], group_of[t]);
+      std::replace(group_of.begin(), group_of.end(), high, low);
+    }
   }
   std::vector<std::vector<size_t>> groups(pass.segments.size());
   for (size_t s = 0; s < group_of.size(); ++s) groups[group_of[s]].push_back(s);
@@ -118,18 +122,21 @@ int64_t trained_tokens(const Pass& pass) {
   return tokens;
 }
 
-Denominators count_denominators(const Pass& pass, const LossOptions& options) {
+Segment cross_entropy_segment(std::vector<const Row*> rows, Uses uses, const LossOptions& options) {
+  Segment segment;
+  segment.rows = std::move(rows);
+  segment.uses = std::move(uses);
+  segment.losses = {
+      {.kind = LossKind::kCrossEntropy, .parameters = {.reduction = options.reduction}}};
+  segment.labels = options.labels;
+  return segment;
+}
+
+Denominators count_denominators(const Pass& pass) {
   Denominators count;
   for (const Segment& segment : pass.segments) {
-    const auto rows = static_cast<double>(segment.rows.size());
-    if (segment.consistency.weight != 0) count.consistency += rows;
-    if (segment.cross_entropy == 0) continue;
-    if (options.reduction == LossReduction::kSequence) {
-      count.cross_entropy += rows;
-    } else {
-      for (const Row* row : segment.rows) {
-        count.cross_entropy += static_cast<double>(row->labels(options.train_on_prompt));
-      }
+    for (const Loss& loss : segment.losses) {
+      if (loss.weight != 0) count[loss.kind] += loss_rules(loss.kind).denominator(segment, loss);
     }
   }
   return count;

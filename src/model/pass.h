@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "model/adapter.h"
+#include "model/loss.h"
 #include "model/row.h"
 
 namespace ilora {
@@ -32,28 +33,14 @@ struct Deployed {
   std::function<std::vector<int32_t>(std::span<const int32_t> prompt)> prefix;
 };
 
-enum class Positions : uint8_t { kAnswer, kAll };
-
-// Consistency of hidden states with another segment that holds the same rows (Ren et al. 2024, eq.
-// for L_MSE; normalised): per row, sum over positions of |h - h'|^2 over sum of |h'|^2 (h'
-// detached), averaged over the chosen layers, then over rows.
-struct Consistency {
-  double weight = 0;            // gamma; 0: none
-  int teacher = -1;             // index of the other segment
-  std::vector<int64_t> layers;  // hidden[l], l = 0..L; hidden[L] is after the final norm
-  Positions positions = Positions::kAnswer;
-  bool one_sided = false;  // only where the teacher's state is larger
-  bool normalise = true;   // false: plain mean over positions and columns of the squared difference
-};
-
 struct Segment {
   std::vector<const Row*> rows;  // owned by the tasks or the memory; alive until the step ends
   Uses uses;
-  double cross_entropy = 0;  // weight of the cross-entropy term; 0: no logits
-  Consistency consistency;
+  std::vector<Loss> losses{};
+  Labels labels = Labels::kAnswer;
   // Soft prompts in front of the rows: indices into the soft-prompt rows of `uses`, counted through
   // all uses in their order. Empty: none; one list: every row's; else one list per row. They shift
-  // positions, carry no label, and are compared by no consistency term.
+  // positions, carry no label, and no loss compares them.
   std::vector<std::vector<int32_t>> prefixes{};
   bool dropout = true;  // whether its adapters drop inputs, as they do where they are trained
 
@@ -61,6 +48,9 @@ struct Segment {
   std::span<const int32_t> prefix(int64_t row) const;
   int64_t fed_length(int64_t row) const;  // positions that row `row` takes: prefix and fed tokens
 };
+// Rows with the cross-entropy of their labels, of weight 1.
+Segment cross_entropy_segment(std::vector<const Row*> rows, Uses uses,
+                              const LossOptions& options = {});
 
 // Segments with gradient come first.
 struct Pass {
@@ -69,23 +59,10 @@ struct Pass {
 // Tokens of the rows that have gradient; soft prompts in front of them do not count.
 int64_t trained_tokens(const Pass& pass);
 
-enum class LossReduction : uint8_t {
-  kSequence,  // mean over a row's labelled tokens, then over rows
-  kToken,     // mean over all labelled tokens
-};
-
-struct LossOptions {
-  LossReduction reduction = LossReduction::kSequence;
-  bool train_on_prompt = false;
-};
-
-// What each term is divided by, counted over the whole optimiser step before it is cut into
-// micro-passes.
-struct Denominators {
-  double cross_entropy = 0;  // rows, or labelled tokens
-  double consistency = 0;    // rows
-};
-Denominators count_denominators(const Pass& pass, const LossOptions& options);
+// What the losses of each kind are divided by (rows, or labelled tokens), counted over the whole
+// optimiser step before it is cut into micro-passes. 0: the step has none of the kind.
+using Denominators = PerLossKind;
+Denominators count_denominators(const Pass& pass);
 
 // Part of a pass that runs at once: per segment, the indices [begin, end) of its rows.
 struct MicroPass {
@@ -96,7 +73,7 @@ struct MicroPass {
 };
 // Cuts a pass into as few micro-passes of at most `max_tokens` fed tokens as its rows in their
 // order allow, as even as those allow; longer rows make one of their own. Linked rows (a row and
-// its teacher's copy) stay together, and a copy without gradient, which costs one layer's memory,
+// its copy under a loss's teacher) stay together, and a copy without gradient, which costs one layer's memory,
 // is not counted. Rows of several segments are mixed in proportion.
 std::vector<MicroPass> cut_pass(const Pass& pass, int64_t max_tokens);
 

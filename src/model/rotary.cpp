@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "model/losses.h"
+#include "tensor/scalar.h"
 
 namespace ilora {
 

@@ -28,22 +28,45 @@ constexpr uint64_t number_in_file(uint64_t id) {
   return id & 0xffffffffu;
 }
 
+// Which positions of a row carry a label (position i predicts token i+1).
+enum class Labels : uint8_t { kAnswer, kPromptAndAnswer };
+
+// What is kept of a teacher's logits at a row's labelled positions: the k largest of each.
+struct TopLogits {
+  int64_t k = 0;                // 0: none are kept
+  std::vector<int32_t> tokens;  // (labels,k) token ids
+  std::vector<float> logits;    // (labels,k)
+
+  int64_t bytes() const {
+    const size_t each = sizeof(int32_t) + sizeof(float);
+    return k == 0 ? 0 : static_cast<int64_t>(sizeof(TopLogits) + tokens.size() * each);
+  }
+};
+
 struct Row {
   // Prompt, then answer, then EOS (a label only: the last token is never fed); an answer that
   // data.max_answer cut has no EOS.
   std::vector<int32_t> tokens;
   // tokens[prompt_length ..] are the answer; at least 1 and < tokens.size().
   int64_t prompt_length = 0;
-  int32_t task = 0;  // index of the task in the run
-  uint64_t id = 0;   // row_id(): names dropout masks, memory entries, errors
+  int32_t task = 0;        // index of the task in the run
+  uint64_t id = 0;         // row_id(): names dropout masks, memory entries, errors
+  TopLogits top_logits{};  // for losses that compare with what is kept (model/losses/)
 
+  // Of memory; a teacher's logits count where there are some.
+  int64_t bytes() const {
+    return static_cast<int64_t>(sizeof(Row) + tokens.size() * sizeof(int32_t)) -
+           static_cast<int64_t>(sizeof(TopLogits)) + top_logits.bytes();
+  }
   // Tokens that are fed to the model: all but the last, which is only predicted.
   int64_t length() const { return static_cast<int64_t>(tokens.size()) - 1; }
-  // Positions that carry a label (position i predicts token i+1): the answer, or everything.
-  int64_t first_label(bool train_on_prompt) const {
-    return train_on_prompt ? 0 : prompt_length - 1;
+  // Positions [first_label, length) carry a label.
+  int64_t first_label(Labels labels = Labels::kAnswer) const {
+    return labels == Labels::kAnswer ? prompt_length - 1 : 0;
   }
-  int64_t labels(bool train_on_prompt) const { return length() - first_label(train_on_prompt); }
+  int64_t label_count(Labels labels = Labels::kAnswer) const {
+    return length() - first_label(labels);
+  }
 };
 
 inline std::vector<const Row*> row_pointers(const std::vector<Row>& rows) {

@@ -1,6 +1,6 @@
 // Above the last block's attention no row meets another one, so the last block's output projection
-// and feed-forward are computed only for rows whose hidden[L] is read: those with a label, those
-// that a consistency term compares, those whose next token is asked for.
+// and feed-forward are computed only for rows whose hidden[L] is read: those that
+// a loss reads, those whose next token is asked for.
 #pragma once
 
 #include <array>

@@ -10,7 +10,7 @@ void StateWriter::vector(const std::string& name, Tensor flat) {
 }
 
 void StateWriter::integers(const std::string& name, std::vector<int32_t> values) {
-  const auto& kept = *kept_.emplace_back(std::make_unique<std::vector<int32_t>>(std::move(values)));
+  const std::vector<int32_t>& kept = integers_.emplace_back(std::move(values));
   tensors_.push_back(stored_view<int32_t>(name, {static_cast<int64_t>(kept.size())},
                                           std::span<const int32_t>(kept)));
 }
@@ -25,6 +25,25 @@ void StateWriter::rows(const std::string& name, std::vector<Row>& rows) {
         {static_cast<int32_t>(row.tokens.size()), static_cast<int32_t>(row.prompt_length), row.task,
          static_cast<int32_t>(row.id >> 32), static_cast<int32_t>(row.id & 0xffffffffu)});
   }
+  integers(name + ".tokens", std::move(tokens));
+  integers(name + ".shape", std::move(shape));
+  top_logits(name + ".top_logits", rows);
+}
+
+// Logits that rows keep of a teacher (row.h), end to end; nothing where no row has any.
+void StateWriter::top_logits(const std::string& name, const std::vector<Row>& rows) {
+  std::vector<int32_t> tokens, shape;  // per row k and the number of entries
+  std::vector<float> logits;
+  for (const Row& row : rows) {
+    const TopLogits& kept = row.top_logits;
+    tokens.insert(tokens.end(), kept.tokens.begin(), kept.tokens.end());
+    logits.insert(logits.end(), kept.logits.begin(), kept.logits.end());
+    shape.insert(shape.end(),
+                 {static_cast<int32_t>(kept.k), static_cast<int32_t>(kept.tokens.size())});
+  }
+  if (tokens.empty()) return;
+  const std::vector<float>& values = floats_.emplace_back(std::move(logits));
+  tensors_.push_back(stored_view<float>(name + ".logits", {std::ssize(values)}, values));
   integers(name + ".tokens", std::move(tokens));
   integers(name + ".shape", std::move(shape));
 }
@@ -66,25 +85,29 @@ void StateReader::vector(const std::string& name, Tensor flat) {
                      file_.name());
 }
 
-std::vector<int32_t> StateReader::integers(const std::string& name) const {
+template <class T>
+std::vector<T> StateReader::list(const std::string& name) const {
   const StoredTensor& stored = file_.tensor(name);
-  std::vector<int32_t> values(static_cast<size_t>(stored.size()));
-  copy_values<int32_t>(values, stored, file_.name());
+  std::vector<T> values(static_cast<size_t>(stored.size()));
+  copy_values<T>(values, stored, file_.name());
   return values;
+}
+
+void StateReader::damaged(const std::string& name) const {
+  throw Error(ErrorKind::kFormat,
+              fmt::format("[checkpoint] {} is damaged ({})", name, file_.name()));
 }
 
 void StateReader::rows(const std::string& name, std::vector<Row>& rows) {
   constexpr size_t kFields = 5;
-  const std::vector<int32_t> tokens = integers(name + ".tokens"), shape = integers(name + ".shape");
+  const std::vector<int32_t> tokens = list<int32_t>(name + ".tokens"),
+                             shape = list<int32_t>(name + ".shape");
   rows.clear();
   size_t at = 0;
   for (size_t i = 0; i + kFields <= shape.size(); i += kFields) {
     const int64_t prompt = shape[i + 1], left = std::ssize(tokens) - static_cast<int64_t>(at);
     const auto length = static_cast<size_t>(shape[i]);
-    if (shape[i] < 0 || shape[i] > left || prompt < 1 || prompt >= shape[i]) {
-      throw Error(ErrorKind::kFormat,
-                  fmt::format("[checkpoint] {} is damaged ({})", name, file_.name()));
-    }
+    if (shape[i] < 0 || shape[i] > left || prompt < 1 || prompt >= shape[i]) damaged(name);
     Row& row = rows.emplace_back();
     row.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(at),
                       tokens.begin() + static_cast<std::ptrdiff_t>(at + length));
@@ -93,6 +116,23 @@ void StateReader::rows(const std::string& name, std::vector<Row>& rows) {
     row.id = static_cast<uint64_t>(static_cast<uint32_t>(shape[i + 3])) << 32 |
              static_cast<uint32_t>(shape[i + 4]);
     at += length;
+  }
+  if (file_.contains(name + ".top_logits.shape")) top_logits(name + ".top_logits", rows);
+}
+
+void StateReader::top_logits(const std::string& name, std::vector<Row>& rows) const {
+  const auto tokens = list<int32_t>(name + ".tokens"), shape = list<int32_t>(name + ".shape");
+  const auto logits = list<float>(name + ".logits");
+  if (shape.size() != 2 * rows.size() || logits.size() != tokens.size()) damaged(name);
+  std::ptrdiff_t at = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const std::ptrdiff_t count = shape[2 * i + 1];
+    if (count < 0 || count > std::ssize(tokens) - at) damaged(name);
+    TopLogits& kept = rows[i].top_logits;
+    kept.k = shape[2 * i];
+    kept.tokens.assign(tokens.begin() + at, tokens.begin() + at + count);
+    kept.logits.assign(logits.begin() + at, logits.begin() + at + count);
+    at += count;
   }
 }
 

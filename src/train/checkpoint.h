@@ -6,7 +6,7 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
+#include <list>
 #include <string>
 #include <vector>
 
@@ -28,10 +28,13 @@ class StateWriter : public StateVisitor {
 
  private:
   void integers(const std::string& name, std::vector<int32_t> values);
+  void top_logits(const std::string& name, const std::vector<Row>& rows);
 
   Json numbers_ = Json::object();
   std::vector<StoredTensor> tensors_;
-  std::vector<std::unique_ptr<std::vector<int32_t>>> kept_;
+  // What tensors_ points to; entries stay where they are.
+  std::list<std::vector<int32_t>> integers_;
+  std::list<std::vector<float>> floats_;
 };
 
 // Throws Error(kFormat) naming file and entry where something is missing or does not fit.
@@ -48,7 +51,10 @@ class StateReader : public StateVisitor {
  private:
   template <class Number>
   void number(const std::string& name, Number& x) const;
-  std::vector<int32_t> integers(const std::string& name) const;
+  template <class T>
+  std::vector<T> list(const std::string& name) const;
+  void top_logits(const std::string& name, std::vector<Row>& rows) const;
+  [[noreturn]] void damaged(const std::string& name) const;
 
   SafetensorsFile file_;
   Json numbers_;

@@ -10,6 +10,7 @@
 #include "model/cache.h"
 #include "model/gemm_rows.h"
 #include "model/generate.h"
+#include "model/losses/losses.h"
 
 namespace ilora {
 namespace {
@@ -21,7 +22,7 @@ double mib(int64_t bytes) {
 }
 
 // The pass of a step at its largest: max_tokens with a gradient, each with a copy under the slow
-// learner, which cut_pass does not count; all compared, and as many gathered at the top as may be.
+// learner, which cut_pass does not count; all labelled, and as many gathered at the top as may be.
 ActivationShape largest_step(const RunExtent& extent, const ModelConfig& config, DType gemm,
                              const StepChoice& choice, int64_t weight_scratch) {
   ActivationShape s;
@@ -37,8 +38,6 @@ ActivationShape largest_step(const RunExtent& extent, const ModelConfig& config,
   s.recompute = choice.recompute;
   s.top_rows = s.rows / 2;
   s.top_gradient_rows = s.gradient_rows / 2;
-  s.consistency_rows = s.gradient_rows;
-  s.consistency_layers = extent.method.compared_layers;
   s.weight_scratch = weight_scratch;
   s.lora_rank.resize(static_cast<size_t>(config.layers));
   const AdapterLayout layout(config, extent.adapter);
@@ -165,8 +164,12 @@ StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType g
   Arena arena;
   Activations activations;
   arena.begin();
-  activations.place(arena, config,
-                    largest_step(extent, config, gemm, choice, weights.scratch_elements));
+  const ActivationShape shape =
+      largest_step(extent, config, gemm, choice, weights.scratch_elements);
+  Losses losses;
+  losses.plan_largest(extent.method.losses, shape.gradient_rows, config.layers);
+  activations.place(arena, config, shape);
+  losses.place(arena, config, shape);
 
   const int64_t adapter = AdapterLayout(config, extent.adapter).size();
   constexpr int64_t kTogether = 2;  // learners whose copies in the GEMMs' precision exist at once

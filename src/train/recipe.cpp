@@ -103,7 +103,7 @@ void check_row_limits(const std::vector<std::string>& task_rows,
 
 LossOptions Recipe::loss() const {
   return {loss_reduction == "token" ? LossReduction::kToken : LossReduction::kSequence,
-          train_on_prompt};
+          train_on_prompt ? Labels::kPromptAndAnswer : Labels::kAnswer};
 }
 
 std::string Recipe::measure_of(size_t task) const {

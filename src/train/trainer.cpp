@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "model/losses/loss_rules.h"
 #include "model/peft.h"
 #include "train/environment.h"
 #include "train/schedule.h"
@@ -60,6 +61,19 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
   return all;
 }
 
+// A step's pass with the losses of one kind alone, its gradient in another vector.
+Pass only(LossKind kind, Pass pass, Tensor gradient) {
+  for (Segment& segment : pass.segments) {
+    for (Loss& loss : segment.losses) {
+      if (loss.kind != kind) loss.weight = 0;
+    }
+    for (AdapterUse& use : segment.uses) {
+      if (use.gradient) use.gradient = gradient;
+    }
+  }
+  return pass;
+}
+
 }  // namespace
 
 Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
@@ -72,8 +86,8 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       folder_(recipe.output),
       train_rows_(encode_rows(bench.encoder, tasks, observer_)),
       run_(bench.engine, first_adapter(recipe, method, bench.model.config()),
-           static_cast<uint64_t>(recipe.seed)),
-      optimizer_(bench.model.kernels, recipe, run_.fast().layout().size()),
+           static_cast<uint64_t>(recipe.seed), recipe.loss()),
+      optimizer_(bench.engine.kernels(), recipe, run_.fast().layout().size()),
       scoring_(recipe, method, run_, bench, folder_, tasks, observer_) {
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
@@ -182,11 +196,11 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   const Tensor gradient = run_.gradient();
 
   run_.clear_reported();
-  bench_.model.kernels.fill(gradient, 0.0);
+  bench_.engine.kernels().fill(gradient, 0.0);
   const Pass pass = method_.plan(run_, rows);
   const PassReport report = run_.run_step(pass);
   comm_.sum(gradient);
-  Json norms = term_gradient_norms(pass);
+  Json norms = term_gradient_norms(pass, report);
   run_.step_losses = report;
   method_.edit_gradient(run_);
   for (const auto& [name, term] : run_.own_terms()) norms[name] = term.gradient_norm;
@@ -229,11 +243,11 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
   std::string rows;
   for (size_t s = 0; s < pass.segments.size(); ++s) {
     if (!pass.segments[s].has_gradient()) continue;
-    const PassReport::SegmentRows& losses = report.segments[s];
     for (size_t i = 0; i < pass.segments[s].rows.size(); ++i) {
       double loss = 0;
-      if (!losses.negative_log_likelihood.empty()) loss += losses.negative_log_likelihood[i];
-      if (!losses.consistency.empty()) loss += losses.consistency[i];
+      for (const PassReport::RowLosses& own : report.segments[s]) {
+        if (!own.rows.empty()) loss += own.rows[i];
+      }
       // Where every loss is finite it is the gradient that is not: any row of the step may be the
       // cause.
       if (std::isfinite(loss) && !std::isfinite(report.total())) continue;
@@ -253,27 +267,31 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
       "`ilora train --resume` would take the same steps to the same error.");
 }
 
-// The norm of each loss term's own gradient. With one term it is the step's gradient; with two, one
-// more pass now and then gives the second's, and the first's is the rest.
-Json Trainer::term_gradient_norms(const Pass& pass) {
-  const Kernels& k = bench_.model.kernels;
+// The norm of each kind of loss's own gradient. With one kind it is the step's gradient; with more,
+// now and then, another pass for each but the first, and the first's is the rest.
+Json Trainer::term_gradient_norms(const Pass& pass, const PassReport& report) {
+  const Kernels& k = bench_.engine.kernels();
   const Tensor gradient = run_.gradient();
-  const bool two = std::any_of(pass.segments.begin(), pass.segments.end(),
-                               [](const Segment& s) { return s.consistency.weight != 0; });
-  if (!two) return {{"cross_entropy", std::sqrt(k.dot(gradient, gradient))}};
+  std::vector<LossKind> kinds;
+  for (size_t i = 0; i < kLossKinds; ++i) {
+    if (report.denominators.values[i] > 0) kinds.push_back(static_cast<LossKind>(i));
+  }
+  const auto name = [](LossKind kind) { return loss_rules(kind).name; };
+  const auto norm = [&](Tensor x) { return std::sqrt(k.dot(x, x)); };
+  if (kinds.size() < 2)
+    return kinds.empty() ? Json::object() : Json{{name(kinds.front()), norm(gradient)}};
   const int64_t every = recipe_.gradient_norms_every;
   if (every == 0 || run_.position.step % every != 0) return Json::object();
-  const Buffer alone(DType::kF32, {gradient.shape[0]});
-  Pass consistency = pass;
-  for (Segment& segment : consistency.segments) {
-    segment.cross_entropy = 0;
-    for (AdapterUse& use : segment.uses) {
-      if (use.gradient) use.gradient = alone.view();
-    }
+  Json norms;
+  const Buffer one(DType::kF32, {gradient.size()}), others(DType::kF32, {gradient.size()});
+  for (const LossKind kind : std::span(kinds).subspan(1)) {
+    k.fill(one.view(), 0.0);
+    run_.run_step(only(kind, pass, one.view()));
+    norms[name(kind)] = norm(one.view());
+    k.add(others.view(), one.view());
   }
-  run_.run_step(consistency);
-  return {{"cross_entropy", std::sqrt(k.squared_distance(gradient, alone.view()))},
-          {"consistency", std::sqrt(k.dot(alone.view(), alone.view()))}};
+  norms[name(kinds.front())] = std::sqrt(k.squared_distance(gradient, others.view()));
+  return norms;
 }
 
 void Trainer::record(int64_t pass_tokens, const PassReport& report, Json norms, double norm,
@@ -282,8 +300,11 @@ void Trainer::record(int64_t pass_tokens, const PassReport& report, Json norms, 
   const int64_t tokens = pass_tokens + run_.take_extra_tokens();
   train_tokens_ += tokens;
   norms["total"] = norm;
-  Json terms = {{"cross_entropy", report.cross_entropy}};
-  if (report.consistency != 0) terms["consistency"] = report.consistency;
+  Json terms = Json::object();
+  for (size_t i = 0; i < kLossKinds; ++i) {
+    if (report.denominators.values[i] > 0)
+      terms[loss_rules(static_cast<LossKind>(i)).name] = report.terms.values[i];
+  }
   double loss = report.total();
   for (const auto& [name, term] : run_.own_terms()) {
     terms[name] = term.value;

@@ -46,7 +46,7 @@ class Trainer {
   void require_finite(const Pass& pass, const PassReport& report, double norm) const;
   void record(int64_t pass_tokens, const PassReport& report, Json norms, double norm, double rate,
               double seconds);
-  Json term_gradient_norms(const Pass& pass);
+  Json term_gradient_norms(const Pass& pass, const PassReport& report);
 
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked

@@ -9,7 +9,6 @@ EngineOptions engine_options(const Recipe& recipe) {
   EngineOptions options;
   options.max_tokens = recipe.max_tokens;
   options.label_chunk = recipe.label_chunk;
-  options.loss = recipe.loss();
   options.recompute = recipe.recompute == "layer";
   return options;
 }

@@ -1,6 +1,6 @@
 """Writes tests/golden/tiny-llama/: a tiny random Llama in Hugging Face's format, LoRA adapters saved by PEFT, and the
 reference values that the C++ engine is held to (logits, hidden states, losses, every LoRA gradient, AdamW steps, the
-consistency term of I-LoRA).
+consistency term of I-LoRA, distillation of logits).
 
   python tests/golden/make_tiny_llama.py            (torch, transformers, peft, safetensors; a few seconds)
 
@@ -27,6 +27,7 @@ ANSWERS = (2, 4, 1)  # the last so many tokens of each row are its answer, the o
 SEVEN = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 ADAMW = dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
 CLIP, STEPS, GAMMA = 1.0, 10, 0.5
+TEMPERATURE, DISTILLATION, TOP_K = 2.0, 0.3, 5
 
 
 def tiny_config(tied):
@@ -243,6 +244,53 @@ def consistency_of_row(fast, slow, row, answer):
     return ((a - b).pow(2).mean() / b.pow(2).mean()).item()
 
 
+def answer_logits(model, row, answer):
+    return forward(model, row)[0][answer_positions(row, answer)]
+
+
+def divergence(student, teacher):
+    """t^2 KL(teacher || student) at temperature t, for each position."""
+    p, q = ((x / TEMPERATURE).log_softmax(-1) for x in (teacher, student))
+    return TEMPERATURE**2 * torch.nn.functional.kl_div(q, p, reduction="none", log_target=True).sum(-1)
+
+
+def mean_over_rows(terms):
+    return torch.stack([x.mean() for x in terms]).mean()
+
+
+def distillation_case(rows, tensors):
+    """Student qv, teacher slow; whole logits, rows that the teacher predicts better, the k largest logits."""
+    student, teacher = load("qv"), load("slow")
+    with torch.no_grad():
+        taught = [answer_logits(teacher, r, n) for r, n in zip(rows, ANSWERS)]
+    result = {"temperature": TEMPERATURE, "weight": DISTILLATION}
+
+    def terms(targets):
+        return [divergence(answer_logits(student, r, n), t) for r, n, t in zip(rows, ANSWERS, targets)]
+
+    def tell(name, loss):
+        result[name] = loss.item()
+        add(tensors, f"distillation.grad.{name}", gradients(student, loss))
+
+    result["rows"] = [x.sum().item() for x in terms(taught)]  # summed over a row's labels
+    tell("sequence", mean_over_rows(terms(taught)))
+    tell("token", torch.cat(terms(taught)).mean())
+    tell("total", cross_entropy(student, rows, "sequence") + DISTILLATION * mean_over_rows(terms(taught)))
+
+    losses = [[token_losses(forward(m, r)[0], r, n).mean().item() for r, n in zip(rows, ANSWERS)] for m in (teacher, student)]
+    result["better"] = [t <= s for t, s in zip(*losses)]
+    assert True in result["better"] and False in result["better"]
+    tell("only_better", mean_over_rows([x * b for x, b in zip(terms(taught), result["better"])]))
+
+    top = [t.topk(TOP_K) for t in taught]
+    result["top_k"] = TOP_K
+    result["top_tokens"] = [t.indices.tolist() for t in top]
+    result["top_logits"] = [t.values.tolist() for t in top]
+    kept = [torch.full_like(t, -1e30).scatter(1, x.indices, x.values) for t, x in zip(taught, top)]
+    tell("top", mean_over_rows(terms(kept)))
+    return result
+
+
 def main():
     torch.set_num_threads(1)
     shutil.rmtree(HERE, ignore_errors=True)
@@ -275,12 +323,14 @@ def main():
         "adamw": {**ADAMW, "clip": CLIP, "steps": STEPS, "reduction": "sequence"},
         "cases": {name: case(name, rows, tensors) for name in ("qv", "all")},
         "ilora": ilora_case(rows, tensors),
+        "distillation": distillation_case(rows, tensors),
     }
     save_file({k: v.float().contiguous() for k, v in sorted(tensors.items())}, HERE / "reference.safetensors")
     (HERE / "reference.json").write_text(json.dumps(reference, indent=1) + "\n")
     for name, values in reference["cases"].items():
         print(name, json.dumps(values))
-    print("ilora", json.dumps(reference["ilora"]))
+    for name in ("ilora", "distillation"):
+        print(name, json.dumps(reference[name]))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ class Loop {
     method->add_options(options);
     for (const std::string& s : settings) options.set(s);
     Adapter adapter(model.files.config(), method->adapter({}));
-    run = std::make_unique<Run>(model.engine, std::move(adapter), 1);
+    run = std::make_unique<Run>(model.engine, std::move(adapter), 1, LossOptions());
     uint64_t id = 0;
     for (const Json& task : json["rows"]) {
       std::vector<Row>& list = rows.emplace_back();
@@ -98,13 +98,13 @@ double answer_loss(Loop& loop, const Row& row, int64_t task) {
   std::vector<int32_t> ids = deployed.prefix(prompt), targets(ids.size(), -1);
   for (int64_t i = 0; i < row.length(); ++i) {
     ids.push_back(row.tokens[static_cast<size_t>(i)]);
-    targets.push_back(i >= row.first_label(false) ? row.tokens[static_cast<size_t>(i + 1)] : -1);
+    targets.push_back(i >= row.first_label() ? row.tokens[static_cast<size_t>(i + 1)] : -1);
   }
   KeyValueCache cache(loop.model.files.config(), DType::kF32, 1, static_cast<int64_t>(ids.size()));
   const Feed feed{ids, targets, 0, 0};
   double sum = 0;
   loop.model.engine.score({&feed, 1}, deployed.uses, cache, {&sum, 1});
-  return sum / static_cast<double>(row.labels(false));
+  return sum / static_cast<double>(row.label_count());
 }
 
 TEST(PromptMethods, ProgressivePromptsFollowTheReference) {

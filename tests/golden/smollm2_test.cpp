@@ -111,13 +111,10 @@ TEST_F(SmolLm2, Bf16GradientsFollowF32) {
     }
     layout = adapter.layout();
     gradients.emplace_back(DType::kF32, std::initializer_list<int64_t>{layout.size()});
-    Pass pass;
-    Segment& segment = pass.segments.emplace_back();
-    for (const Row& row : rows) segment.rows.push_back(&row);
-    segment.uses = {{&adapter, 1.0, gradients.back().view()}};
-    segment.cross_entropy = 1.0;
+    const Pass pass{
+        {cross_entropy_segment(row_pointers(rows), {{&adapter, 1.0, gradients.back().view()}})}};
     PassReport report;
-    model.engine.run(pass, count_denominators(pass, {}), 0, report);
+    model.engine.run(pass, count_denominators(pass), 0, report);
   }
   const Kernels& k = cpu_kernels();
   const Tensor f32 = gradients[0].view(), bf16 = gradients[1].view();

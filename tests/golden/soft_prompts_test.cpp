@@ -60,18 +60,15 @@ class SoftPrompts : public ::testing::TestWithParam<const char*> {
 };
 
 TEST_P(SoftPrompts, LossesAndGradients) {
-  Pass pass;
-  Segment& segment = pass.segments.emplace_back();
-  for (const Row& row : rows_) segment.rows.push_back(&row);
-  segment.uses = {{&trained_, 1.0, gradient_.view()}, {&frozen_, 1.0, {}}};
-  segment.cross_entropy = 1.0;
-  segment.prefixes = prefixes_;
+  Pass pass{{cross_entropy_segment(row_pointers(rows_),
+                                   {{&trained_, 1.0, gradient_.view()}, {&frozen_, 1.0, {}}})}};
+  pass.segments[0].prefixes = prefixes_;
   PassReport report;
-  model_.engine.run(pass, count_denominators(pass, {}), 0, report);
+  model_.engine.run(pass, count_denominators(pass), 0, report);
   EXPECT_NEAR(report.total(), json_["loss"].get<double>(), 1e-5);
   for (size_t i = 0; i < rows_.size(); ++i) {
     EXPECT_NEAR(
-        report.segments[0].negative_log_likelihood[i] / static_cast<double>(rows_[i].labels(false)),
+        report.rows(0, LossKind::kCrossEntropy)[i] / static_cast<double>(rows_[i].label_count()),
         json_["row_losses"][i].get<double>(), 1e-5);
   }
   std::vector<float> expected;
@@ -113,17 +110,14 @@ TEST_P(SoftPrompts, MeanOfHiddenStates) {
 }
 
 TEST_P(SoftPrompts, ThatDoNotFitTheContextAreAnError) {
-  Pass pass;
-  Segment& segment = pass.segments.emplace_back();
-  segment.rows = {&rows_[0]};
-  segment.uses = uses_;
-  segment.cross_entropy = 1.0;
+  Pass pass{{cross_entropy_segment({&rows_[0]}, uses_)}};
+  Segment& segment = pass.segments.front();
   const auto room = static_cast<size_t>(model_.files.config().context - rows_[0].length());
   PassReport report;
   segment.prefixes = {std::vector<int32_t>(room, 1)};
-  EXPECT_NO_THROW(model_.engine.run(pass, count_denominators(pass, {}), 0, report));
+  EXPECT_NO_THROW(model_.engine.run(pass, count_denominators(pass), 0, report));
   segment.prefixes[0].push_back(1);
-  EXPECT_THROW(model_.engine.run(pass, count_denominators(pass, {}), 0, report), Error);
+  EXPECT_THROW(model_.engine.run(pass, count_denominators(pass), 0, report), Error);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tables, SoftPrompts, ::testing::Values("reference", "cpu"));

@@ -52,13 +52,10 @@ TEST_P(TinyQwen2, LossAndGradients) {
   TestModel model(folder_ / "model", kernels(), DType::kF32);
   const Adapter adapter = load_peft(folder_ / "adapter", model.files.config());
   const Buffer gradient(DType::kF32, {adapter.layout().size()});
-  Pass pass;
-  Segment& segment = pass.segments.emplace_back();
-  for (const Row& row : golden_.rows) segment.rows.push_back(&row);
-  segment.uses = {{&adapter, 1.0, gradient.view()}};
-  segment.cross_entropy = 1.0;
+  const Pass pass{
+      {cross_entropy_segment(row_pointers(golden_.rows), {{&adapter, 1.0, gradient.view()}})}};
   PassReport report;
-  model.engine.run(pass, count_denominators(pass, model.engine.options().loss), 0, report);
+  model.engine.run(pass, count_denominators(pass), 0, report);
   const auto loss = golden_.json["loss"].get<double>();
   EXPECT_NEAR(report.total(), loss, kRelative * loss);
   expect_blocks(gradient.view(), adapter.layout(), golden_, "grad.");

@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "base/random.h"
 #include "model/families/common.h"
+#include "tensor/scalar.h"
 #include "tests/model_fixture.h"
 
 namespace ilora {
@@ -23,12 +24,13 @@ constexpr double kTolerance = 1e-10;  // of the largest gradient
 
 struct Case {
   std::string name;
-  std::vector<std::string> targets;
+  std::vector<std::string> targets{};
   double dropout = 0;
-  LossOptions loss;
-  Consistency consistency;
-  bool prompts = false;       // soft prompts in front of the rows, some trained, some not
-  bool unlike_llama = false;  // every figure of a configuration that Llama leaves at its default
+  LossOptions loss{};
+  std::vector<Loss> second{};  // losses of the second segment, beside cross-entropy
+  bool prompts = false;        // soft prompts in front of the rows, some trained, some not
+  bool alone = false;          // the second segment has no cross-entropy
+  bool unlike_llama = false;   // every figure of a configuration that Llama leaves at its default
 };
 
 // Reads the Llama as a model whose first block turns half of each head and whose second has no
@@ -54,16 +56,38 @@ void PrintTo(const Case& c, std::ostream* out) {
 const std::vector<std::string> kAll = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
                                        "gate_proj", "up_proj", "down_proj"};
 
-Consistency consistency(std::vector<int64_t> layers, Positions positions, bool one_sided,
-                        bool normalise) {
-  Consistency c;
-  c.weight = 0.7;
-  c.teacher = 2;
-  c.layers = std::move(layers);
-  c.positions = positions;
-  c.one_sided = one_sided;
-  c.normalise = normalise;
-  return c;
+Loss consistency(std::vector<int64_t> layers, Positions positions, bool one_sided, bool normalise) {
+  return {.kind = LossKind::kConsistency,
+          .weight = 0.7,
+          .teacher = 2,
+          .parameters = {.layers = std::move(layers),
+                         .positions = positions,
+                         .one_sided = one_sided,
+                         .normalise = normalise}};
+}
+
+// From the third segment, or (teacher -1) from what the rows keep.
+Loss distillation(double temperature, LossReduction reduction = LossReduction::kSequence,
+                  int teacher = 2, bool only_better = false) {
+  return {.kind = LossKind::kLogitDistillation,
+          .weight = 0.6,
+          .teacher = teacher,
+          .parameters = {
+              .reduction = reduction, .temperature = temperature, .only_better = only_better}};
+}
+
+// Three logits per labelled position, none of them near another.
+void keep_logits(Row& row, int64_t vocabulary) {
+  const Random random(row.id, Stream::kTest);
+  row.top_logits.k = 3;
+  for (int64_t i = 0; i < row.label_count(); ++i) {
+    for (int64_t j = 0; j < row.top_logits.k; ++j) {
+      const auto at = static_cast<uint64_t>(i * row.top_logits.k + j);
+      row.top_logits.tokens.push_back(
+          static_cast<int32_t>((17 * at + row.id) % static_cast<uint64_t>(vocabulary)));
+      row.top_logits.logits.push_back(static_cast<float>(2 * random.normal(at)));
+    }
+  }
 }
 
 void fill_random(const Adapter& adapter, uint64_t seed) {
@@ -78,7 +102,7 @@ void fill_random(const Adapter& adapter, uint64_t seed) {
 struct Problem {
   Problem(const Case& c, DType state, bool recompute = false)
       : model(golden_folder("tiny-llama/model"), reference_kernels(state), state,
-              {2048, 5, c.loss, recompute}, WeightStorage::kExpanded,
+              {2048, 5, recompute}, WeightStorage::kExpanded,
               c.unlike_llama ? ModelFamilies(kUnlikeLlamaAlone) : model_families()) {
     LoraOptions options;
     options.rank = 3;
@@ -102,9 +126,15 @@ struct Problem {
     pass.segments[0].rows = {&rows[0], &rows[1]};
     pass.segments[1].rows = {&rows[2], &rows[3]};
     pass.segments[2].rows = pass.segments[1].rows;
-    for (const size_t s : {size_t{0}, size_t{1}})
-      pass.segments[s].cross_entropy = s == 0 ? 1.0 : 0.5;
-    pass.segments[1].consistency = c.consistency;
+    for (Row& row : rows) keep_logits(row, model.files.config().vocabulary);
+    for (const size_t s : {size_t{0}, size_t{1}}) {
+      pass.segments[s].losses = {
+          {.weight = s == 0 ? 1.0 : 0.5, .parameters = {.reduction = c.loss.reduction}}};
+      pass.segments[s].labels = c.loss.labels;
+    }
+    std::vector<Loss>& second = pass.segments[1].losses;
+    if (c.alone) second.clear();
+    second.insert(second.begin(), c.second.begin(), c.second.end());
     pass.segments[2].uses = {{&slow, 1.0, {}}};
     if (!c.prompts) return;
     // Rows 0 .. 3 are the fast learner's, 4 and 5 those of an earlier, frozen adapter. Row 3 is in
@@ -117,7 +147,7 @@ struct Problem {
     for (const size_t s : {size_t{0}, size_t{1}})
       pass.segments[s].uses = {{&fast, 1.0, gradient.view()}, {&earlier, 1.0, {}}};
     PassReport report;
-    model.engine.run(pass, count_denominators(pass, model.engine.options().loss), 77, report);
+    model.engine.run(pass, count_denominators(pass), 77, report);
     return report;
   }
 
@@ -176,41 +206,69 @@ TEST_P(ModelGradients, MatchComplexStep) {
   for (int64_t i = layout.offset_keys(); i < layout.size(); ++i) EXPECT_EQ(gradient[i], 0);
 }
 
+constexpr LossOptions kTokens = {LossReduction::kToken, Labels::kPromptAndAnswer};
+
 INSTANTIATE_TEST_SUITE_P(
     Cases, ModelGradients,
     ::testing::Values(
-        Case{"query_value", {"q_proj", "v_proj"}, 0, {}, {}}, Case{"all_modules", kAll, 0, {}, {}},
-        Case{"dropout", kAll, 0.3, {}, {}},
-        Case{"tokens_of_prompts", {"q_proj"}, 0, {LossReduction::kToken, true}, {}},
-        Case{"feed_forward_only", {"down_proj"}, 0, {}, {}},
-        Case{"gate_only", {"gate_proj"}, 0, {}, {}}, Case{"output_only", {"o_proj"}, 0, {}, {}},
-        Case{"consistency_last", kAll, 0, {}, consistency({2}, Positions::kAnswer, false, true)},
-        Case{"consistency_layers",
-             kAll,
-             0.2,
-             {},
-             consistency({0, 1, 2}, Positions::kAll, false, true)},
-        Case{"consistency_one_sided",
-             kAll,
-             0,
-             {},
-             consistency({1}, Positions::kAnswer, true, false)},
-        Case{"soft_prompts", {}, 0, {}, {}, true},
-        Case{"soft_prompts_and_prompt_tokens", {}, 0, {LossReduction::kToken, true}, {}, true},
-        Case{"soft_prompts_and_lora", kAll, 0.3, {}, {}, true},
-        Case{"soft_prompts_and_consistency",
-             {"q_proj"},
-             0,
-             {},
-             consistency({0, 1, 2}, Positions::kAll, false, true),
-             true},
-        Case{"unlike_llama",
-             kAll,
-             0.2,
-             {},
-             consistency({0, 1, 2}, Positions::kAll, false, true),
-             true,
-             true}),
+        Case{.name = "query_value", .targets = {"q_proj", "v_proj"}},
+        Case{.name = "all_modules", .targets = kAll},
+        Case{.name = "dropout", .targets = kAll, .dropout = 0.3},
+        Case{.name = "tokens_of_prompts", .targets = {"q_proj"}, .loss = kTokens},
+        Case{.name = "feed_forward_only", .targets = {"down_proj"}},
+        Case{.name = "gate_only", .targets = {"gate_proj"}},
+        Case{.name = "output_only", .targets = {"o_proj"}},
+        Case{.name = "consistency_last",
+             .targets = kAll,
+             .second = {consistency({2}, Positions::kLabelled, false, true)}},
+        Case{.name = "consistency_layers",
+             .targets = kAll,
+             .dropout = 0.2,
+             .second = {consistency({0, 1, 2}, Positions::kAll, false, true)}},
+        Case{.name = "consistency_one_sided",
+             .targets = kAll,
+             .second = {consistency({1}, Positions::kLabelled, true, false)}},
+        Case{.name = "consistency_alone",
+             .targets = {"q_proj"},
+             .second = {consistency({0, 2}, Positions::kLabelled, false, false)},
+             .alone = true},
+        Case{.name = "distillation", .targets = kAll, .second = {distillation(2.0)}},
+        Case{.name = "distillation_alone",
+             .targets = {"q_proj", "down_proj"},
+             .second = {distillation(0.7)},
+             .alone = true},
+        Case{.name = "distillation_of_tokens",
+             .targets = {"q_proj"},
+             .dropout = 0.2,
+             .loss = kTokens,
+             .second = {distillation(1.0, LossReduction::kToken)}},
+        Case{.name = "distillation_of_kept_logits",
+             .targets = {"v_proj"},
+             .second = {distillation(1.5, LossReduction::kSequence, -1)}},
+        Case{.name = "distillation_where_better",
+             .targets = {"v_proj"},
+             .second = {distillation(1.5, LossReduction::kSequence, 2, true)}},
+        Case{.name = "two_distillations_and_consistency",
+             .targets = kAll,
+             .second = {distillation(2.0), consistency({1, 2}, Positions::kAll, false, true),
+                        distillation(1.0, LossReduction::kSequence, -1)}},
+        Case{.name = "soft_prompts", .prompts = true},
+        Case{.name = "soft_prompts_and_prompt_tokens", .loss = kTokens, .prompts = true},
+        Case{.name = "soft_prompts_and_lora", .targets = kAll, .dropout = 0.3, .prompts = true},
+        Case{.name = "soft_prompts_and_consistency",
+             .targets = {"q_proj"},
+             .second = {consistency({0, 1, 2}, Positions::kAll, false, true)},
+             .prompts = true},
+        Case{.name = "soft_prompts_and_distillation",
+             .targets = {"q_proj"},
+             .second = {distillation(2.0)},
+             .prompts = true},
+        Case{.name = "unlike_llama",
+             .targets = kAll,
+             .dropout = 0.2,
+             .second = {consistency({0, 1, 2}, Positions::kAll, false, true), distillation(2.0)},
+             .prompts = true,
+             .unlike_llama = true}),
     [](const auto& test) { return test.param.name; });
 
 }  // namespace

@@ -13,18 +13,14 @@ namespace {
 // The gradient of one row's negative log-likelihood, from a pass of that row alone.
 std::vector<float> gradient_of(MethodLoop& loop, const std::vector<const Row*>& rows) {
   const Buffer gradient(DType::kF32, {loop.run.fast().layout().size()});
-  Pass pass;
-  Segment& segment = pass.segments.emplace_back();
-  segment.rows = rows;
-  segment.uses = {{&loop.run.fast(), 1.0, gradient.view()}};
-  segment.cross_entropy = 1.0;
-  segment.dropout = false;
+  const Uses uses = {{&loop.run.fast(), 1.0, gradient.view()}};
+  Pass pass{{cross_entropy_segment(rows, uses, loop.run.loss)}};
+  pass.segments[0].dropout = false;
   loop.run.run_step(pass);
   std::vector<float> values = values_of(gradient.view());
   // Back from the mean over labels (and rows) to their sum.
-  const LossOptions& loss = loop.run.engine().options().loss;
   double labels = 0;
-  for (const Row* row : rows) labels += static_cast<double>(row->labels(loss.train_on_prompt));
+  for (const Row* row : rows) labels += static_cast<double>(row->label_count(loop.run.loss.labels));
   for (float& x : values) x = static_cast<float>(static_cast<double>(x) * labels);
   return values;
 }
@@ -141,7 +137,8 @@ TEST_P(Penalty, OfAStepIsTheClosedFormOfWhatIsKept) {
     EXPECT_NEAR(term.value, value, 1e-5 * value);
     EXPECT_NEAR(term.gradient_norm, std::sqrt(norm), 1e-5 * std::sqrt(norm));
     EXPECT_LE(worst, 1e-5 * std::max(1.0, std::sqrt(norm)));
-    EXPECT_DOUBLE_EQ(loop.run.reported().at("penalty_ratio"), term.value / report.cross_entropy);
+    EXPECT_DOUBLE_EQ(loop.run.reported().at("penalty_ratio"),
+                     term.value / report.terms[LossKind::kCrossEntropy]);
     EXPECT_EQ(value > 0, i > 0 || !online) << "an online anchor is where the third task begins";
   }
 }

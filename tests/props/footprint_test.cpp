@@ -38,6 +38,7 @@ TEST(Footprint, CountsVectorsOfTheAdaptersLength) {
   for (const auto& [method, count] : expected) {
     RunExtent own = extent(method);
     own.method.segments = seq.method.segments;
+    own.method.losses = {};
     EXPECT_EQ(planned(own) - planned(seq), count * vector) << method;
   }
   EXPECT_EQ(extent("ewc", {"ewc.anchors=online"}).method.vectors, 2 + 1 + 8);
@@ -56,11 +57,17 @@ TEST(Footprint, CountsSegments) {
   EXPECT_EQ(planned(none), planned(extent("gem"))) << "a step's own segments are always counted";
 }
 
-TEST(Footprint, CountsComparedLayersAndSoftPrompts) {
-  EXPECT_EQ(extent("ilora").method.compared_layers, 0) << "the top alone";
-  EXPECT_EQ(extent("ilora", {"ilora.preset=reference"}).method.compared_layers,
-            tiny_files().config().layers);
-  EXPECT_GT(planned(extent("ilora", {"ilora.layers=0,1"})), planned(extent("ilora")));
+TEST(Footprint, CountsLossesAndSoftPrompts) {
+  EXPECT_TRUE(extent("ilora", {"ilora.gamma=0"}).method.losses.empty());
+  RunExtent plain = extent("ilora");
+  ASSERT_EQ(plain.method.losses.size(), 1U);
+  EXPECT_EQ(plain.method.losses[0].kind, LossKind::kConsistency);
+  EXPECT_GT(planned(extent("ilora", {"ilora.layers=0,1"})), planned(plain));
+  const int64_t with = planned(plain);
+  plain.method.losses.push_back({.kind = LossKind::kLogitDistillation, .teacher = 0});
+  EXPECT_GT(planned(plain), with);
+  plain.method.losses.clear();
+  EXPECT_LT(planned(plain), with);
   EXPECT_EQ(extent("pp", {"pp.length=5"}).method.soft_prompts, 4 * 5);
   EXPECT_EQ(extent("l2p").method.soft_prompts, 3 * 5);
 }

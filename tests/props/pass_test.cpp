@@ -55,7 +55,8 @@ namespace ilora::testing {
 namespace {
 
 // I-LoRA's pass on the tiny model: current rows and replayed rows under the fast learner, replayed
-// rows under the slow one, with adapters that are not zero and soft prompts in front of the rows.
+// rows under the slow one, with every kind of loss, adapters that are not zero and soft prompts in
+// front of the rows.
 struct ThreeSegments {
   explicit ThreeSegments(const Settings& more, const Kernels* kernels = nullptr)
       : tiny(tiny_settings("unused", "ilora", more)),
@@ -74,13 +75,18 @@ struct ThreeSegments {
             static_cast<float>(0.4 * random.uniform(static_cast<uint64_t>(i)) - 0.2);
     }
     const Uses trained = {{&fast, 1.0, gradient.view()}};
-    pass.segments.push_back({pointers(current), trained, 1.0, {}});
-    pass.segments.push_back({pointers(replayed), trained, 1.0, {}});
-    Consistency& consistency = pass.segments.back().consistency;
-    consistency.weight = 0.7;
-    consistency.teacher = 2;
-    consistency.layers = {1, 2};
-    pass.segments.push_back({pointers(replayed), {{&slow, 1.0, {}}}, 0.0, {}});
+    pass.segments.push_back(cross_entropy_segment(pointers(current), trained));
+    pass.segments.push_back(cross_entropy_segment(pointers(replayed), trained));
+    std::vector<Loss>& losses = pass.segments.back().losses;
+    losses.push_back({.kind = LossKind::kConsistency,
+                      .weight = 0.7,
+                      .teacher = 2,
+                      .parameters = {.layers = {1, 2}}});
+    losses.push_back({.kind = LossKind::kLogitDistillation,
+                      .weight = 0.4,
+                      .teacher = 2,
+                      .parameters = {.temperature = 2.0, .only_better = true}});
+    pass.segments.push_back({pointers(replayed), {{&slow, 1.0, {}}}});
     pass.segments[0].prefixes = {{0, 1, 2}};  // shared by many rows
     for (int32_t i = 0; i < static_cast<int32_t>(replayed.size()); ++i)
       pass.segments[1].prefixes.push_back({i % 4, 3});
@@ -92,7 +98,7 @@ struct ThreeSegments {
 
   PassReport run() {
     std::fill_n(gradient.ptr<float>(), fast.layout().size(), 0.0f);
-    own.run(pass, count_denominators(pass, own.options().loss), 3, report);
+    own.run(pass, count_denominators(pass), 3, report);
     return report;
   }
 
@@ -113,15 +119,18 @@ TEST(Pass, OneMicroPassOrFourGiveTheSameGradient) {
     EXPECT_GE(cut_pass(cut.pass, 180).size(), 4U);
     const PassReport a = whole.run(), b = cut.run();
     EXPECT_LE(relative_difference(cut.gradient.view(), whole.gradient.view()), 1e-6);
-    EXPECT_NEAR(a.cross_entropy, b.cross_entropy, 1e-6 * a.cross_entropy);
-    EXPECT_NEAR(a.consistency, b.consistency, 1e-6 * a.consistency);
-    EXPECT_GT(a.consistency, 0.0);
+    for (size_t i = 0; i < kLossKinds; ++i) {
+      EXPECT_GT(a.terms.values[i], 0.0);
+      EXPECT_NEAR(a.terms.values[i], b.terms.values[i], 1e-6 * a.terms.values[i]);
+    }
     for (size_t s = 0; s < a.segments.size(); ++s) {
-      ASSERT_EQ(a.segments[s].negative_log_likelihood.size(),
-                b.segments[s].negative_log_likelihood.size());
-      for (size_t i = 0; i < a.segments[s].negative_log_likelihood.size(); ++i)
-        EXPECT_NEAR(a.segments[s].negative_log_likelihood[i],
-                    b.segments[s].negative_log_likelihood[i], 1e-4);
+      ASSERT_EQ(a.segments[s].size(), whole.pass.segments[s].losses.size());
+      for (size_t j = 0; j < a.segments[s].size(); ++j) {
+        const std::vector<double>&x = a.segments[s][j].rows, &y = b.segments[s][j].rows;
+        ASSERT_EQ(x.size(), whole.pass.segments[s].rows.size());
+        ASSERT_EQ(y.size(), x.size());
+        for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(x[i], y[i], 1e-4);
+      }
     }
   }
 }
@@ -134,8 +143,7 @@ TEST(Pass, OneOrTwoThreadsGiveTheSameBits) {
     ASSERT_EQ(max_threads(), 2);
     const PassReport b = two.run();
     EXPECT_EQ(values_of(one.gradient.view()), values_of(two.gradient.view()));
-    EXPECT_EQ(a.cross_entropy, b.cross_entropy);
-    EXPECT_EQ(a.consistency, b.consistency);
+    EXPECT_EQ(a.terms.values, b.terms.values);
   }
   set_threads(1);
 }
@@ -148,19 +156,18 @@ TEST(Pass, RecomputedBlocksGiveTheSameBitsInLessMemory) {
     ThreeSegments kept(settings), recomputed(again);
     const PassReport a = kept.run(), b = recomputed.run();
     EXPECT_EQ(values_of(kept.gradient.view()), values_of(recomputed.gradient.view()));
-    EXPECT_EQ(a.cross_entropy, b.cross_entropy);
-    EXPECT_EQ(a.consistency, b.consistency);
+    EXPECT_EQ(a.terms.values, b.terms.values);
     EXPECT_LT(recomputed.own.arena().capacity(), kept.own.arena().capacity());
   }
 }
 
 TEST(Pass, GradientsOfTheLinkedRowsDoNotDependOnTheOrderOfTheTasks) {
   // The mean over current and replayed rows is one mean: exchanging which rows are current changes
-  // nothing but rounding, once the consistency term is off.
+  // nothing but rounding, once the losses that compare are off.
   ThreeSegments a({}), b({});
   for (ThreeSegments* t : {&a, &b}) {
     t->pass.segments.pop_back();
-    t->pass.segments[1].consistency = {};
+    t->pass.segments[1].losses.resize(1);
   }
   std::swap(b.pass.segments[0].rows, b.pass.segments[1].rows);
   std::swap(b.pass.segments[0].prefixes, b.pass.segments[1].prefixes);
@@ -180,7 +187,7 @@ TEST(Pass, AllocatesNothingAfterTheFirst) {
     for (const char* tokens : {"engine.max_tokens=4096", "engine.max_tokens=180"}) {
       ThreeSegments three({mode, "lora.dropout=0.3", tokens}, &kernels);
       three.run();
-      const Denominators denominators = count_denominators(three.pass, three.own.options().loss);
+      const Denominators denominators = count_denominators(three.pass);
 
       int64_t before = allocations;
       three.own.run(three.pass, denominators, 4, three.report);
@@ -190,18 +197,26 @@ TEST(Pass, AllocatesNothingAfterTheFirst) {
       const int64_t cutting = allocations - before;
       before = allocations;
       PassReport report;
-      for (const Segment& segment : three.pass.segments) {
-        PassReport::SegmentRows& rows = report.segments.emplace_back();
-        if (segment.cross_entropy != 0)
-          rows.negative_log_likelihood.assign(segment.rows.size(), 0.0);
-        if (segment.consistency.weight != 0) rows.consistency.assign(segment.rows.size(), 0.0);
-      }
+      report.begin(three.pass, denominators);
       const int64_t reporting = allocations - before;
       EXPECT_GT(cutting, 0);  // the counter counts
       EXPECT_LE(whole_run, cutting + reporting)
           << mode << " " << tokens << ": " << cuts.size() << " micro-passes";
     }
   }
+}
+
+// A loss of weight 0 is as if it were not there: the same bits, and nothing computed for it.
+TEST(Pass, ALossOfWeightZeroIsNone) {
+  ThreeSegments zero({}), without({});
+  std::vector<Loss>& losses = zero.pass.segments[1].losses;
+  for (size_t i = 1; i < losses.size(); ++i) losses[i].weight = 0;
+  without.pass.segments[1].losses.resize(1);
+  const PassReport a = zero.run(), b = without.run();
+  EXPECT_EQ(a.terms.values, b.terms.values);
+  EXPECT_EQ(values_of(zero.gradient.view()), values_of(without.gradient.view()));
+  EXPECT_EQ(zero.own.arena().capacity(), without.own.arena().capacity());
+  EXPECT_TRUE(a.rows(1, LossKind::kConsistency).empty());
 }
 
 TEST(Pass, DropoutIsAFunctionOfStepAndRowAndItsMeanIsNone) {
@@ -213,7 +228,7 @@ TEST(Pass, DropoutIsAFunctionOfStepAndRowAndItsMeanIsNone) {
   EXPECT_NE(a.total(), plain.run().total());
   // Another step has another mask.
   std::fill_n(dropped.gradient.ptr<float>(), dropped.fast.layout().size(), 0.0f);
-  dropped.own.run(dropped.pass, count_denominators(dropped.pass, {}), 4, dropped.report);
+  dropped.own.run(dropped.pass, count_denominators(dropped.pass), 4, dropped.report);
   EXPECT_NE(dropped.report.total(), a.total());
 }
 

@@ -18,7 +18,7 @@ class Steps {
   Steps(const std::string& name, const Settings& settings)
       : tiny(tiny_settings("unused", name, settings)),
         method(tiny.configuration.method()),
-        run(tiny.engine(), first(), 1) {
+        run(tiny.engine(), first(), 1, tiny.recipe().loss()) {
     for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
     run.position.tasks = 3;
   }
@@ -128,15 +128,15 @@ TEST(ReplayOptions, TwoMeansWeighCurrentAndReplayedRowsAlike) {
       for (size_t s = 0; s < 2; ++s) {
         double sum = 0, labels = 0, means = 0;
         for (size_t i = 0; i < pass.segments[s].rows.size(); ++i) {
-          const double nll = steps.run.step_losses.segments[s].negative_log_likelihood[i];
-          const auto n = static_cast<double>(pass.segments[s].rows[i]->labels(false));
+          const double nll = steps.run.step_losses.rows(s, LossKind::kCrossEntropy)[i];
+          const auto n = static_cast<double>(pass.segments[s].rows[i]->label_count());
           sum += nll;
           labels += n;
           means += nll / n / static_cast<double>(pass.segments[s].rows.size());
         }
         expected += 0.5 * (std::string(reduction) == "token" ? sum / labels : means);
       }
-      EXPECT_NEAR(steps.run.step_losses.cross_entropy, expected, 1e-6) << reduction;
+      EXPECT_NEAR(steps.run.step_losses.total(), expected, 1e-6) << reduction;
     });
   }
 }
@@ -150,8 +150,8 @@ TEST(ReplayOptions, SurpriseTakesTheLossesOfTheStepsOwnPass) {
     steps.step(4, [&](const Pass& pass) {
       for (size_t r = 0; r < 4; ++r) {
         const Row& row = *pass.segments[0].rows[r];
-        losses.emplace_back(steps.run.step_losses.segments[0].negative_log_likelihood[r] /
-                                static_cast<double>(row.labels(false)),
+        losses.emplace_back(steps.run.step_losses.rows(0, LossKind::kCrossEntropy)[r] /
+                                static_cast<double>(row.label_count()),
                             row.id);
       }
     });
@@ -187,8 +187,11 @@ TEST(IloraPreset, ReferencePlansTheLossOfTheReferenceCode) {
   steps.begin_task(1, 4);
   steps.step(4, [&](const Pass& pass) {
     ASSERT_EQ(pass.segments.size(), 3U);
-    const Consistency& c = pass.segments[1].consistency;
-    EXPECT_EQ(c.weight, 1.0);
+    ASSERT_EQ(pass.segments[1].losses.size(), 2U);
+    const Loss& loss = pass.segments[1].losses[1];
+    EXPECT_EQ(loss.kind, LossKind::kConsistency);
+    EXPECT_EQ(loss.weight, 1.0);
+    const LossParameters& c = loss.parameters;
     std::vector<int64_t> all;
     for (int64_t l = 0; l <= steps.tiny.model().layers; ++l) all.push_back(l);
     EXPECT_EQ(c.layers, all);

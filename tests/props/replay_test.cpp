@@ -29,7 +29,7 @@ TEST_P(Replaying, ARowEntersOnceInItsFirstEpochAndReplayBeginsWithTheSecondTask)
   Method& method = tiny.configuration.method();
   Adapter adapter(tiny.model(), tiny.recipe().lora);
   adapter.initialise(1, 0);
-  ilora::Run run(tiny.engine(), std::move(adapter), 1);
+  ilora::Run run(tiny.engine(), std::move(adapter), 1, tiny.recipe().loss());
   run.position.tasks = 3;
   std::vector<std::vector<Row>> rows;
   for (size_t t = 0; t < 3; ++t) rows.push_back(tiny.rows(t));
@@ -50,7 +50,7 @@ TEST_P(Replaying, ARowEntersOnceInItsFirstEpochAndReplayBeginsWithTheSecondTask)
       } else {
         ASSERT_EQ(pass.segments.size(), name == "er" ? 2U : 3U);
         EXPECT_EQ(pass.segments[1].rows.size(), current.size());
-        EXPECT_EQ(pass.segments[1].cross_entropy, 1.0);
+        EXPECT_EQ(pass.segments[1].losses[0].weight, 1.0);
         std::set<uint64_t> drawn;
         for (const Row* row : pass.segments[1].rows) {
           drawn.insert(row->id);

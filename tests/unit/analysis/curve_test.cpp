@@ -71,13 +71,9 @@ TEST(Curve, TheGradientReachesTheBendByTheChainRule) {
   const int64_t size = point.layout().size();
   const auto loss_at = [&](CurveKind kind, double t, Tensor gradient) {
     curve_point(point.values(), kind, a.values(), bend.values(), b.values(), t);
-    Segment segment;
-    segment.rows = {&row};
-    segment.uses = {{&point, 1.0, gradient}};
-    segment.cross_entropy = 1;
-    const Pass pass{{segment}};
+    const Pass pass{{cross_entropy_segment({&row}, {{&point, 1.0, gradient}})}};
     PassReport report;
-    model.engine.run(pass, count_denominators(pass, {}), 0, report);
+    model.engine.run(pass, count_denominators(pass), 0, report);
     return report.total();
   };
   for (const CurveKind kind : {CurveKind::kBezier, CurveKind::kPolygon}) {

@@ -94,13 +94,9 @@ TEST(Sharpness, OfAModelIsTheCurvatureOfItsLoss) {
     for (int64_t i = 0; i < moved.layout().size(); ++i)
       moved.values().ptr<double>()[i] = static_cast<double>(adapter.values().ptr<float>()[i]) +
                                         step * s.spectrum.top[static_cast<size_t>(i)];
-    Segment segment;
-    segment.rows = pointers;
-    segment.uses = {{&moved, 1.0, {}}};
-    segment.cross_entropy = 1;
-    const Pass pass{{segment}};
+    const Pass pass{{cross_entropy_segment(pointers, {{&moved, 1.0, {}}})}};
     PassReport report;
-    exact.engine.run(pass, count_denominators(pass, {}), 0, report);
+    exact.engine.run(pass, count_denominators(pass), 0, report);
     return report.total();
   };
   const double h = 1e-3;

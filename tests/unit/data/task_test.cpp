@@ -179,9 +179,9 @@ TEST_F(EncoderTest, TokenizesPromptAndAnswerApartAndEndsWithEos) {
   EXPECT_EQ(row.id, 7U);
   EXPECT_EQ(row.length(), static_cast<int64_t>(expected.size()) - 1)
       << "the end is predicted, never fed";
-  EXPECT_EQ(row.labels(false), static_cast<int64_t>(answer.size()) + 1);
-  EXPECT_EQ(row.first_label(false), row.prompt_length - 1);
-  EXPECT_EQ(row.labels(true), row.length());
+  EXPECT_EQ(row.label_count(), static_cast<int64_t>(answer.size()) + 1);
+  EXPECT_EQ(row.first_label(), row.prompt_length - 1);
+  EXPECT_EQ(row.label_count(Labels::kPromptAndAnswer), row.length());
 }
 
 TEST_F(EncoderTest, CutsLongPromptsFromTheLeft) {
@@ -206,12 +206,12 @@ TEST_F(EncoderTest, CutsLongAnswersAtTheirEndWhereThatIsAsked) {
   EXPECT_EQ(std::vector<int32_t>(row.tokens.begin() + row.prompt_length, row.tokens.end()),
             std::vector<int32_t>(answer.begin(), answer.begin() + 5))
       << "and no end token: the answer does not end there";
-  EXPECT_EQ(row.labels(false), 5);
+  EXPECT_EQ(row.label_count(), 5);
   const auto short_answer = tokenizer_.encode(" a b");
   ASSERT_LE(short_answer.size(), 5U);
   const Row whole = encoder.encode({"prompt", " a b"}, 0, 0, "x");
   EXPECT_EQ(whole.tokens.back(), encoder.end_token());
-  EXPECT_EQ(whole.labels(false), static_cast<int64_t>(short_answer.size()) + 1);
+  EXPECT_EQ(whole.label_count(), static_cast<int64_t>(short_answer.size()) + 1);
 }
 
 TEST_F(EncoderTest, CutsInsideAChatTemplate) {

@@ -21,13 +21,10 @@ class PackedTest : public ::testing::Test {
  protected:
   PackedTest() {
     const Uses trained = {{&adapter_, 1.0, gradient_.view()}};
-    pass_.segments.push_back({{&rows_[0], &rows_[1]}, trained, 1.0, {}});
-    pass_.segments.push_back({{&rows_[2]}, {{&adapter_, 1.0, {}}}, 1.0, {}});
+    pass_.segments.push_back(cross_entropy_segment({&rows_[0], &rows_[1]}, trained));
+    pass_.segments.push_back(cross_entropy_segment({&rows_[2]}, {{&adapter_, 1.0, {}}}));
   }
-  void pack(const LossOptions& options = {}, uint64_t key = 9) {
-    const auto cuts = cut_pass(pass_, 1000);
-    packed_.pack(pass_, cuts[0], count_denominators(pass_, options), options, key);
-  }
+  void pack(uint64_t key = 9) { packed_.pack(pass_, cut_pass(pass_, 1000)[0], key); }
 
   std::vector<Row> rows_ = {row_of(100, 6, 2, 1), row_of(200, 9, 1, 2), row_of(300, 5, 3, 3)};
   Adapter adapter_;
@@ -75,14 +72,19 @@ TEST_F(PackedTest, LabelsAreTheAnswerAndItsEnd) {
   for (size_t i = 0; i < packed_.label_rows.size(); ++i)
     EXPECT_EQ(packed_.tokens[static_cast<size_t>(packed_.label_rows[i])] + 1,
               packed_.label_targets[i]);
-  // The mean over a row's labels, then over three rows.
-  const std::vector<double> expected = {1.0 / 6, 1.0 / 6, 1.0 / 3, 1.0 / 9, 1.0 / 9, 1.0 / 9};
-  for (size_t i = 0; i < expected.size(); ++i)
-    EXPECT_NEAR(packed_.label_scale[i], expected[i], 1e-7);
-  pack({LossReduction::kToken, false});
-  for (const float scale : packed_.label_scale) EXPECT_NEAR(scale, 1.0 / 6, 1e-7);
-  pack({LossReduction::kSequence, true});
+  EXPECT_EQ(packed_.segments[0].last_label, 3);
+  EXPECT_EQ(packed_.segments[1].first_label, 3);
+  EXPECT_EQ(packed_.sequences_of(1).front().row, 0);
+  EXPECT_EQ(packed_.sequence_of_label(2).row, 1);
+  for (Segment& segment : pass_.segments) segment.labels = Labels::kPromptAndAnswer;
+  pack();
   EXPECT_EQ(packed_.label_rows.size(), 5U + 8U + 4U);
+  pass_.segments[0].losses[0].kind = LossKind::kConsistency;  // reads no logits
+  pack();
+  EXPECT_EQ(packed_.label_rows.size(), 4U);
+  pass_.segments[1].losses[0].weight = 0;
+  pack();
+  EXPECT_TRUE(packed_.label_rows.empty());
 }
 
 TEST_F(PackedTest, SoftPromptsStandInFrontAndCarryNoLabel) {
@@ -113,7 +115,6 @@ TEST_F(PackedTest, SoftPromptsStandInFrontAndCarryNoLabel) {
     }
   }
   EXPECT_EQ(packed_.label_targets, plain.label_targets);
-  EXPECT_EQ(packed_.label_scale, plain.label_scale);
   for (size_t i = 0; i < packed_.label_rows.size(); ++i)
     EXPECT_EQ(packed_.tokens[static_cast<size_t>(packed_.label_rows[i])] + 1,
               packed_.label_targets[i]);
@@ -133,7 +134,7 @@ TEST_F(PackedTest, DropoutKeysNameRowsAndNotPlaces) {
   std::swap(pass_.segments[0].rows[0], pass_.segments[0].rows[1]);  // elsewhere in the pack
   pack();
   EXPECT_EQ(key_of(0, 3), second);
-  pack({}, 10);  // another step
+  pack(10);  // another step
   EXPECT_NE(key_of(0, 3), second);
 }
 

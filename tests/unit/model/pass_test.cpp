@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+#include <string>
+
 #include "base/error.h"
 #include "model/config.h"
+#include "model/losses/loss_rules.h"
 
 namespace ilora {
 namespace {
@@ -18,16 +22,14 @@ Row row_of(int64_t fed, int64_t labels) {
 
 class PassTest : public ::testing::Test {
  protected:
-  // Rows of 10 fed tokens each.
-  Segment segment(size_t rows, double cross_entropy) {
-    Segment s;
-    s.rows.assign(rows, &row_);
-    s.cross_entropy = cross_entropy;
+  // Rows of 10 fed tokens each, 3 of them labelled, with or without cross-entropy.
+  Segment segment(size_t rows, double weight, const LossOptions& options = {}) {
+    Segment s = cross_entropy_segment(std::vector<const Row*>(rows, &row_), {}, options);
+    s.losses[0].weight = weight;
     return s;
   }
   void link(Pass& pass, size_t student, int teacher) {
-    pass.segments[student].consistency.weight = 1;
-    pass.segments[student].consistency.teacher = teacher;
+    pass.segments[student].losses.push_back({.kind = LossKind::kConsistency, .teacher = teacher});
   }
 
   Row row_ = row_of(10, 3);
@@ -36,11 +38,30 @@ class PassTest : public ::testing::Test {
 TEST_F(PassTest, CountsRowsOrTokensOfTheTermsThatAreThere) {
   Pass pass{{segment(4, 1.0), segment(2, 1.0), segment(2, 0.0)}};
   link(pass, 1, 2);
-  const Denominators by_row = count_denominators(pass, {});
-  EXPECT_EQ(by_row.cross_entropy, 6);
-  EXPECT_EQ(by_row.consistency, 2);
-  EXPECT_EQ(count_denominators(pass, {LossReduction::kToken, false}).cross_entropy, 18);
-  EXPECT_EQ(count_denominators(pass, {LossReduction::kToken, true}).cross_entropy, 60);
+  const Denominators by_row = count_denominators(pass);
+  EXPECT_EQ(by_row[LossKind::kCrossEntropy], 6);
+  EXPECT_EQ(by_row[LossKind::kConsistency], 2);
+  EXPECT_EQ(by_row[LossKind::kLogitDistillation], 0);
+  for (const LossKind kind : {LossKind::kCrossEntropy, LossKind::kLogitDistillation}) {
+    for (const Labels labels : {Labels::kAnswer, Labels::kPromptAndAnswer}) {
+      Pass tokens{{segment(4, 1.0, {LossReduction::kToken, labels})}};
+      tokens.segments[0].losses[0].kind = kind;
+      tokens.segments.push_back(tokens.segments[0]);
+      tokens.segments[1].rows.resize(2);
+      EXPECT_EQ(count_denominators(tokens)[kind], labels == Labels::kAnswer ? 18 : 60);
+    }
+  }
+}
+
+// One row per kind, and each kind once: a file that fills another's row would go unseen.
+TEST_F(PassTest, TheTableOfLossesIsWhole) {
+  std::set<std::string> names;
+  for (size_t i = 0; i < kLossKinds; ++i) {
+    const LossRules& rules = loss_rules(static_cast<LossKind>(i));
+    EXPECT_TRUE(names.insert(rules.name).second) << rules.name;
+    EXPECT_TRUE(rules.denominator && rules.top_positions && rules.more_head_products && rules.make);
+    EXPECT_TRUE(rules.reads_logits || !rules.in_place) << rules.name;
+  }
 }
 
 // Every row of every segment runs exactly once, in order.
@@ -76,6 +97,15 @@ TEST_F(PassTest, CutsKeepLinkedRowsTogetherAndUnderTheLimit) {
   EXPECT_EQ(cut_pass(pass, 1000).size(), 1U);
   EXPECT_EQ(cut_pass(pass, 130).size(), 1U);
   EXPECT_EQ(cut_pass(pass, 129).size(), 2U);
+}
+
+TEST_F(PassTest, ALossOfWeightZeroLinksNothing) {
+  Pass pass{{segment(2, 1.0), segment(4, 0.0)}};
+  link(pass, 0, 1);  // not the same rows
+  EXPECT_ANY_THROW(cut_pass(pass, 1000));
+  pass.segments[0].losses.back().weight = 0;
+  expect_whole(pass, cut_pass(pass, 1000));
+  EXPECT_EQ(count_denominators(pass)[LossKind::kConsistency], 0);
 }
 
 TEST_F(PassTest, CutsAreAsEvenAsTheRowsAllow) {

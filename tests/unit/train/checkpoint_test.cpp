@@ -43,6 +43,7 @@ TEST(Checkpoint, BringsEverythingBack) {
     row.prompt_length = i + 1;
     row.task = i;
     row.id = 0xfedcba9876543210u + static_cast<uint64_t>(i);
+    if (i == 1) row.top_logits = {2, {7, 8, 9, 10}, {0.5f, -1e30f, 1e-42f, 3.0f}};
   }
   StateWriter writer;
   written.visit(writer);
@@ -62,6 +63,9 @@ TEST(Checkpoint, BringsEverythingBack) {
     EXPECT_EQ(read.kept[i].prompt_length, written.kept[i].prompt_length);
     EXPECT_EQ(read.kept[i].task, written.kept[i].task);
     EXPECT_EQ(read.kept[i].id, written.kept[i].id);
+    EXPECT_EQ(read.kept[i].top_logits.k, written.kept[i].top_logits.k);
+    EXPECT_EQ(read.kept[i].top_logits.tokens, written.kept[i].top_logits.tokens);
+    EXPECT_EQ(read.kept[i].top_logits.logits, written.kept[i].top_logits.logits);
   }
   EXPECT_EQ(reader.json("names"), Json({"fast", "slow"}));
 }

@@ -50,8 +50,7 @@ TEST(MemoryPlan, ActivationsAreThoseThatAFullPassTakes) {
   Recipe recipe = small_recipe();
   for (const bool recompute : {false, true}) {
     const Weights weights(files, DType::kF32, DType::kF32, WeightStorage::kStored);
-    Engine engine(files.config(), weights, reference_kernels(DType::kF32),
-                  {1024, 256, {LossReduction::kToken, true}, recompute});
+    Engine engine(files.config(), weights, reference_kernels(DType::kF32), {1024, 256, recompute});
     Adapter adapter(files.config(), recipe.lora);
     const Buffer gradient(DType::kF32, {adapter.layout().size()});
     std::vector<Row> rows(16);
@@ -62,15 +61,20 @@ TEST(MemoryPlan, ActivationsAreThoseThatAFullPassTakes) {
       row.prompt_length = 1;
       for (Segment& segment : pass.segments) segment.rows.push_back(&row);
     }
-    pass.segments[0].cross_entropy = 1.0;
-    pass.segments[0].consistency = {1.0, 1, {files.config().layers}};
+    const Loss compared = {.kind = LossKind::kConsistency,
+                           .teacher = 1,
+                           .parameters = {.layers = {1, files.config().layers}}};
+    const Loss distilled = {.kind = LossKind::kLogitDistillation, .teacher = 1};
+    pass.segments[0].losses = {{}, compared, distilled};
+    pass.segments[0].labels = Labels::kPromptAndAnswer;
     pass.segments[0].uses = {{&adapter, 1.0, gradient.view()}};
     pass.segments[1].uses = {{&adapter, 1.0, {}}};
     PassReport report;
-    engine.run(pass, count_denominators(pass, engine.options().loss), 1, report);
+    engine.run(pass, count_denominators(pass), 1, report);
 
-    const StepMemory memory = step_memory(files, {64, 64, 0, {}, {}}, DType::kF32,
-                                          {1024, 256, recompute, WeightStorage::kStored});
+    const StepMemory memory =
+        step_memory(files, {64, 64, 0, {}, {.losses = {compared, distilled}}}, DType::kF32,
+                    {1024, 256, recompute, WeightStorage::kStored});
     const auto planned = static_cast<double>(group(memory, "activations"));
     const auto taken = static_cast<double>(engine.arena().bytes());
     EXPECT_GE(planned, taken);

@@ -119,7 +119,7 @@ TEST(Recipe, OptionsReachTheirParts) {
       "lora: {rank: 4, alpha: 8, rslora: true}\neval: {split: eval}\n",
       "test");
   EXPECT_EQ(recipe.loss().reduction, LossReduction::kToken);
-  EXPECT_TRUE(recipe.loss().train_on_prompt);
+  EXPECT_EQ(recipe.loss().labels, Labels::kPromptAndAnswer);
   EXPECT_EQ(recipe.encoding().text_template, "chat");
   EXPECT_EQ(recipe.encoding().max_length, 99);
   EXPECT_DOUBLE_EQ(recipe.lora.scaling(), 4.0);
