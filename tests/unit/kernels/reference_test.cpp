@@ -1,5 +1,5 @@
 // The reference kernels against values worked out by hand, and `check` against a table with planted
-// faults. Their gradients: gradients_test.cpp.
+// faults. Their gradients: kernel_gradients_test.cpp.
 #include "kernels/reference.h"
 
 #include <gmock/gmock.h>
