@@ -42,9 +42,6 @@ PreparedRun prepare_continue(const std::filesystem::path& run,
 // what it will hold. Throws Error(kUsage) where nothing fits.
 void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks);
 
-// Whether a run that goes on may be given this "key=value": how it is computed, not what.
-bool may_change(const std::string& setting);
-
 // Whether all tasks of a run are learned and scored.
 bool is_finished(const RunFolder& folder);
 
