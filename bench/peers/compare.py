@@ -95,7 +95,7 @@ class Comparison:
         common = ["--method", method, "--set", "train.loss_reduction=token"]
         slow = ["--slow", self.adapter["slow"]] if method == "ilora" else []
         expect = self.work / f"{name}-expected"
-        first = subprocess.run(list(map(str, self.ours("step", "--rows", few_path, *common, *slow, "--dtype", "f32",
+        first = subprocess.run(list(map(str, self.ours("step", "--rows", few_path, *common, *slow, "--mode", "f32",
                                                        "--dump", expect))), check=True, stdout=subprocess.PIPE)
         (expect / "loss.json").write_bytes(first.stdout)
         peer = self.peer("step.py", "--rows", few_path, "--method", method, *slow, "--expect", expect,
@@ -116,7 +116,7 @@ class Comparison:
         path = self.write(f"{what}.json", texts)
         expect = self.work / f"{what}-expected.json"
         with open(expect, "w") as out:
-            subprocess.run(list(map(str, self.ours(what, "--texts", path, "--dtype", "f32", "--repeat", 1))),
+            subprocess.run(list(map(str, self.ours(what, "--texts", path, "--mode", "f32", "--repeat", 1))),
                            check=True, stdout=out)
         facts = json.loads(expect.read_text())
         work = {"rows": facts["prompts"], "tokens": facts.get("new_tokens", facts["prompt_tokens"])}
@@ -239,7 +239,7 @@ def table(results):
             f"| {name} | {rows} | {ours['tokens']} | {ours['median']:.2f} | {peer['median']:.2f} | "
             f"{tokens_per_second(ours, mean):.0f} | {tokens_per_second(peer, mean):.0f} | {r['speed_ratio']:.2f} × | "
             f"{ours['peak_mib']:.0f} | {peer['peak_mib']:.0f} | {r['memory_ratio']:.2f} × | "
-            f"{ours['facts']['dtype']} / {peer['facts']['dtype']} |")
+            f"{ours['facts']['mode']} / {peer['facts']['dtype']} |")
     return "\n".join(lines) + "\n"
 
 

@@ -43,12 +43,12 @@ double unbiased_hsic(const MatrixXd& kernel_x, const MatrixXd& kernel_y) {
 
 void MinibatchCka::add(const MatrixXd& x, const MatrixXd& y) {
   const MatrixXd k = x * x.transpose(), l = y * y.transpose();
-  xy_ += unbiased_hsic(k, l);
-  xx_ += unbiased_hsic(k, k);
-  yy_ += unbiased_hsic(l, l);
   const auto n = static_cast<double>(x.rows());
-  scale_x_ += k.squaredNorm() / (n * (n - 3));
-  scale_y_ += l.squaredNorm() / (n * (n - 3));
+  xy_ += n * unbiased_hsic(k, l);
+  xx_ += n * unbiased_hsic(k, k);
+  yy_ += n * unbiased_hsic(l, l);
+  scale_x_ += k.squaredNorm() / (n - 3);  // n times the mean over n (n - 3) pairs
+  scale_y_ += l.squaredNorm() / (n - 3);
 }
 
 double MinibatchCka::value() const {

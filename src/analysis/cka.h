@@ -17,7 +17,8 @@ double unbiased_hsic(const Eigen::MatrixXd& kernel_x, const Eigen::MatrixXd& ker
 
 // CKA from unbiased HSIC averaged over minibatches (Nguyen et al. 2021, "Do wide and deep networks
 // learn the same things?"): its expectation does not depend on the batch, where the plain one
-// approaches 1 as rows become few beside features.
+// approaches 1 as rows become few beside features. A batch counts by its rows, so that a last, small
+// one weighs no more than its share.
 class MinibatchCka {
  public:
   void add(const Eigen::MatrixXd& x, const Eigen::MatrixXd& y);  // the same n >= 4 rows

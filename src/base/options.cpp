@@ -99,10 +99,9 @@ bool store(const OptionRules& rules, const OptionList::Written& written, std::ve
 
 std::string shown(const OptionList::Written& written) {
   if (!written.list) return yaml_scalar(written.items.at(0));
-  std::string text = "[";
-  for (const std::string& item : written.items)
-    text += (text.size() > 1 ? ", " : "") + yaml_scalar(item);
-  return text + "]";
+  std::vector<std::string> items;
+  for (const std::string& item : written.items) items.push_back(yaml_scalar(item));
+  return fmt::format("[{}]", fmt::join(items, ", "));
 }
 
 // The closest choice to a misspelt one, or nothing.
@@ -146,8 +145,8 @@ void OptionList::add(std::string key, Target target, std::string help, OptionRul
         ILORA_CHECK(value != nullptr && allowed(rules, *value), "default of {}", key);
       },
       target);
-  options_.push_back(
-      {std::move(key), std::move(help), target, std::move(rules), value_as_yaml(target), false});
+  options_.push_back({std::move(key), owner_, std::move(help), target, std::move(rules),
+                      value_as_yaml(target), false});
 }
 
 const OptionList::Option* OptionList::find(std::string_view key) const {
@@ -175,6 +174,30 @@ std::vector<std::string> OptionList::keys() const {
   std::vector<std::string> keys;
   for (const Option& option : options_) keys.push_back(option.key);
   return keys;
+}
+
+const OptionRules& OptionList::rules(std::string_view key) const {
+  return at(key).rules;
+}
+
+bool OptionList::concerns(std::string_view key, std::string_view owner) const {
+  const std::string& own = at(key).owner;
+  return own.empty() || own == owner;
+}
+
+std::string OptionList::keys_text(const KeyFilter& wanted) const {
+  std::vector<std::string> names;
+  for (const Option& option : options_) {
+    if (!wanted(option.key)) continue;
+    const std::string_view section = section_of(option.key);
+    const auto beside = [&](const Option& other) { return section_of(other.key) == section; };
+    const bool whole =
+        !section.empty() && std::ranges::count_if(options_, beside) > 1 &&
+        std::ranges::all_of(options_, [&](const Option& o) { return !beside(o) || wanted(o.key); });
+    const std::string name = whole ? fmt::format("{}.*", section) : option.key;
+    if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 bool OptionList::is_section(std::string_view key) const {
@@ -280,14 +303,13 @@ void OptionList::apply(const Preset& preset) {
 std::string OptionList::suggest(std::string_view key) const {
   // A right name in the wrong place, or a name other programs use, is surer than any spelling
   // distance.
-  std::string elsewhere;
+  std::vector<std::string> elsewhere;
   for (const Option& option : options_) {
     const bool alias =
         std::ranges::find(option.rules.also_called, leaf_of(key)) != option.rules.also_called.end();
-    if (leaf_of(option.key) == leaf_of(key) || alias)
-      elsewhere += (elsewhere.empty() ? "" : " or ") + option.key;
+    if (leaf_of(option.key) == leaf_of(key) || alias) elsewhere.push_back(option.key);
   }
-  if (!elsewhere.empty()) return fmt::format("Did you mean {}?", elsewhere);
+  if (!elsewhere.empty()) return fmt::format("Did you mean {}?", fmt::join(elsewhere, " or "));
 
   const Option* best = nullptr;
   int best_distance = 0;
@@ -305,7 +327,7 @@ std::string OptionList::suggest(std::string_view key) const {
     return fmt::format("Did you mean {}?", best->key);
 
   // Nothing is near: say what there is, in that section if it exists, else at the top.
-  std::string known;
+  std::vector<std::string> known;
   const std::string_view section =
       is_section(section_of(key)) ? section_of(key) : std::string_view{};
   for (const Option& option : options_) {
@@ -313,12 +335,10 @@ std::string OptionList::suggest(std::string_view key) const {
     std::string_view rest = option.key;
     rest.remove_prefix(section.empty() ? 0 : section.size() + 1);
     const std::string name(rest.substr(0, rest.find('.')));
-    if ((", " + known + ",").find(", " + name + ",") == std::string::npos) {
-      known += (known.empty() ? "" : ", ") + name;
-    }
+    if (std::ranges::find(known, name) == known.end()) known.push_back(name);
   }
-  if (section.empty()) return fmt::format("Known at the top: {}.", known);
-  return fmt::format("Known in {}: {}.", section, known);
+  if (section.empty()) return fmt::format("Known at the top: {}.", fmt::join(known, ", "));
+  return fmt::format("Known in {}: {}.", section, fmt::join(known, ", "));
 }
 
 }  // namespace ilora

@@ -1,5 +1,6 @@
 // The one list of options: what a configuration may hold, written once. Reading YAML, `--set
-// key=value`, checks, the resolved configuration, help and documentation all come from it.
+// key=value`, checks, the resolved configuration and help come from it, and what a run that goes on
+// may be given anew.
 //
 // Callers: every part that has options adds them (`list.add("train.epochs", &epochs, "passes over a
 // task", {.min = 1})`); the command line loads a file, applies overrides and writes the result into
@@ -9,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <string>
 #include <string_view>
@@ -17,7 +19,15 @@
 
 namespace ilora {
 
-// What a value must satisfy, and what documentation says beside it.
+// What another value of an option changes.
+enum class OptionRole : uint8_t {
+  kResult,    // what is computed
+  kRounding,  // where sums are cut and rounded: other bits, the same result but for that
+  kHow,       // how it is computed, kept and told: the same bits
+  kWhere      // where something is read or written
+};
+
+// What a value must satisfy, what it means, and what documentation says beside it.
 struct OptionRules {
   // Of numbers, and of each element of a list of numbers.
   double min = -std::numeric_limits<double>::infinity();
@@ -28,6 +38,10 @@ struct OptionRules {
   std::string source = {};  // where the default comes from ("PEFT's default", "paper, section 5")
   // Names other programs use ("lr"): never accepted, but recognised in hints.
   std::vector<std::string> also_called = {};
+  OptionRole role = OptionRole::kResult;
+  // With another value, what was learned, kept or scored so far would mean something else.
+  bool fixed_once_learned = false;
+  bool answers = false;  // counts wherever a model answers, not in training alone
 };
 
 class OptionList {
@@ -39,6 +53,9 @@ class OptionList {
   // outlive the list. A key is unique, and no key is a section of another; a default obeys its own
   // rules (programmer errors otherwise).
   void add(std::string key, Target target, std::string help, OptionRules rules = {});
+
+  // Whose the options are that are added from here on: a method's; empty: every run's.
+  void set_owner(std::string owner) { owner_ = std::move(owner); }
 
   // What choosing a preset sets: `value` (as set() takes it) of option `key`.
   struct PresetValue {
@@ -68,11 +85,17 @@ class OptionList {
   bool given(std::string_view key) const;  // set by a file or an override, not left at its default
   std::string value_text(std::string_view key) const;  // the present value as YAML
   std::vector<std::string> keys() const;               // in the order of add()
+  const OptionRules& rules(std::string_view key) const;
+  // Whether an option counts for `owner`: it is every run's, or `owner`'s own.
+  bool concerns(std::string_view key, std::string_view owner) const;
+  // The keys that are `wanted`, for a sentence: "seed, lora.*", with a section in place of its
+  // options where it has several and all are wanted.
+  using KeyFilter = std::function<bool(std::string_view key)>;
+  std::string keys_text(const KeyFilter& wanted) const;
 
   // Every option with its present value, by section, the help as end-of-line comment.
   std::string to_yaml() const;
   std::string help_text() const;  // for a terminal
-  std::string markdown() const;   // one table per section, for docs/
 
   // A value as written: one scalar or a list of scalars. The readers of YAML and of overrides
   // produce it.
@@ -87,7 +110,7 @@ class OptionList {
 
  private:
   struct Option {
-    std::string key, help;
+    std::string key, owner, help;
     Target target;
     OptionRules rules;
     std::string default_text;
@@ -118,6 +141,7 @@ class OptionList {
 
   std::vector<Option> options_;
   std::vector<Preset> presets_;
+  std::string owner_;  // of what is added next
 };
 
 // Optimal-string-alignment distance: insertions, deletions, replacements, swaps of neighbours.

@@ -23,9 +23,9 @@ std::string as_yaml(const std::string& value) {
 }
 template <class T>
 std::string as_yaml(const std::vector<T>& values) {
-  std::string text = "[";
-  for (const T& value : values) text += (text.size() > 1 ? ", " : "") + as_yaml(value);
-  return text + "]";
+  std::vector<std::string> items;
+  for (const T& value : values) items.push_back(as_yaml(value));
+  return fmt::format("[{}]", fmt::join(items, ", "));
 }
 
 std::string quoted(const std::string& text) {
@@ -71,16 +71,29 @@ struct Expectation {
   std::string operator()(const bool*) const { return "true or false"; }
   std::string operator()(const int64_t*) const { return with_bounds("a whole number", rules, " "); }
   std::string operator()(const double*) const { return with_bounds("a number", rules, " "); }
+  const char* what() const { return rules.role == OptionRole::kWhere ? "path" : "text"; }
   std::string operator()(const std::string*) const {
-    return rules.choices.empty() ? "a text" : "one of " + choices();
+    return rules.choices.empty() ? fmt::format("a {}", what()) : "one of " + choices();
   }
   std::string operator()(const std::vector<int64_t>*) const {
     return with_bounds("a list of whole numbers", rules, ", each ");
   }
   std::string operator()(const std::vector<std::string>*) const {
-    return rules.choices.empty() ? "a list of texts" : "a list of any of " + choices();
+    return rules.choices.empty() ? fmt::format("a list of {}s", what())
+                                 : "a list of any of " + choices();
   }
 };
+
+// What is said of an option below its help: what is allowed, what another value changes, where the
+// default is from.
+std::vector<std::string> remarks(const OptionList::Target& target, const OptionRules& rules) {
+  std::vector<std::string> all = {expectation(target, rules)};
+  if (rules.role == OptionRole::kHow) all.emplace_back("the same bits");
+  if (rules.role == OptionRole::kRounding) all.emplace_back("changes rounding alone");
+  if (rules.fixed_once_learned) all.emplace_back("fixed once a task is learned");
+  if (!rules.source.empty()) all.push_back("default: " + rules.source);
+  return all;
+}
 
 std::string one_line(std::string text) {
   std::ranges::replace(text, '\n', ' ');
@@ -160,35 +173,13 @@ std::string OptionList::help_text() const {
     }
     const Option& o = *line.option;
     text += fmt::format("  {} = {}\n      {}\n", o.key, o.default_text, one_line(o.help));
-    text += fmt::format("      {}", expectation(o.target, o.rules));
-    text += o.rules.source.empty() ? "\n" : fmt::format("; default: {}\n", o.rules.source);
+    text += fmt::format("      {}\n", fmt::join(remarks(o.target, o.rules), "; "));
     for (const Preset& preset : presets_) {
       for (const PresetValue& v : preset.values) {
         if (preset.key == o.key)
           text += fmt::format("        {}: {}={}\n", v.choice, v.key, v.value);
       }
     }
-  }
-  return text;
-}
-
-std::string OptionList::markdown() const {
-  std::string text;
-  bool header = false;
-  for (const Line& line : lines()) {
-    if (line.option == nullptr) {
-      text += fmt::format("{}### {}\n", text.empty() ? "" : "\n", line.name);
-      header = false;
-      continue;
-    }
-    if (!header) {
-      text += text.empty() ? "" : "\n";
-      text += "| key | default | allowed | effect | default from |\n|---|---|---|---|---|\n";
-      header = true;
-    }
-    const Option& o = *line.option;
-    text += fmt::format("| `{}` | `{}` | {} | {} | {} |\n", o.key, o.default_text,
-                        expectation(o.target, o.rules), one_line(o.help), o.rules.source);
   }
   return text;
 }

@@ -23,7 +23,7 @@ namespace ilora {
 namespace {
 
 struct BenchArguments {
-  std::string model, method = "seq", dtype = "auto";
+  std::string model, method = "seq", mode = "auto";
   std::string rows, adapter, slow, dump;
   std::vector<std::string> settings;
   int64_t tokens = 2048;
@@ -103,7 +103,7 @@ Json bench_step(const BenchArguments& a) {
   Configuration configuration;
   Recipe& recipe = configuration.recipe;
   recipe.model = a.model;
-  recipe.mode = a.dtype;
+  recipe.mode = a.mode;
   recipe.method = a.method;
   recipe.profile = a.profile;
   if (!a.adapter.empty()) recipe.lora = load_peft_options(a.adapter);
@@ -146,7 +146,7 @@ Json bench_step(const BenchArguments& a) {
   Json json = {
       {"model", config.name},
       {"method", a.method},
-      {"dtype", model.mode()},
+      {"mode", model.mode()},
       {"tokens", tokens},
       {"seconds_per_step", step},
       {"tokens_per_second", static_cast<double>(tokens) / step},
@@ -182,14 +182,13 @@ void add_bench(CLI::App& app) {
   auto a = std::make_shared<BenchArguments>();
 
   CLI::App* gemm = command->add_subcommand("gemm", "GEMM rate of six fixed shapes");
-  gemm->add_option("--dtype", a->dtype, "auto, f32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  add_mode(*gemm, a->mode);
   gemm->add_option("--repeat", a->pacing.repeat, "repetitions; the median counts")
       ->check(above_zero());
   gemm->add_flag("--json", a->json, "print JSON");
   gemm->callback([a] {
-    const DType type = gemm_type_of(a->dtype);
-    Json json = {{"dtype", type == DType::kBF16 ? "bf16" : "f32"}, {"shapes", Json::array()}};
+    const DType type = gemm_type_of(a->mode);
+    Json json = {{"mode", type == DType::kBF16 ? "bf16" : "f32"}, {"shapes", Json::array()}};
     const std::vector<GemmRate> rates = measure_gemm(cpu_kernels(), type, a->pacing.repeat);
     for (const GemmRate& r : rates) {
       json["shapes"].push_back({{"m", r.m}, {"n", r.n}, {"k", r.k}, {"gflops", r.gflops}});
@@ -198,7 +197,7 @@ void add_bench(CLI::App& app) {
                                  r.gflops);
     }
     json["gemm_peak_gflops"] = best_gflops(rates);
-    json["environment"] = environment_json(json["dtype"]);
+    json["environment"] = environment_json(json["mode"]);
     if (a->json) std::cout << json.dump(2) << "\n";
   });
 
@@ -206,8 +205,7 @@ void add_bench(CLI::App& app) {
       command->add_subcommand("step", "a training step's speed and its share of the GEMM rate");
   step->add_option("--model", a->model, "a GGUF file or a Hugging Face folder")->required();
   step->add_option("--method", a->method, "seq, er, ilora, ...");
-  step->add_option("--dtype", a->dtype, "auto, f32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  add_mode(*step, a->mode);
   step->add_option("--tokens", a->tokens, "tokens with gradient per step")->check(above_zero());
   step->add_option("--rows", a->rows, "JSON file of token rows: \"current\" and \"replayed\"");
   step->add_option("--adapter", a->adapter, "a PEFT folder to start from");

@@ -28,7 +28,7 @@ namespace ilora {
 namespace {
 
 struct AnswerArguments {
-  std::string model, texts, adapter, dtype = "auto";
+  std::string model, texts, adapter, mode = "auto";
   std::vector<std::string> settings;
   GenerateOptions generation{.max_new_tokens = 64, .batch = 16, .stop = {}, .sampling = {}};
   Pacing pacing{.warm_up = 1};
@@ -74,7 +74,7 @@ struct Answerer {
   static Recipe recipe_of(const AnswerArguments& a) {
     Configuration configuration;
     configuration.recipe.model = a.model;
-    configuration.recipe.mode = a.dtype;
+    configuration.recipe.mode = a.mode;
     configuration.recipe.profile = a.profile;
     configuration.set(a.settings);
     return configuration.recipe;
@@ -82,7 +82,7 @@ struct Answerer {
 
   Json facts(const std::vector<double>& seconds) const {
     Json json = {{"model", model.config().name},
-                 {"dtype", model.mode()},
+                 {"mode", model.mode()},
                  {"prompts", prompts.size()},
                  {"prompt_tokens", prompt_tokens},
                  {"seconds", median(seconds)},
@@ -278,8 +278,7 @@ void add_common(CLI::App* command, AnswerArguments& a) {
   command->add_option("--texts", a.texts, "JSON: \"prompts\", and for eval \"options\"")
       ->required();
   command->add_option("--adapter", a.adapter, "a PEFT folder");
-  command->add_option("--dtype", a.dtype, "auto, f32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  add_mode(*command, a.mode);
   command->add_option("--set", a.settings, "key=value (repeatable)")->allow_extra_args(false);
   command->add_option("--repeat", a.pacing.repeat, "repetitions; the median counts")
       ->check(above_zero());

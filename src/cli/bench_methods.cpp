@@ -19,7 +19,7 @@ namespace ilora {
 namespace {
 
 struct MethodsArguments {
-  std::string model, dtype = "auto";
+  std::string model, mode = "auto";
   std::vector<std::string> methods, settings;
   int64_t rows = 8, tokens = 128;
   Pacing pacing;
@@ -32,7 +32,7 @@ constexpr const char* kYardstick = "seq";
 
 void configure(Configuration& configuration, const std::string& method, const MethodsArguments& a) {
   configuration.recipe.model = a.model;
-  configuration.recipe.mode = a.dtype;
+  configuration.recipe.mode = a.mode;
   configuration.set(a.settings);
   configuration.recipe.method = method;
 }
@@ -146,8 +146,7 @@ void add_bench_methods(CLI::App* bench) {
   command->add_option("--model", a->model, "a GGUF file or a Hugging Face folder")->required();
   command->add_option("--methods", a->methods, "comma-separated; default: all that train")
       ->delimiter(',');
-  command->add_option("--dtype", a->dtype, "auto, f32 or bf16")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  add_mode(*command, a->mode);
   command->add_option("--rows", a->rows, "rows of a step")->check(above_zero());
   command->add_option("--tokens", a->tokens, "tokens of a row, the last 16 labelled")
       ->check(CLI::Range(int64_t{17}, int64_t{1} << 20));

@@ -11,12 +11,11 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Options that say where and how a run is computed, not what.
-bool changes_no_result(const std::string& key) {
-  static const std::vector<std::string> kKeys = {
-      "output",        "engine.threads",     "engine.max_tokens", "engine.recompute",
-      "engine.memory", "engine.label_chunk", "model.weights",     "checkpoint.every"};
-  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
+// Whether runs of a method with another value of an option are other runs.
+bool decides_result(const OptionList& options, const std::string& key, const std::string& method) {
+  const OptionRole role = options.rules(key).role;
+  return (role == OptionRole::kResult || role == OptionRole::kWhere) &&
+         options.concerns(key, method);
 }
 
 // A folder that holds a run already holds the one that is asked for.
@@ -26,7 +25,7 @@ void require_same(const Configuration& wanted, const fs::path& folder) {
   const auto there = configuration_of(run);
   settle(there->recipe);
   for (const std::string& key : wanted.options.keys()) {
-    if (changes_no_result(key) || of_another_method(key, wanted.recipe.method)) continue;
+    if (!decides_result(wanted.options, key, wanted.recipe.method)) continue;
     const std::string want = wanted.options.value_text(key), have = there->options.value_text(key);
     if (want == have) continue;
     throw Error(ErrorKind::kUsage,
@@ -38,13 +37,6 @@ void require_same(const Configuration& wanted, const fs::path& folder) {
 }
 
 }  // namespace
-
-bool of_another_method(const std::string& key, const std::string& method) {
-  const std::string section = key.substr(0, key.find('.'));
-  return section != method &&
-         std::any_of(methods().begin(), methods().end(),
-                     [&](const MethodEntry& entry) { return entry.name == section; });
-}
 
 std::vector<std::string> GridArguments::chosen_methods() const {
   std::vector<std::string> names = methods;
@@ -115,11 +107,16 @@ void add_grid_options(CLI::App& command, GridArguments& a) {
   command.add_option("--keep", a.keep, "a folder for copies of each cell's results");
 }
 
-Cell make_cell(const CellPlan& plan, bool must_be_valid) {
-  Cell cell{plan.method, plan.seed, plan.name, plan.folder, {"train", plan.config}};
+std::vector<std::string> cell_settings(const CellPlan& plan) {
   std::vector<std::string> settings = plan.settings;
   settings.insert(settings.end(), {"method=" + plan.method, fmt::format("seed={}", plan.seed),
                                    "output=" + plan.folder.string()});
+  return settings;
+}
+
+Cell make_cell(const CellPlan& plan, bool must_be_valid) {
+  Cell cell{plan.method, plan.seed, plan.name, plan.folder, {"train", plan.config}};
+  const std::vector<std::string> settings = cell_settings(plan);
   for (const std::string& setting : settings)
     cell.arguments.insert(cell.arguments.end(), {"--set", setting});
   Configuration configuration;

@@ -27,9 +27,6 @@ struct GridArguments {
 // CONFIG, --methods, --seeds, --set, --out, --retry, --jobs, --only-table, --into, --keep.
 void add_grid_options(CLI::App& command, GridArguments& arguments);
 
-// Whether an option belongs to a method other than `method`, which has none of its effect.
-bool of_another_method(const std::string& key, const std::string& method);
-
 // A word of a command line, in quotes where a shell would take it apart.
 std::string shell_word(const std::string& word);
 
@@ -42,6 +39,8 @@ struct CellPlan {
   std::filesystem::path folder;
 };
 
+// What a plan sets: what is asked for, then what makes it this cell.
+std::vector<std::string> cell_settings(const CellPlan& plan);
 // The cell of a plan. Throws Error(kUsage) where the folder holds a run of other settings and, with
 // `must_be_valid`, where file or settings do not fit; without, the cell itself will fail of them.
 Cell make_cell(const CellPlan& plan, bool must_be_valid = true);

@@ -27,4 +27,12 @@ CLI::Validator not_below_zero() {
   return number("a number of at least 0", [](double x) { return x >= 0; });
 }
 
+void add_mode(CLI::App& command, std::string& mode, const std::string& help) {
+  command.add_option("--mode", mode, help)->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  const auto refuse = [](const std::string&) {
+    throw CLI::ValidationError("--dtype", "the precision is chosen by --mode");
+  };
+  command.add_option_function<std::string>("--dtype", refuse)->group("");  // not in --help
+}
+
 }  // namespace ilora

@@ -14,6 +14,10 @@ namespace ilora {
 CLI::Validator above_zero();
 CLI::Validator not_below_zero();
 
+// --mode, as engine.mode of a configuration; --dtype, its name elsewhere, is refused with a hint.
+void add_mode(CLI::App& command, std::string& mode,
+              const std::string& help = "precision of the GEMMs: auto, f32 or bf16");
+
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);

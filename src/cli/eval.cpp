@@ -46,28 +46,16 @@ std::string measure_for(const EvalArguments& a, const Json& results, const std::
 
 // What is scored is said by options of the command; of the run's, those count by which texts are
 // read and computed.
-void refuse_run_options(const std::vector<std::string>& settings) {
-  static const std::vector<std::pair<std::string, std::string>> kInstead = {
-      {"eval.measures", "--measure"}, {"eval.split", "--split"},    {"data.train_rows", "--rows"},
-      {"data.eval_rows", "--rows"},   {"data.test_rows", "--rows"}, {"data.task_rows", "--rows"},
-      {"data.tasks", "--data"},       {"data.folder", "--data"}};
-  constexpr std::string_view kCount[] = {"model.",          "engine.",
-                                         "data.template",   "data.max_length",
-                                         "data.max_answer", "eval.max_new_tokens"};
+void refuse_run_options(const OptionList& options, const std::vector<std::string>& settings) {
+  const auto counts = [&](std::string_view key) { return options.rules(key).answers; };
   for (const std::string& setting : settings) {
-    const std::string given = setting_key(setting);
-    if (std::ranges::any_of(kCount, [&](auto key) {
-          return key.ends_with('.') ? given.starts_with(key) : given == key;
-        }))
-      continue;
-    std::string hint =
-        "Of a run's options model.*, engine.*, data.template, data.max_length, "
-        "data.max_answer and eval.max_new_tokens may be set.";
-    for (const auto& [key, option] : kInstead) {
-      if (given == key) hint = fmt::format("Say it by {}.", option);
-    }
+    const std::string key = setting_key(setting);
+    options.require(key, "--set");
+    if (counts(key)) continue;
     throw Error(ErrorKind::kUsage, fmt::format("[eval] '{}' has no effect here (--set)", setting),
-                hint);
+                fmt::format("--data, --rows, --split and --measure say what is scored; of a run's "
+                            "options {} may be set.",
+                            options.keys_text(counts)));
   }
 }
 
@@ -106,9 +94,9 @@ class SavedLearners {
 };
 
 Json evaluate_all(const EvalArguments& a) {
-  refuse_run_options(a.settings);
   const RunFolder folder = open_run(a.run);
   const auto configuration = configuration_of(folder);
+  refuse_run_options(configuration->options, a.settings);
   configuration->set(a.settings);
   const Recipe& recipe = configuration->recipe;
   const Json run_results =

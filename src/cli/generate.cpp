@@ -78,8 +78,7 @@ void add_generate(CLI::App& app) {
   command->add_option("--template", a->text_template, "raw or chat (of a run: its own)")
       ->check(CLI::IsMember({"raw", "chat"}))
       ->excludes(run);
-  command->add_option("--mode", a->mode, "auto, f32 or bf16 (default: a run's own, else auto)")
-      ->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  add_mode(*command, a->mode, "auto, f32 or bf16 (default: a run's own, else auto)");
   command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer")
       ->check(above_zero())
       ->capture_default_str();

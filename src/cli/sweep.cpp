@@ -35,8 +35,17 @@ std::string command_line(const SweepArguments& a) {
   return line;
 }
 
+// Trials are scored on the eval splits. Only the last row decides; who asks for more
+// (--set eval.matrix) sees it in the table.
+constexpr const char* kScoredSplit = "eval.split=eval";
+constexpr const char* kScoredRows = "eval.matrix=last";
+
+// Whether every trial sets an option to what makes it that trial.
 bool set_by_sweep(const std::string& key) {
-  return key == "method" || key == "seed" || key == "output" || key == "eval.split";
+  CellPlan plan;
+  plan.settings = {kScoredSplit};
+  const std::vector<std::string> own = cell_settings(plan);
+  return std::ranges::any_of(own, [&](const auto& setting) { return setting_key(setting) == key; });
 }
 
 void require_free_settings(const std::vector<std::string>& settings) {
@@ -54,9 +63,11 @@ void require_free_settings(const std::vector<std::string>& settings) {
 // The dimensions that mean something to a method: not those of another method's options.
 std::vector<SearchDimension> dimensions_of(const std::string& method,
                                            const std::vector<SearchDimension>& all) {
+  const Configuration known;
   std::vector<SearchDimension> own;
-  std::copy_if(all.begin(), all.end(), std::back_inserter(own),
-               [&](const SearchDimension& d) { return !of_another_method(d.key, method); });
+  std::ranges::copy_if(all, std::back_inserter(own), [&](const SearchDimension& d) {
+    return known.options.concerns(d.key, method);
+  });
   return own;
 }
 
@@ -73,7 +84,7 @@ std::vector<SearchDimension> all_dimensions(const SweepArguments& a) {
     if (twice)
       throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} is given twice", dimension.key),
                   "Name all its values in one list.");
-    if (set_by_sweep(dimension.key) || dimension.key == "eval.matrix")
+    if (set_by_sweep(dimension.key) || dimension.key == setting_key(kScoredRows))
       throw Error(ErrorKind::kUsage, fmt::format("[sweep] {} cannot be swept over", dimension.key));
   }
   if (all.empty())
@@ -112,10 +123,9 @@ MethodTrials plan_trials(const SweepArguments& a, const std::string& method,
                     a.grid.config,
                     a.grid.settings,
                     trial_folder(a.grid.out, method, i, seed)};
-      // Only the last row decides; who asks for more (--set eval.matrix) sees it in the table.
-      plan.settings.insert(plan.settings.begin(), "eval.matrix=last");
+      plan.settings.insert(plan.settings.begin(), kScoredRows);
       plan.settings.insert(plan.settings.end(), points[i].begin(), points[i].end());
-      plan.settings.emplace_back("eval.split=eval");
+      plan.settings.emplace_back(kScoredSplit);
       trial.cells.push_back(make_cell(plan));
     }
   }

@@ -35,15 +35,17 @@ void Replay::add_options(OptionList& list, const std::string& method) {
   const auto key = [&](const char* name) { return method + "." + name; };
   ReplayOptions& o = options;
   list.add(key("memory_size"), &o.memory.size, "rows that the memory keeps over the whole sequence",
-           {.min = 1, .source = "the I-LoRA paper's 500"});
+           {.min = 1, .source = "the I-LoRA paper's 500", .fixed_once_learned = true});
   list.add(key("policy"), &o.memory.policy, "which rows the memory keeps",
-           {.choices = memory_policies(), .source = "the I-LoRA paper's reservoir"});
+           {.choices = memory_policies(),
+            .source = "the I-LoRA paper's reservoir",
+            .fixed_once_learned = true});
   list.add(key("surprise_cap"), &o.memory.surprise.cap,
            "surprise: standard deviations above its task's mean at which a loss is an outlier",
-           {.min = 0, .source = "ours"});
+           {.min = 0, .source = "ours", .fixed_once_learned = true});
   list.add(key("surprise_random"), &o.memory.surprise.random_share,
            "surprise: share of the memory that is a uniform sample",
-           {.min = 0, .max = 1, .source = "ours"});
+           {.min = 0, .max = 1, .source = "ours", .fixed_once_learned = true});
   list.add(key("ratio"), &o.ratio, "replayed rows per current row, in a step that replays",
            {.min = 0, .source = "Chaudhry et al. 2019, the I-LoRA paper"});
   list.add(key("ratio_per_task"), &o.ratio_per_task,
@@ -58,7 +60,7 @@ void Replay::add_options(OptionList& list, const std::string& method) {
            {.source = "the I-LoRA reference code: true"});
   list.add(key("insert_again"), &o.insert_again,
            "rows enter in every epoch, not in the first alone",
-           {.source = "the I-LoRA reference code: true"});
+           {.source = "the I-LoRA reference code: true", .fixed_once_learned = true});
   list.add(key("two_means"), &o.two_means,
            "half the mean of current and half that of replayed rows, not one mean over both",
            {.source = "the I-LoRA reference code: true"});

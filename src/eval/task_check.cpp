@@ -29,22 +29,22 @@ class Rows {
     ++count_;
     if (count_ > kShownRows) return;
     const auto own = places_.find(split);
-    shown_ +=
-        fmt::format("{}{}{}{}", shown_.empty() ? "" : ", ",
-                    own == places_.end() ? place_in_task(split, row, place) : own->second.at(place),
-                    detail.empty() ? "" : ": ", detail);
+    shown_.push_back(fmt::format(
+        "{}{}{}", own == places_.end() ? place_in_task(split, row, place) : own->second.at(place),
+        detail.empty() ? "" : ": ", detail));
   }
   // "3 answers hold no number (train.json row 4, …)"
   void report(TaskCheck& check, bool error, const std::string& what) const {
     if (count_ == 0) return;
-    check.findings.push_back({error, fmt::format("{} {} ({}{})", count_, what, shown_,
-                                                 count_ > kShownRows ? ", …" : "")});
+    check.findings.push_back(
+        {error, fmt::format("{} {} ({}{})", count_, what, fmt::join(shown_, ", "),
+                            count_ > kShownRows ? ", …" : "")});
   }
 
  private:
   const RowPlaces& places_;
   size_t count_ = 0;
-  std::string shown_;
+  std::vector<std::string> shown_;
 };
 
 template <class Visit>

@@ -57,12 +57,6 @@ std::vector<std::string> letters_of(const std::vector<Example>& rows) {
   return letters;
 }
 
-std::string joined(const std::vector<std::string>& options) {
-  std::string text;
-  for (const std::string& option : options) text += (text.empty() ? "" : ", ") + option;
-  return text;
-}
-
 std::string shortened(const std::string& text) {
   constexpr size_t kShown = 60;
   return text.size() <= kShown ? text
@@ -117,7 +111,7 @@ std::string misfit(const TaskEval& task, const Example& row) {
   if (task.measure->needs_options &&
       std::ranges::find(task.options, row.answer) == task.options.end()) {
     return fmt::format("the answer '{}' is not among the options {}", shortened(row.answer),
-                       joined(task.options));
+                       fmt::join(task.options, ", "));
   }
   return {};
 }

@@ -77,30 +77,6 @@ class Cursor {
   uint64_t position_ = 0;
 };
 
-uint64_t type_bytes(GgufType type) {  // 0: of no fixed size
-  switch (type) {
-    case GgufType::kU8:
-    case GgufType::kI8:
-    case GgufType::kBool:
-      return 1;
-    case GgufType::kU16:
-    case GgufType::kI16:
-      return 2;
-    case GgufType::kU32:
-    case GgufType::kI32:
-    case GgufType::kF32:
-      return 4;
-    case GgufType::kU64:
-    case GgufType::kI64:
-    case GgufType::kF64:
-      return 8;
-    case GgufType::kString:
-    case GgufType::kArray:
-      break;
-  }
-  return 0;
-}
-
 GgufType read_type(Cursor& in, const std::string& what) {
   const auto number = in.read<uint32_t>("the type of ", what);
   if (number > static_cast<uint32_t>(GgufType::kF64)) {
@@ -121,14 +97,15 @@ GgufValue read_value(Cursor& in, const std::string& what) {
                   fmt::format("[gguf] arrays of arrays are not read ({}, {})", what, in.file()));
     }
     const bool strings = value.element == GgufType::kString;
-    count = in.count(strings ? sizeof(uint64_t) : type_bytes(value.element), "elements of ", what);
+    count =
+        in.count(strings ? sizeof(uint64_t) : gguf_type_bytes(value.element), "elements of ", what);
   }
   value.count = static_cast<int64_t>(count);
   if (value.element == GgufType::kString) {
     value.strings.reserve(count);
     for (uint64_t i = 0; i < count; ++i) value.strings.push_back(in.string(what));
   } else {
-    value.bytes = in.take(count * type_bytes(value.element), "", what);
+    value.bytes = in.take(count * gguf_type_bytes(value.element), "", what);
   }
   if (value.element == GgufType::kBool) {
     const auto bad =
@@ -139,53 +116,6 @@ GgufValue read_value(Cursor& in, const std::string& what) {
     }
   }
   return value;
-}
-
-std::optional<int64_t> integer_at(const GgufValue& value, int64_t i) {
-  const std::byte* at = value.bytes.data() + static_cast<uint64_t>(i) * type_bytes(value.element);
-  const auto load = [at]<class T>(T x) {
-    std::memcpy(&x, at, sizeof x);
-    return x;
-  };
-  switch (value.element) {
-    case GgufType::kU8:
-      return load(uint8_t{});
-    case GgufType::kI8:
-      return load(int8_t{});
-    case GgufType::kU16:
-      return load(uint16_t{});
-    case GgufType::kI16:
-      return load(int16_t{});
-    case GgufType::kU32:
-      return load(uint32_t{});
-    case GgufType::kI32:
-      return load(int32_t{});
-    case GgufType::kI64:
-      return load(int64_t{});
-    case GgufType::kU64: {
-      const auto x = load(uint64_t{});
-      if (x > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) return std::nullopt;
-      return static_cast<int64_t>(x);
-    }
-    default:
-      return std::nullopt;
-  }
-}
-
-std::optional<double> number_at(const GgufValue& value, int64_t i) {
-  const std::byte* at = value.bytes.data() + static_cast<uint64_t>(i) * type_bytes(value.element);
-  if (value.element == GgufType::kF32) {
-    float x = 0;
-    std::memcpy(&x, at, sizeof x);
-    return x;
-  }
-  if (value.element == GgufType::kF64) {
-    double x = 0;
-    std::memcpy(&x, at, sizeof x);
-    return x;
-  }
-  if (const auto x = integer_at(value, i)) return static_cast<double>(*x);
-  return std::nullopt;
 }
 
 // ggml's tensor types by number. An empty name: no such type (or one that was removed).
@@ -336,17 +266,6 @@ uint32_t read_header(Cursor& in) {
 
 }  // namespace
 
-const char* gguf_type_name(GgufType type) {
-  static constexpr const char* kNames[] = {"U8",   "I8",     "U16",   "I16", "U32", "I32", "F32",
-                                           "BOOL", "STRING", "ARRAY", "U64", "I64", "F64"};
-  return kNames[static_cast<uint32_t>(type)];
-}
-
-std::string GgufValue::describe() const {
-  if (type != GgufType::kArray) return gguf_type_name(type);
-  return fmt::format("an array of {} {}", count, gguf_type_name(element));
-}
-
 GgufFile::GgufFile(const std::filesystem::path& path) : file_(path), name_(path.string()) {
   parse(file_.bytes());
 }
@@ -424,14 +343,14 @@ std::string GgufFile::text(std::string_view key) const {
 
 int64_t GgufFile::integer(std::string_view key) const {
   const GgufValue& value = require(key, "an integer");
-  const auto x = value.type == value.element ? integer_at(value, 0) : std::nullopt;
+  const auto x = value.type == value.element ? value.integer_at(0) : std::nullopt;
   if (!x) wrong_type(key, "an integer below 2^63", value);
   return *x;
 }
 
 double GgufFile::number(std::string_view key) const {
   const GgufValue& value = require(key, "a number");
-  const auto x = value.type == value.element ? number_at(value, 0) : std::nullopt;
+  const auto x = value.type == value.element ? value.number_at(0) : std::nullopt;
   if (!x) wrong_type(key, "a number", value);
   return *x;
 }
@@ -462,30 +381,27 @@ const std::vector<std::string_view>& GgufFile::texts(std::string_view key) const
   return value.strings;
 }
 
-std::vector<int64_t> GgufFile::integers(std::string_view key) const {
-  const GgufValue& value = require(key, "an array of integers");
-  if (value.type != GgufType::kArray) wrong_type(key, "an array of integers", value);
-  std::vector<int64_t> out;
+template <class T>
+std::vector<T> GgufFile::array(std::string_view key, const std::string& of,
+                               std::optional<T> (GgufValue::*at)(int64_t) const) const {
+  const std::string expected = "an array of " + of;
+  const GgufValue& value = require(key, expected.c_str());
+  std::vector<T> out;
   out.reserve(static_cast<size_t>(value.count));
   for (int64_t i = 0; i < value.count; ++i) {
-    const auto x = integer_at(value, i);
-    if (!x) wrong_type(key, "an array of integers below 2^63", value);
+    const auto x = value.type == GgufType::kArray ? (value.*at)(i) : std::nullopt;
+    if (!x) wrong_type(key, expected.c_str(), value);
     out.push_back(*x);
   }
   return out;
 }
 
+std::vector<int64_t> GgufFile::integers(std::string_view key) const {
+  return array(key, "integers below 2^63", &GgufValue::integer_at);
+}
+
 std::vector<double> GgufFile::numbers(std::string_view key) const {
-  const GgufValue& value = require(key, "an array of numbers");
-  if (value.type != GgufType::kArray) wrong_type(key, "an array of numbers", value);
-  std::vector<double> out;
-  out.reserve(static_cast<size_t>(value.count));
-  for (int64_t i = 0; i < value.count; ++i) {
-    const auto x = number_at(value, i);
-    if (!x) wrong_type(key, "an array of numbers", value);
-    out.push_back(*x);
-  }
-  return out;
+  return array(key, "numbers", &GgufValue::number_at);
 }
 
 const StoredTensor* GgufFile::find_tensor(std::string_view name) const {

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,38 +18,10 @@
 #include <vector>
 
 #include "base/file.h"
+#include "formats/gguf_value.h"
 #include "formats/stored_tensor.h"
 
 namespace ilora {
-
-// The value types of the metadata, numbered as in the file.
-enum class GgufType : uint32_t {
-  kU8,
-  kI8,
-  kU16,
-  kI16,
-  kU32,
-  kI32,
-  kF32,
-  kBool,
-  kString,
-  kArray,
-  kU64,
-  kI64,
-  kF64,
-};
-const char* gguf_type_name(GgufType type);
-
-struct GgufValue {
-  GgufType type = GgufType::kU8;
-  GgufType element = GgufType::kU8;  // of an array; else equal to `type`
-  int64_t count = 1;                 // elements of an array; else 1
-  std::span<const std::byte>
-      bytes;  // the numbers, little endian, possibly misaligned; empty for strings
-  std::vector<std::string_view> strings;  // of a string (one) or an array of strings
-
-  std::string describe() const;  // "U32" or "array of 49152 STRING"
-};
 
 class GgufFile {
  public:
@@ -89,6 +62,10 @@ class GgufFile {
   GgufFile() = default;
   void parse(std::span<const std::byte> bytes);
   const GgufValue& require(std::string_view key, const char* expected) const;
+  // An array, element by element as `at` reads it.
+  template <class T>
+  std::vector<T> array(std::string_view key, const std::string& of,
+                       std::optional<T> (GgufValue::*at)(int64_t) const) const;
   [[noreturn]] void wrong_type(std::string_view key, const char* expected,
                                const GgufValue& got) const;
 

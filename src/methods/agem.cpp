@@ -16,7 +16,7 @@ class AveragedGradientEpisodicMemory : public Method {
  public:
   void add_options(OptionList& options) override {
     options.add("agem.memory_size", &memory_size_, "rows kept of each task; 0: none, which is seq",
-                {.min = 0, .source = "ours"});
+                {.min = 0, .source = "ours", .fixed_once_learned = true});
     options.add("agem.draw", &draw_,
                 "rows of all earlier tasks together that a step's reference gradient is measured "
                 "on; 0: all kept",

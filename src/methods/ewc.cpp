@@ -42,9 +42,9 @@ void ElasticWeightConsolidation::add_options(OptionList& options) {
               {.min = 0, .source = "ours, for the Fisher information of whole answers"});
   options.add("ewc.anchors", &anchors_kept_,
               "per-task: one anchor for each earlier task; online: one in all",
-              {.choices = {"per-task", "online"}, .source = "paper"});
+              {.choices = {"per-task", "online"}, .source = "paper", .fixed_once_learned = true});
   options.add("ewc.gamma", &gamma_, "online: what is kept of the earlier tasks' importance",
-              {.min = 0, .max = 1, .source = "Mammoth's default"});
+              {.min = 0, .max = 1, .source = "Mammoth's default", .fixed_once_learned = true});
   options.add("ewc.rows", &rows_, "training rows of a task that its importance is measured on",
               {.min = 1, .source = "ours"});
 }

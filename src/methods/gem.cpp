@@ -16,7 +16,7 @@ class GradientEpisodicMemory : public Method {
  public:
   void add_options(OptionList& options) override {
     options.add("gem.memory_size", &memory_size_, "rows kept of each task; 0: none, which is seq",
-                {.min = 0, .source = "ours"});
+                {.min = 0, .source = "ours", .fixed_once_learned = true});
     options.add("gem.draw", &draw_,
                 "rows of each earlier task that a step's constraint is measured on; 0: all kept",
                 {.min = 0, .source = "ours; the paper takes all"});

@@ -71,7 +71,7 @@ void InterpolationLora::add_options(OptionList& options) {
       "ilora.preset", &preset_,
       "paper: the defaults; reference: the authors' code as written; options that are given "
       "themselves win",
-      {.choices = {"paper", "reference"}});
+      {.choices = {"paper", "reference"}, .fixed_once_learned = true});
   replay_.add_options(options, "ilora");
   options.add("ilora.gamma", &gamma_,
               "weight of the consistency term; 0: none, and no slow forward",
@@ -97,8 +97,9 @@ void InterpolationLora::add_options(OptionList& options) {
               {.source = "reference code: true"});
   options.add("ilora.normalise", &normalise_, "divide by the slow states' mean square",
               {.source = "ours"});
+  // Probes are of the learner that answers.
   options.add("ilora.deploy", &deploy_, "the learner that answers",
-              {.choices = {"slow", "fast"}, .source = "paper"});
+              {.choices = {"slow", "fast"}, .source = "paper", .fixed_once_learned = true});
   options.add_preset("ilora.preset", kReference);
 }
 

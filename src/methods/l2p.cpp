@@ -53,11 +53,12 @@ class LearningToPrompt : public Method {
 
 void LearningToPrompt::add_options(OptionList& options) {
   options.add("l2p.pool", &pool_, "soft prompts in the pool",
-              {.min = 1, .source = "the paper's 10"});
+              {.min = 1, .source = "the paper's 10", .fixed_once_learned = true});
   options.add("l2p.length", &length_, "rows of each soft prompt",
-              {.min = 1, .source = "the paper's 5"});
-  options.add("l2p.chosen", &chosen_, "prompts that stand in front of a row",
-              {.min = 1, .source = "reference code's 3; the paper's 5"});
+              {.min = 1, .source = "the paper's 5", .fixed_once_learned = true});
+  options.add(
+      "l2p.chosen", &chosen_, "prompts that stand in front of a row",
+      {.min = 1, .source = "reference code's 3; the paper's 5", .fixed_once_learned = true});
   options.add("l2p.weight", &weight_, "weight of the term that draws chosen keys to the queries",
               {.min = 0, .source = "the paper's 0.5"});
   options.add("l2p.batch_choice", &batch_choice_,

@@ -51,8 +51,9 @@ std::string name_of(int64_t task) {
 }
 
 void ProgressivePrompts::add_options(OptionList& options) {
-  options.add("pp.length", &length_, "rows of each task's soft prompt",
-              {.min = 1, .source = "reference code's 20; the paper's 10"});
+  options.add(
+      "pp.length", &length_, "rows of each task's soft prompt",
+      {.min = 1, .source = "reference code's 20; the paper's 10", .fixed_once_learned = true});
   options.add("pp.rate_factor", &rate_factor_, "train.learning_rate is multiplied by this",
               {.min = 0,
                .above_min = true,

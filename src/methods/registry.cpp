@@ -1,6 +1,8 @@
 #include "methods/registry.h"
 
+#include <algorithm>
 #include <array>
+#include <ranges>
 
 #include "base/error.h"
 
@@ -41,13 +43,11 @@ std::span<const MethodEntry> methods() {
 }
 
 const MethodEntry& find_method(const std::string& name) {
-  std::string known;
-  for (const MethodEntry& entry : kMethods) {
-    if (entry.name == name) return entry;
-    known += (known.empty() ? "" : ", ") + std::string(entry.name);
-  }
+  const auto found = std::ranges::find(kMethods, name, &MethodEntry::name);
+  if (found != kMethods.end()) return *found;
+  const auto names = kMethods | std::views::transform(&MethodEntry::name);
   throw Error(ErrorKind::kUsage, fmt::format("[method] there is no method '{}'", name),
-              "Choose one of: " + known + ".");
+              fmt::format("Choose one of: {}.", fmt::join(names, ", ")));
 }
 
 }  // namespace ilora

@@ -1,6 +1,7 @@
 #include "session/configuration.h"
 
 #include <filesystem>
+#include <map>
 
 #include "base/error.h"
 
@@ -13,12 +14,26 @@ Configuration::Configuration() {
   options.set_choices("method", names);
   for (const MethodEntry& entry : ilora::methods()) {
     methods_.emplace_back(entry.name, entry.make());
+    options.set_owner(entry.name);
     methods_.back().second->add_options(options);
   }
+  options.set_owner({});
 }
 
 void Configuration::set(const std::vector<std::string>& assignments) {
   for (const std::string& assignment : assignments) options.set(assignment);
+}
+
+std::optional<std::string> Configuration::change(const std::vector<std::string>& assignments,
+                                                 const OptionList::KeyFilter& may_change) {
+  std::map<std::string, std::string> before;
+  for (const std::string& key : options.keys()) before[key] = options.value_text(key);
+  set(assignments);
+  for (const std::string& assignment : assignments) {
+    const std::string key = setting_key(assignment);
+    if (!may_change(key) && options.value_text(key) != before.at(key)) return assignment;
+  }
+  return std::nullopt;
 }
 
 Method& Configuration::method() {
@@ -34,6 +49,10 @@ std::string setting_key(const std::string& assignment) {
   std::string key = assignment.substr(0, assignment.find('='));
   std::erase_if(key, [](char c) { return c == ' ' || c == '\t'; });
   return key;
+}
+
+OptionList::KeyFilter keeps_bits(const OptionList& options) {
+  return [&options](std::string_view key) { return options.rules(key).role == OptionRole::kHow; };
 }
 
 std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {

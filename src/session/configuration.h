@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -19,6 +20,10 @@ struct Configuration {
   Configuration();
   // Applies "key=value" overrides in order.
   void set(const std::vector<std::string>& assignments);
+  // The same for a run that is there. The first that gives an option a new value although it may
+  // not; none where all may.
+  std::optional<std::string> change(const std::vector<std::string>& assignments,
+                                    const OptionList::KeyFilter& may_change);
   Method& method();  // the one that recipe.method names
 
   Recipe recipe;
@@ -30,6 +35,10 @@ struct Configuration {
 
 // The key of "key = value", without the space around it.
 std::string setting_key(const std::string& assignment);
+
+// The options with which a run ends in the same bits, whatever they are: a run that goes on may be
+// given others.
+OptionList::KeyFilter keeps_bits(const OptionList& options);
 
 // The recipe of a run folder.
 std::unique_ptr<Configuration> configuration_of(const RunFolder& folder);

@@ -1,7 +1,7 @@
 #include "session/prepare.h"
 
 #include <algorithm>
-#include <span>
+#include <functional>
 #include <string_view>
 
 #include "base/error.h"
@@ -16,37 +16,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Whether a setting is one of some keys, or of some sections ("lora.").
-bool is_of(const std::string& setting, std::span<const std::string_view> keys) {
-  const std::string key = setting_key(setting);
-  return std::ranges::any_of(
-      keys, [&](std::string_view k) { return k.ends_with('.') ? key.starts_with(k) : key == k; });
+// Settings of a run that goes on where it stopped.
+void change_how(Configuration& configuration, const std::vector<std::string>& settings) {
+  const OptionList& options = configuration.options;
+  const auto refused = configuration.change(settings, keeps_bits(options));
+  if (!refused) return;
+  throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", *refused),
+              fmt::format("A resumed run ends in the uninterrupted one's bits; only {} may differ.",
+                          options.keys_text(keeps_bits(options))));
 }
 
-void check_resume_settings(const std::vector<std::string>& settings) {
-  for (const std::string& s : settings) {
-    if (may_change(s)) continue;
-    throw Error(ErrorKind::kUsage, fmt::format("[train] --resume cannot change '{}'", s),
-                "A resumed run ends in the uninterrupted one's bits; only engine.threads, "
-                "engine.recompute and checkpoint.* may differ.");
-  }
-}
-
-// What a checkpoint's values and scores mean hangs on these: with others it would be another run.
-void check_continue_settings(const std::vector<std::string>& settings) {
-  constexpr std::string_view kFixed[] = {
-      "method", "seed", "output", "model.path", "lora.", "data.template", "data.tasks",
-      "data.max_length", "data.test_rows", "data.eval_rows", "data.task_rows", "eval.split",
-      "eval.max_new_tokens",
-      // What the memory and the prompts of earlier tasks are made of.
-      "er.policy", "er.memory_size", "ilora.policy", "ilora.memory_size", "ilora.preset",
-      "l2p.pool", "l2p.length", "pp.length"};
-  for (const std::string& s : settings) {
-    if (!is_of(s, kFixed)) continue;
-    throw Error(ErrorKind::kUsage, fmt::format("[train] --continue cannot change '{}'", s),
-                "What was learned and scored so far would mean something else; how the new task is "
-                "trained (train.*, the method's own options) may change.");
-  }
+// Settings of a finished run that learns more.
+void change_what_follows(Configuration& configuration, const std::vector<std::string>& settings) {
+  const OptionList& options = configuration.options;
+  const auto fixed = [&, method = configuration.recipe.method](std::string_view key) {
+    return options.rules(key).fixed_once_learned && options.concerns(key, method);
+  };
+  const auto refused = configuration.change(settings, std::not_fn(fixed));
+  if (!refused) return;
+  throw Error(ErrorKind::kUsage, fmt::format("[train] --continue cannot change '{}'", *refused),
+              fmt::format("What was learned and scored so far would mean something else, as with "
+                          "any of {}; the others may change.",
+                          options.keys_text(fixed)));
 }
 
 // Task folders as data.tasks: by name where they are in data.folder.
@@ -72,12 +63,6 @@ void settle(Recipe& recipe) {
   recipe.lora.alpha = start.alpha;
   recipe.lora.rslora = start.rslora;
   recipe.lora.targets = start.targets;
-}
-
-bool may_change(const std::string& setting) {
-  constexpr std::string_view kHowItComputes[] = {"engine.threads", "engine.recompute",
-                                                 "checkpoint."};
-  return is_of(setting, kHowItComputes);
 }
 
 bool is_finished(const RunFolder& folder) {
@@ -123,9 +108,8 @@ PreparedRun prepare_new(std::unique_ptr<Configuration> configuration) {
 
 PreparedRun prepare_resume(const fs::path& run, const std::vector<std::string>& settings) {
   const RunFolder folder = open_run(run);
-  check_resume_settings(settings);
   PreparedRun prepared{configuration_of(folder), fs::exists(folder.state())};
-  prepared.configuration->set(settings);
+  change_how(*prepared.configuration, settings);
   if (!prepared.restore && folder.last_task() > 0) {
     throw Error(ErrorKind::kFile,
                 fmt::format("[train] {} has adapters and no {}: it cannot go on",
@@ -144,7 +128,7 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
                 fmt::format("[train] {} is not finished", folder.path().string()),
                 fmt::format("First: ilora train --resume {}", folder.path().string()));
   }
-  check_continue_settings(settings);
+  change_what_follows(*prepared.configuration, settings);
   if (tasks.empty()) {
     throw Error(ErrorKind::kUsage, "[train] --continue needs a task to learn", "Add --task DIR.");
   }
@@ -163,7 +147,6 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
     read_task(task, recipe.limits(task_name(task)), recipe.evaluated_split());
     all.push_back(names_of({task}, recipe).front());
   }
-  prepared.configuration->set(settings);
   recipe.tasks = all;
   recipe.task_folders();  // throws for a name that the run has already
   return prepared;

@@ -46,9 +46,6 @@ void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks
                 const ModelFiles& files, const Tokenizer& tokenizer, TrainingObserver& observer,
                 int64_t loaded = 0);
 
-// Whether a run that goes on may be given this "key=value": how it is computed, not what.
-bool may_change(const std::string& setting);
-
 // Whether all tasks of a run are learned and scored.
 bool is_finished(const RunFolder& folder);
 

@@ -126,8 +126,12 @@ struct Session::Implementation {
 
   // Of the settings, those that a run which is there takes over.
   std::vector<std::string> changes() const {
+    const Configuration known;
     std::vector<std::string> changes;
-    std::copy_if(settings.begin(), settings.end(), std::back_inserter(changes), may_change);
+    std::ranges::copy_if(settings, std::back_inserter(changes), [&](const std::string& setting) {
+      const std::string key = setting_key(setting);
+      return known.options.has(key) && keeps_bits(known.options)(key);
+    });
     return changes;
   }
 
@@ -136,20 +140,17 @@ struct Session::Implementation {
     const auto own = configuration();  // a misspelt setting of a new run: an error now
     threads = own->recipe.threads;
     if (!begun()) return;
-    const std::string before = own->options.to_yaml();
-    for (auto at = settings.begin(); at != settings.end(); ++at) {
-      const std::string &setting = *at, key = setting_key(setting);
-      const bool given_again = std::any_of(
-          at + 1, settings.end(), [&](const auto& later) { return setting_key(later) == key; });
-      if (may_change(setting) || key == "output" || given_again) continue;
-      own->set({setting});
-      if (own->options.to_yaml() == before) continue;
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("[session] the run in {} was begun without '{}'",
-                              folder.path().string(), setting),
-                  "Of a run that is there, only engine.threads, engine.recompute and checkpoint.* "
-                  "may change; config.yaml in its folder has the others.");
-    }
+    const OptionList& options = own->options;
+    const auto refused = own->change(settings, [&](std::string_view key) {
+      return keeps_bits(options)(key) || key == "output";  // the session's folder
+    });
+    if (!refused) return;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[session] the run in {} was begun without '{}'",
+                            folder.path().string(), *refused),
+                fmt::format("Of a run that is there, only {} may change; config.yaml in its folder "
+                            "has the others.",
+                            options.keys_text(keeps_bits(options))));
   }
 
   std::unique_ptr<Configuration> configuration() const {

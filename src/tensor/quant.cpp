@@ -1,5 +1,7 @@
 #include "tensor/quant.h"
 
+#include <ranges>
+
 #include "base/error.h"
 
 namespace ilora {
@@ -193,11 +195,8 @@ bool is_expandable(DType type) {
 }
 
 std::string expandable_types() {
-  std::string names;
-  for (const Expansion& expansion : kExpansions) {
-    names += (names.empty() ? "" : ", ") + std::string(dtype_name(expansion.type));
-  }
-  return names;
+  const auto name = [](const Expansion& expansion) { return dtype_name(expansion.type); };
+  return fmt::format("{}", fmt::join(kExpansions | std::views::transform(name), ", "));
 }
 
 void expand_elements(float* out, DType type, const std::byte* in, int64_t count) {

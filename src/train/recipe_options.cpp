@@ -5,6 +5,8 @@
 namespace ilora {
 namespace {
 
+using enum OptionRole;
+
 // What `protocol` sets. full: as many rows as the I-LoRA paper takes, and its epochs (methods of
 // the reference code's first version). reduced: for two cores, about twenty minutes a run of eight
 // tasks.
@@ -25,71 +27,87 @@ const std::vector<OptionList::PresetValue> kProtocols = {
 };
 
 void add_run_options(Recipe& r, OptionList& o) {
-  o.add("method", &r.method, "the continual-learning method; `ilora methods` lists them");
+  o.add("method", &r.method, "the continual-learning method; `ilora methods` lists them",
+        {.fixed_once_learned = true});
   o.add("protocol", &r.protocol,
         "full: the paper's rows and epochs; reduced: for two cores, 256 tokens, 120 training and "
         "200 test rows, 3 epochs; options that are given keep their value",
-        {.choices = {"none", "full", "reduced"}});
-  o.add("seed", &r.seed, "decides data order, adapter, memory and dropout", {.min = 0});
-  o.add("output", &r.output, "the run's folder");
+        {.choices = {"none", "full", "reduced"}, .fixed_once_learned = true});
+  o.add("seed", &r.seed, "decides data order, adapter, memory and dropout",
+        {.min = 0, .fixed_once_learned = true});
+  o.add("output", &r.output, "the run's folder", {.role = kWhere, .fixed_once_learned = true});
 }
 
 void add_engine_options(Recipe& r, OptionList& o) {
-  o.add("model.path", &r.model, "a GGUF file or a Hugging Face folder");
+  o.add("model.path", &r.model, "a GGUF file or a Hugging Face folder",
+        {.role = kWhere, .fixed_once_learned = true, .answers = true});
   o.add("model.weights", &r.weights,
         "expanded: to the GEMMs' precision, once; stored: as in the file, each matrix expanded "
         "where it is used (less memory, slower); auto: expanded, or what engine.memory asks for",
-        {.choices = {"auto", "expanded", "stored"}});
+        {.choices = {"auto", "expanded", "stored"}, .role = kRounding, .answers = true});
+  // Not rounding alone: bf16 keeps eight bits of what it multiplies (docs/numerics.md).
   o.add("engine.mode", &r.mode, "precision of the GEMMs; auto: bf16 where the CPU has it",
-        {.choices = {"auto", "f32", "bf16"}});
+        {.choices = {"auto", "f32", "bf16"}, .answers = true});
   o.add("engine.kernels", &r.kernels, "cpu: fast; reference: plain; check: both, compared",
-        {.choices = {"cpu", "reference", "check"}});
-  o.add("engine.threads", &r.threads, "0: all cores", {.min = 0, .max = 1024});
+        {.choices = {"cpu", "reference", "check"}, .role = kRounding, .answers = true});
+  o.add("engine.threads", &r.threads, "0: all cores",
+        {.min = 0, .max = 1024, .role = kHow, .answers = true});
   o.add("engine.max_tokens", &r.max_tokens,
-        "tokens that run at once (a longer row alone); more need more memory", {.min = 16});
+        "tokens that run at once (a longer row alone); more need more memory",
+        {.min = 16, .role = kRounding, .answers = true});
   o.add("engine.recompute", &r.recompute,
         "layer: keep only each layer's input for the backward and compute the rest again; the same "
         "bits in less memory, slower; auto: none, or what engine.memory asks for",
-        {.choices = {"auto", "none", "layer"}});
+        {.choices = {"auto", "none", "layer"}, .role = kHow});
   o.add(
       "engine.memory", &r.memory,
       "such as 4GiB: the fastest step that fits; engine.max_tokens and engine.label_chunk are then "
-      "upper limits; empty: no limit");
+      "upper limits; empty: no limit",
+      {.role = kRounding});
   o.add("engine.label_chunk", &r.label_chunk, "labelled tokens whose logits exist at once",
-        {.min = 1});
+        {.min = 1, .role = kRounding, .answers = true});
 }
 
 void add_data_options(Recipe& r, OptionList& o) {
-  o.add("data.folder", &r.data_folder, "where the task folders are");
-  o.add("data.tasks", &r.tasks, "task folders in the order they are learned; empty: all, by name");
+  o.add("data.folder", &r.data_folder, "where the task folders are",
+        {.role = kWhere, .fixed_once_learned = true});
+  o.add("data.tasks", &r.tasks, "task folders in the order they are learned; empty: all, by name",
+        {.fixed_once_learned = true});
   o.add("data.template", &r.text_template,
         "raw: prompt and answer as they stand; chat: the model's chat template",
-        {.choices = {"raw", "chat"}});
+        {.choices = {"raw", "chat"}, .fixed_once_learned = true, .answers = true});
   o.add("data.max_length", &r.max_length, "longest row in tokens; prompts are cut from the left",
-        {.min = 2});
+        {.min = 2, .fixed_once_learned = true, .answers = true});
   o.add("data.max_answer", &r.max_answer,
         "longest answer that is learned, in tokens, cut at its end; 0: whole answers", {.min = 0});
   o.add("data.train_rows", &r.train_rows, "most training rows of a task; 0: all", {.min = 0});
-  o.add("data.eval_rows", &r.eval_rows, "most eval rows of a task; 0: all", {.min = 0});
-  o.add("data.test_rows", &r.test_rows, "most test rows of a task; 0: all", {.min = 0});
+  o.add("data.eval_rows", &r.eval_rows, "most eval rows of a task; 0: all",
+        {.min = 0, .fixed_once_learned = true});
+  o.add("data.test_rows", &r.test_rows, "most test rows of a task; 0: all",
+        {.min = 0, .fixed_once_learned = true});
   o.add("data.task_rows", &r.task_rows,
-        "other limits for single tasks, TASK.SPLIT=N, such as MeetingBank.test=50");
+        "other limits for single tasks, TASK.SPLIT=N, such as MeetingBank.test=50",
+        {.fixed_once_learned = true});
 }
 
 void add_lora_options(Recipe& r, OptionList& o) {
-  o.add("lora.rank", &r.lora.rank, "r",
-        {.min = 1, .max = 1024, .source = "paper", .also_called = {"r"}});
+  o.add(
+      "lora.rank", &r.lora.rank, "r",
+      {.min = 1, .max = 1024, .source = "paper", .also_called = {"r"}, .fixed_once_learned = true});
   o.add("lora.alpha", &r.lora.alpha, "the update is scaled by alpha/r",
-        {.min = 0, .source = "paper", .also_called = {"lora_alpha"}});
+        {.min = 0, .source = "paper", .also_called = {"lora_alpha"}, .fixed_once_learned = true});
   o.add("lora.dropout", &r.lora.dropout, "of LoRA's input, while training",
         {.min = 0, .max = 0.95, .also_called = {"lora_dropout"}});
-  o.add("lora.rslora", &r.lora.rslora, "scale by alpha/sqrt(r)", {.also_called = {"use_rslora"}});
+  o.add("lora.rslora", &r.lora.rslora, "scale by alpha/sqrt(r)",
+        {.also_called = {"use_rslora"}, .fixed_once_learned = true});
   o.add("lora.targets", &r.lora.targets, "linear maps that carry LoRA",
         {.choices = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
          .source = "paper",
-         .also_called = {"target_modules"}});
+         .also_called = {"target_modules"},
+         .fixed_once_learned = true});
   o.add("lora.start", &r.start_adapter,
-        "a PEFT folder to start from; its rank, alpha and targets are taken over");
+        "a PEFT folder to start from; its rank, alpha and targets are taken over",
+        {.role = kWhere, .fixed_once_learned = true});
 }
 
 void add_training_options(Recipe& r, OptionList& o) {
@@ -121,34 +139,42 @@ void add_evaluation_options(Recipe& r, OptionList& o) {
   o.add("eval.measures", &r.measures,
         "one for all tasks or one per task: auto (the task's own, `ilora tasks`), generated (the "
         "one that reads its generated text), or what `ilora measures` lists");
-  o.add("eval.split", &r.split, "the split that is scored", {.choices = {"test", "eval"}});
+  o.add("eval.split", &r.split, "the split that is scored",
+        {.choices = {"test", "eval"}, .fixed_once_learned = true});
   o.add("eval.matrix", &r.matrix,
         "full: every task after every task; diagonal: row 0, the task just learned, the last row; "
         "trained: the same without row 0, the base model's; last: the last row alone",
         {.choices = {"full", "diagonal", "trained", "last"}});
   o.add("eval.references", &r.references,
         "finished runs (of single tasks, of one, of mtl) whose scores are the references of "
-        "intransigence");
+        "intransigence",
+        {.role = kWhere});
   o.add("eval.max_new_tokens", &r.max_new_tokens,
-        "for measures that generate; 0: each task's own (`ilora tasks`), else 32", {.min = 0});
+        "for measures that generate; 0: each task's own (`ilora tasks`), else 32",
+        {.min = 0, .fixed_once_learned = true, .answers = true});
 }
 
 void add_probe_options(Recipe& r, OptionList& o) {
   o.add("probe.text", &r.probe.text,
-        "plain text files whose perplexity is taken before training and after every task");
+        "plain text files whose perplexity is taken before training and after every task",
+        {.role = kWhere, .fixed_once_learned = true});
   o.add("probe.choices", &r.probe.choices,
-        "multiple-choice sets, taken likewise: JSON lines of question, choices, answer");
-  o.add("probe.tokens", &r.probe.tokens, "most tokens of a text; 0: all", {.min = 0});
-  o.add("probe.rows", &r.probe.rows, "most questions of a set; 0: all", {.min = 0});
+        "multiple-choice sets, taken likewise: JSON lines of question, choices, answer",
+        {.role = kWhere, .fixed_once_learned = true});
+  o.add("probe.tokens", &r.probe.tokens, "most tokens of a text; 0: all",
+        {.min = 0, .fixed_once_learned = true});
+  o.add("probe.rows", &r.probe.rows, "most questions of a set; 0: all",
+        {.min = 0, .fixed_once_learned = true});
 }
 
 void add_checkpoint_and_log_options(Recipe& r, OptionList& o) {
   o.add("checkpoint.every", &r.checkpoint_every,
-        "optimiser steps between checkpoints; 0: at the end of each task", {.min = 0});
+        "optimiser steps between checkpoints; 0: at the end of each task",
+        {.min = 0, .role = kHow});
   o.add("log.gradient_norms_every", &r.gradient_norms_every,
         "optimiser steps between logs of each loss term's own gradient norm (costs one more pass); "
         "0: never",
-        {.min = 0});
+        {.min = 0, .role = kHow});
 }
 
 }  // namespace

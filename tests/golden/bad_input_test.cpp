@@ -435,6 +435,7 @@ TEST_F(BadInput, CommandLine) {
   EXPECT_THAT(told({"compare", yaml, "--out", "o", "--seeds", "a"}),
               AllOf(HasSubstr("--seeds"), HasSubstr("got 'a'")));
   EXPECT_THAT(told({"generate", "x"}), AllOf(HasSubstr("--run"), HasSubstr("--model")));
+  EXPECT_THAT(told({"bench", "gemm", "--dtype", "f32"}), HasSubstr("--mode"));
   EXPECT_THAT(told({"data", "import"}), HasSubstr("ilora data import --help"));
   EXPECT_THAT(told({"data", "check", "x", "--max-length", "9"}), HasSubstr("--model"));
   EXPECT_THAT(told({"eval", "x", "--data", "y", "--after", "0"}), HasSubstr("above 0"));

@@ -41,7 +41,7 @@ class Bench : public ::testing::Test {
     return row;
   }
   Outcome bench(const std::string& what, std::vector<std::string> more) {
-    std::vector<std::string> all = {"bench", what, "--model", model_.string(), "--dtype", "f32"};
+    std::vector<std::string> all = {"bench", what, "--model", model_.string(), "--mode", "f32"};
     all.insert(all.end(), more.begin(), more.end());
     return run_ilora(folder_, all, {{{"OMP_NUM_THREADS", "1"}}});
   }
@@ -185,7 +185,7 @@ TEST(Pacing, CountsRepetitionsBehindTheWarmUp) {
 }
 
 TEST_F(Bench, EndsAtTheFirstSignal) {
-  Child child(folder_, {"bench", "gemm", "--dtype", "f32", "--repeat", "1000000"});
+  Child child(folder_, {"bench", "gemm", "--mode", "f32", "--repeat", "1000000"});
   std::this_thread::sleep_for(std::chrono::milliseconds(200));
   ASSERT_TRUE(child.running());
   child.send(SIGTERM);

@@ -60,7 +60,7 @@ def cka(rng):
     y = np.tanh(x @ rng.normal(size=(6, 5))) + 0.3 * rng.normal(size=(16, 5))
     batches = [(0, 5), (5, 10), (10, 16)]
     kernel = lambda a, f, t: a[f:t] @ a[f:t].T
-    mean = lambda a, b: sum(hsic(kernel(a, *r), kernel(b, *r)) for r in batches)
+    mean = lambda a, b: sum((r[1] - r[0]) * hsic(kernel(a, *r), kernel(b, *r)) for r in batches)  # by rows
     return {"x": rows(x), "y": rows(y), "plain": linear_cka(x, y), "hsic": hsic(x @ x.T, y @ y.T),
             "batches": batches, "minibatch": mean(x, y) / np.sqrt(mean(x, x) * mean(y, y))}
 

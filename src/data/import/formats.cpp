@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 
 #include "base/error.h"
 #include "data/import/originals.h"
@@ -122,13 +123,11 @@ std::span<const ImportFormat> import_formats() {
 }
 
 const ImportFormat& find_import_format(const std::string& name) {
-  std::string known;
-  for (const ImportFormat& format : kFormats) {
-    if (name == format.name) return format;
-    known += (known.empty() ? "" : ", ") + std::string(format.name);
-  }
+  const auto found = std::ranges::find(kFormats, name, &ImportFormat::name);
+  if (found != kFormats.end()) return *found;
+  const auto names = kFormats | std::views::transform(&ImportFormat::name);
   throw Error(ErrorKind::kUsage, fmt::format("[data] there is no format '{}'", name),
-              "Choose one of: " + known + ".");
+              fmt::format("Choose one of: {}.", fmt::join(names, ", ")));
 }
 
 }  // namespace ilora

@@ -30,9 +30,8 @@ std::string letter_of(const Record& record, const std::string& field,
   const std::string label = record.text(field);
   const auto found = std::ranges::find(names, label);
   if (found != names.end()) return letter(static_cast<size_t>(found - names.begin()));
-  std::string known;
-  for (const std::string& name : names) known += (known.empty() ? "" : ", ") + name;
-  fail_record(record, fmt::format("one of {} in \"{}\", got '{}'", known, field, label));
+  fail_record(record,
+              fmt::format("one of {} in \"{}\", got '{}'", fmt::join(names, ", "), field, label));
 }
 
 // An index of a list of `count` things, as a number or the text of one.

@@ -98,9 +98,10 @@ void fail_record(const Record& record, const std::string& wanted, const std::str
 const Json& Record::at(const std::string& field) const {
   const auto found = fields.find(field);
   if (found != fields.end()) return *found;
-  std::string names;
-  for (const auto& [name, value] : fields.items()) names += (names.empty() ? "" : ", ") + name;
-  fail_record(*this, fmt::format("a field \"{}\"", field), "It has: " + names + ".");
+  std::vector<std::string> names;
+  for (const auto& [name, value] : fields.items()) names.push_back(name);
+  fail_record(*this, fmt::format("a field \"{}\"", field),
+              fmt::format("It has: {}.", fmt::join(names, ", ")));
 }
 
 std::string Record::text(const std::string& field) const {

@@ -1,6 +1,8 @@
 #include "eval/measures/measure.h"
 
+#include <algorithm>
 #include <array>
+#include <ranges>
 
 #include "base/error.h"
 #include "eval/measures/bleu.h"
@@ -111,13 +113,11 @@ std::span<const Measure> measures() {
 }
 
 const Measure& find_measure(const std::string& name) {
-  std::string known;
-  for (const Measure& measure : kMeasures) {
-    if (name == measure.name) return measure;
-    known += std::string(", ") + measure.name;
-  }
+  const auto found = std::ranges::find(kMeasures, name, &Measure::name);
+  if (found != kMeasures.end()) return *found;
+  const auto names = kMeasures | std::views::transform(&Measure::name);
   throw Error(ErrorKind::kUsage, fmt::format("[eval] there is no measure '{}'", name),
-              "Choose one of: auto" + known + ".");
+              fmt::format("Choose one of: auto, {}.", fmt::join(names, ", ")));
 }
 
 }  // namespace ilora

@@ -52,6 +52,21 @@ TEST(Cka, OfUnrelatedRowsIsNearZeroWhereItIsUnbiased) {
   EXPECT_LT(std::abs(batches.value()), 0.1);
 }
 
+// Four rows of noise behind 32 that agree: as one batch in two, they would halve the similarity.
+TEST(Cka, ASmallBatchCountsByItsRows) {
+  std::srand(7);
+  const MatrixXd same = MatrixXd::Random(32, 6), x = MatrixXd::Random(4, 6),
+                 y = MatrixXd::Random(4, 6);
+  MinibatchCka batches;
+  batches.add(same, same);
+  batches.add(x, y);
+  const auto sum = [&](const MatrixXd& a, const MatrixXd& b) {
+    const MatrixXd k = same * same.transpose();
+    return 32 * unbiased_hsic(k, k) + 4 * unbiased_hsic(a * a.transpose(), b * b.transpose());
+  };
+  EXPECT_NEAR(batches.value(), sum(x, y) / std::sqrt(sum(x, x) * sum(y, y)), 1e-12);
+}
+
 TEST(Cka, OfAConstantIsUndefined) {
   // Rows that are all the same, by whatever number: what rounding leaves of their spread is no
   // spread.

@@ -316,16 +316,61 @@ method:
 )");
 }
 
-TEST(Options, HelpAndMarkdownNameDefaultRangeAndSource) {
+TEST(Options, HelpNamesDefaultRangeAndSource) {
   Config config;
   const OptionList list = config.list();
   config.epochs = 99;  // documentation shows the default, not the present value
   EXPECT_THAT(list.help_text(), HasSubstr("  train.epochs = 3\n      passes over each task\n"
                                           "      a whole number from 1 to 100\n"));
   EXPECT_THAT(list.help_text(), HasSubstr("a number above 0; default: PEFT's default\n"));
-  EXPECT_THAT(list.markdown(), HasSubstr("### train\n\n| key |"));
-  EXPECT_THAT(list.markdown(), HasSubstr("| `train.learning_rate` | `0.0001` | a number above 0 | "
-                                         "step size | PEFT's default |\n"));
+}
+
+// Options that differ in what another value changes; the last two are a method's.
+struct Roles {
+  std::string output = "run";
+  int64_t threads = 1, chunk = 2, rank = 3, size = 4, rate = 5;
+
+  OptionList list() {
+    OptionList list;
+    list.add("output", &output, "", {.role = OptionRole::kWhere});
+    list.add("engine.threads", &threads, "", {.role = OptionRole::kHow});
+    list.add("engine.chunk", &chunk, "", {.min = 1, .role = OptionRole::kRounding});
+    list.add("lora.rank", &rank, "", {.source = "paper", .fixed_once_learned = true});
+    list.set_owner("er");
+    list.add("er.size", &size, "", {.fixed_once_learned = true});
+    list.add("er.rate", &rate, "", {.fixed_once_learned = true});
+    return list;
+  }
+};
+
+TEST(Options, SayWhatAnotherValueChanges) {
+  Roles roles;
+  const OptionList list = roles.list();
+  EXPECT_EQ(list.rules("engine.threads").role, OptionRole::kHow);
+  EXPECT_EQ(list.rules("lora.rank").role, OptionRole::kResult);
+  EXPECT_THAT(list.help_text(), HasSubstr("      a whole number; the same bits\n"));
+  EXPECT_THAT(list.help_text(), HasSubstr("at least 1; changes rounding alone\n"));
+  EXPECT_THAT(list.help_text(), HasSubstr("fixed once a task is learned; default: paper\n"));
+  EXPECT_THAT(list.help_text(), HasSubstr("a path\n"));
+  EXPECT_THROW(list.rules("absent"), Error);
+}
+
+TEST(Options, BelongToEveryRunOrToAMethod) {
+  Roles roles;
+  const OptionList list = roles.list();
+  EXPECT_TRUE(list.concerns("lora.rank", "seq"));
+  EXPECT_TRUE(list.concerns("er.size", "er"));
+  EXPECT_FALSE(list.concerns("er.size", "seq"));
+}
+
+TEST(Options, AreListedForASentence) {
+  Roles roles;
+  const OptionList list = roles.list();
+  const auto fixed = [&](std::string_view key) { return list.rules(key).fixed_once_learned; };
+  EXPECT_EQ(list.keys_text(fixed), "lora.rank, er.*") << "one of a section is named";
+  EXPECT_EQ(list.keys_text([](std::string_view key) { return key.starts_with("engine.c"); }),
+            "engine.chunk");
+  EXPECT_EQ(list.keys_text([](std::string_view) { return false; }), "");
 }
 
 TEST(Options, LoadsFilesAndNamesThem) {

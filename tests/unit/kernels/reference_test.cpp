@@ -1,5 +1,5 @@
 // The reference kernels against values worked out by hand, and against PyTorch's. Their gradients:
-// gradients_test.cpp.
+// kernel_gradients_test.cpp.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
