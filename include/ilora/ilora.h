@@ -86,7 +86,7 @@ class Session {
   bool resume();
 
   // Answers with the learner that the method deploys; with the base model where nothing is learned.
-  // Methods that answer each task with an adapter or prompts of its own (one, pp) are not told here
+  // Methods that answer each task with an adapter or prompts of its own (one, pp) do not know here
   // which task a prompt is of: they answer with what the last task left, while scores() counts each
   // task's own.
   std::string answer(const std::string& prompt, const AnswerOptions& options = {});
