@@ -64,7 +64,7 @@ TEST_F(SharedModel, OneSessionLearnsWhileAnotherAnswers) {
   ASSERT_TRUE(Session(folder_ / "expert", short_run, model_).learn(task_folder("alpha")));
   const auto expected = Session(folder_ / "expert", {}, model_).answer(prompts, few);
 
-  const Settings longer = learning({"train.epochs=20"});
+  const Settings longer = learning({"train.epochs=20", "engine.threads=2"});
   Session learner(folder_ / "learner", longer, model_), expert(folder_ / "expert", {}, model_);
   std::atomic<bool> learned{false};
   std::thread other([&] {
