@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <utility>
+
+#include "base/clock.h"
 
 namespace ilora {
 namespace {
@@ -17,10 +18,6 @@ constexpr double kLineSeconds = 5.0;
 constexpr double kLineFraction = 0.05;
 constexpr double kLineLatest = 30.0;
 constexpr int kBarColumns = 20;
-
-double steady_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 }  // namespace
 
@@ -38,7 +35,7 @@ Progress::Progress(Log& log, std::string title, int64_t total, std::string unit,
       total_(total),
       start_(start),
       done_(start),
-      clock_(clock ? std::move(clock) : steady_seconds),
+      clock_(clock ? std::move(clock) : seconds_now),
       began_(clock_()),
       shown_at_(began_),
       shown_done_(start) {}

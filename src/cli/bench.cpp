@@ -111,7 +111,7 @@ Json bench_step(const BenchArguments& a) {
 
   configuration.set(a.settings);
   const ScopedThreads threads(recipe.threads);
-  ModelFiles files = open_model(recipe.model);
+  ModelFiles files = open_model(recipe.model_options());
   const BenchRows rows = a.rows.empty() ? made_up_rows(files.config(), a.tokens)
                                         : read_bench_rows(a.rows, files.config());
   const LoadedModel model(std::move(files), recipe.model_options());

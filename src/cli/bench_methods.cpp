@@ -6,6 +6,7 @@
 // backward without gradients of frozen weights), one without 1; soft prompts are tokens.
 #include <iostream>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/parallel.h"

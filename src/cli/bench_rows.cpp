@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iostream>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"

@@ -1,7 +1,8 @@
 #include "cli/gemm_rate.h"
 
 #include <algorithm>
-#include <chrono>
+
+#include "base/clock.h"
 
 namespace ilora {
 namespace {
@@ -13,10 +14,6 @@ constexpr Shape kShapes[] = {{512, 512, 512},   {1024, 1024, 1024}, {2048, 2048,
                              {2048, 1536, 576}, {2048, 576, 1536},  {1024, 4096, 1024}};
 
 }  // namespace
-
-double seconds_now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());

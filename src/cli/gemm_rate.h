@@ -17,7 +17,6 @@ struct GemmRate {
 std::vector<GemmRate> measure_gemm(const Kernels& kernels, DType operands, int repeat);
 double best_gflops(const std::vector<GemmRate>& rates);
 
-double seconds_now();
 double median(std::vector<double> values);  // not empty
 
 }  // namespace ilora

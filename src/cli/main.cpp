@@ -30,18 +30,18 @@ void explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& 
   std::string path = "ilora";
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
-    std::string known;
+    std::vector<std::string> known;
     const CLI::App* next = nullptr;
     for (const CLI::App* command : at->get_subcommands([](const CLI::App*) { return true; })) {
       if (command->get_name() == word) next = command;
-      known += (known.empty() ? "" : ", ") + command->get_name();
+      known.push_back(command->get_name());
     }
     if (next != nullptr) {
       at = next;
       path += " " + word;
     } else if (!known.empty() && !word.starts_with("-")) {
       ilora::log().error("there is no command '{}'", word);
-      ilora::log().error("  Choose one of: {}.", known);
+      ilora::log().error("  Choose one of: {}.", fmt::join(known, ", "));
       return;
     }
   }

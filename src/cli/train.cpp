@@ -3,7 +3,9 @@
 #include <iostream>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/parallel.h"
 #include "cli/command.h"
@@ -12,6 +14,7 @@
 #include "cli/interrupt.h"
 #include "cli/profile_table.h"
 #include "report/report.h"
+#include "runs/results.h"
 #include "session/training.h"
 #include "session/training_log.h"
 #include "train/environment.h"
@@ -31,7 +34,7 @@ void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, 
                   bool json) {
   const Json profile = profile_json(bench.profile->entries(), seconds, peak, bench.model.config(),
                                     {recipe.lora.rank});
-  write_json(RunFolder(recipe.output).path() / "profile.json", profile);
+  write_json(RunFolder(recipe.output).profile(), profile);
   if (!json) std::cout << profile_text(profile) << "\n";
 }
 
@@ -43,7 +46,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   const ScopedThreads threads(recipe.threads);
   const std::vector<TaskText> tasks = read_tasks(recipe);
   TrainingLog observer(log(), interrupted);
-  ModelFiles files = open_model(recipe.model);
+  ModelFiles files = open_model(recipe.model_options());
   Tokenizer tokenizer = load_tokenizer(files);
   // A run that goes on keeps what was chosen when it began.
   if (!prepared.restore && !recipe.memory.empty())
@@ -66,7 +69,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   const std::vector<std::filesystem::path> runs = {folder.path()};
   write_report(runs, folder.report());
   if (a.json) {
-    std::cout << read_json(folder.results()).dump(2) << "\n";
+    std::cout << read_file(folder.path(Results::kFile));
   } else {
     std::cout << comparison_table(runs);
     log().info("report: {}", folder.report().string());

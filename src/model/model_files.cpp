@@ -116,4 +116,8 @@ ModelFiles::~ModelFiles() = default;
 ModelFiles::ModelFiles(ModelFiles&&) noexcept = default;
 ModelFiles& ModelFiles::operator=(ModelFiles&&) noexcept = default;
 
+std::vector<std::filesystem::path> ModelFiles::weight_files() const {
+  return folder_ != nullptr ? folder_->files() : std::vector{path_};
+}
+
 }  // namespace ilora

@@ -43,7 +43,8 @@ class ModelFiles {
   FileKind kind() const { return gguf_ != nullptr ? FileKind::kGguf : FileKind::kFolder; }
   const ModelConfig& config() const { return config_; }
   const ModelTensors& tensors() const { return tensors_; }
-  const GgufFile* gguf() const { return gguf_.get(); }  // null for a folder
+  const GgufFile* gguf() const { return gguf_.get(); }      // null for a folder
+  std::vector<std::filesystem::path> weight_files() const;  // those that hold the weights
 
  private:
   std::filesystem::path path_;

@@ -39,10 +39,10 @@ std::string position(const Json& axis, size_t i) {
 
 std::string named_tics(const Json& axis, const char* which) {
   if (axis.empty() || axis[0].is_number()) return {};
-  std::string out = fmt::format("set {} (", which);
+  std::vector<std::string> tics;
   for (size_t i = 0; i < axis.size(); ++i)
-    out += fmt::format("{}{} {}", i > 0 ? ", " : "", quoted(axis[i].get<std::string>()), i);
-  return out + ")\n";
+    tics.push_back(fmt::format("{} {}", quoted(axis[i].get<std::string>()), i));
+  return fmt::format("set {} ({})\n", which, fmt::join(tics, ", "));
 }
 
 std::string lines_program(const Json& figure, const Json& view) {

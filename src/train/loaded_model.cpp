@@ -6,13 +6,13 @@
 #include "formats/gguf.h"
 
 namespace ilora {
-ModelFiles open_model(const std::string& path) {
-  if (path.empty()) {
+ModelFiles open_model(const ModelOptions& options) {
+  if (options.path.empty()) {
     throw Error(ErrorKind::kUsage, "[model] no model is named (model.path)",
                 "Set model.path to a GGUF file or a Hugging Face folder; scripts/model.sh obtains "
                 "a small one.");
   }
-  return ModelFiles(path);
+  return ModelFiles(options.path);
 }
 
 Tokenizer load_tokenizer(const ModelFiles& files) {
@@ -44,6 +44,6 @@ LoadedModel::LoadedModel(ModelFiles opened, const ModelOptions& how, std::option
       kernels(selection.table()),
       weights(files, kernels.state, gemm_type_of(how.mode), weight_storage_of(how.weights)) {}
 
-LoadedModel::LoadedModel(const ModelOptions& how) : LoadedModel(open_model(how.path), how) {}
+LoadedModel::LoadedModel(const ModelOptions& how) : LoadedModel(open_model(how), how) {}
 
 }  // namespace ilora

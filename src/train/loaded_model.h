@@ -46,8 +46,8 @@ struct LoadedModel {
 DType gemm_type_of(const std::string& mode);
 // How weights are kept under a setting ("auto", "expanded", "stored").
 WeightStorage weight_storage_of(const std::string& weights);
-// The files of model.path. Throws Error(kUsage) where it is empty.
-ModelFiles open_model(const std::string& path);
+// Throws Error(kUsage) where no path is given.
+ModelFiles open_model(const ModelOptions& options);
 Tokenizer load_tokenizer(const ModelFiles& files);
 
 }  // namespace ilora

@@ -10,11 +10,12 @@
 #include "comm/comm.h"
 #include "continual/method.h"
 #include "data/task.h"
+#include "runs/metrics.h"
+#include "runs/run_folder.h"
 #include "train/checkpoint.h"
 #include "train/observer.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
-#include "train/run_folder.h"
 #include "train/scoring.h"
 #include "train/workbench.h"
 
@@ -44,9 +45,9 @@ class Trainer {
   void step(const std::vector<const Row*>& rows);
   std::vector<const Row*> batch(int64_t task_step) const;
   void require_finite(const Pass& pass, const PassReport& report, double norm) const;
-  void record(int64_t pass_tokens, const PassReport& report, Json norms, double norm, double rate,
-              double seconds);
-  Json term_gradient_norms(const Pass& pass, const PassReport& report);
+  void record(int64_t pass_tokens, const PassReport& report, Figures norms, double norm,
+              double rate, double seconds);
+  Figures term_gradient_norms(const Pass& pass, const PassReport& report);
 
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked
@@ -74,6 +75,7 @@ class Trainer {
   Run run_;
   Optimizer optimizer_;
   Scoring scoring_;
+  MadeFrom made_from_;
   double train_seconds_ = 0;
   int64_t train_tokens_ = 0;
   int64_t rows_scored_ = 0;  // the latest row of the score matrix that was asked for, plus one
