@@ -65,6 +65,7 @@ std::pair<int64_t, int64_t> parse_pair(const std::string& text) {
 
 AnalyzedRun::AnalyzedRun(const std::string& path)
     : folder_(open_run(path)), configuration_(configuration_of(folder_)) {
+  warn_each(configuration_->warnings);
   require_adapters();
   results_ = read_run_file<Results>(folder_);
 }

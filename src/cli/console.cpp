@@ -7,4 +7,8 @@ Log& log() {
   return instance;
 }
 
+void warn_each(const std::vector<std::string>& warnings) {
+  for (const std::string& warning : warnings) log().warn("{}", warning);
+}
+
 }  // namespace ilora

@@ -2,10 +2,14 @@
 // an observer that writes to one (session/training_log.h).
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "base/log.h"
 
 namespace ilora {
 
 Log& log();
+void warn_each(const std::vector<std::string>& warnings);
 
 }  // namespace ilora

@@ -88,6 +88,7 @@ class SavedLearners {
 Json evaluate_all(const EvalArguments& a) {
   const RunFolder folder = open_run(a.run);
   const auto configuration = configuration_of(folder);
+  warn_each(configuration->warnings);
   refuse_run_options(configuration->options, a.settings);
   configuration->set(a.settings);
   const Recipe& recipe = configuration->recipe;

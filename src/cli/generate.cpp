@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/parallel.h"
 #include "cli/command.h"
+#include "cli/console.h"
 #include "session/answers.h"
 
 namespace ilora {
@@ -23,6 +24,7 @@ void answer(const GenerateArguments& a) {
   if (!a.run.empty()) {
     const RunFolder folder = open_run(a.run);
     const auto configuration = configuration_of(folder);
+    warn_each(configuration->warnings);
     recipe = configuration->recipe;
     adapter = answering_adapter(folder, *configuration, a.learner);
   } else {

@@ -41,6 +41,7 @@ void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, 
 void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   Configuration& configuration = *prepared.configuration;
   Recipe& recipe = configuration.recipe;
+  warn_each(configuration.warnings);
   recipe.profile = a.profile;
   Method& method = configuration.method();
   const ScopedThreads threads(recipe.threads);

@@ -4,7 +4,6 @@
 #include <map>
 
 #include "base/error.h"
-#include "base/log.h"
 #include "runs/made_from.h"
 
 namespace ilora {
@@ -21,11 +20,13 @@ void find_paths(Recipe& recipe, const RunFolder& folder, const MadeFrom& made_fr
 }
 
 // Nothing tells where they led.
-void warn_of_relative_paths(Recipe& recipe) {
+void warn_of_relative_paths(Configuration& configuration) {
+  Recipe& recipe = configuration.recipe;
   recipe.replace_paths([&](const std::string& option, const std::string& path) {
     if (fs::path(path).is_relative())
-      log().warn("{} does not say where it was trained: its {} {} is looked for from here",
-                 recipe.output, option, path);
+      configuration.warnings.push_back(
+          fmt::format("{} does not say where it was trained: its {} {} is looked for from here",
+                      recipe.output, option, path));
     return path;
   });
 }
@@ -89,7 +90,7 @@ std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
   if (made_from) {
     find_paths(recipe, folder, *made_from);
   } else {
-    warn_of_relative_paths(recipe);
+    warn_of_relative_paths(*configuration);
   }
   // A library's run of an earlier version brings the rows that it was given along.
   if (!fs::exists(recipe.data_folder) && fs::exists(folder.given_tasks()))

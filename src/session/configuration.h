@@ -28,6 +28,7 @@ struct Configuration {
 
   Recipe recipe;
   OptionList options;
+  std::vector<std::string> warnings;  // what a run's folder does not say and had to be assumed
 
  private:
   std::vector<std::pair<std::string, std::unique_ptr<Method>>> methods_;

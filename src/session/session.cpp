@@ -208,6 +208,7 @@ struct Session::Implementation {
     Configuration& c = *prepared.configuration;
     const std::vector<TaskText> tasks = read_tasks(c.recipe);
     TrainingLog observer(*log, [&] { return stop_requested.load(); });
+    for (const std::string& warning : c.warnings) observer.warning(warning);
     if (!prepared.restore && !c.recipe.memory.empty()) fit(c, tasks, observer);
     Trainer trainer(c.recipe, c.options, c.method(), workbench(c.recipe), tasks, &observer);
     try {
