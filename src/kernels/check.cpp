@@ -4,7 +4,6 @@
 #include "kernels/check.h"
 
 #include <cstring>
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -84,7 +83,7 @@ class Call {
   std::string tables_, inputs_;
   DType input_ = DType::kF32;  // BF16 where any input is
   std::vector<Tensor> outputs_;
-  std::deque<Copy> copies_;
+  std::vector<Copy> copies_;
 };
 
 }  // namespace
@@ -113,7 +112,7 @@ struct CheckedKernels::Checked<kMember> {
   }
 
   // An output is replaced by its copy.
-  static void divide(Call& call, const ArgumentSet& outputs, size_t position, Tensor& t) {
+  static void divide(Call& call, const Outputs& outputs, size_t position, Tensor& t) {
     if (outputs.contains(position)) {
       t = call.add_output(t);
     } else {
@@ -121,7 +120,7 @@ struct CheckedKernels::Checked<kMember> {
     }
   }
   template <class T>
-  static void divide(Call&, const ArgumentSet&, size_t, const T&) {}  // no tensor
+  static void divide(Call&, const Outputs&, size_t, const T&) {}  // no tensor
 };
 
 CheckedKernels::CheckedKernels(const Kernels& fast, const Kernels& reference)

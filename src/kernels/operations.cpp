@@ -1,4 +1,3 @@
-// What the rows of the list say that takes more than a line.
 #include "kernels/operations.h"
 
 #include <algorithm>
@@ -57,6 +56,10 @@ Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
   return {{}, attention_flops(q, spans, 2), tensor_cost(o, lse, q, k, v).bytes};
 }
 
+Floors attention_floors(Tensor, Tensor, Tensor, Tensor, Tensor v, std::span<const AttentionSpan>) {
+  return {largest(v), 1.0};
+}
+
 Cost attention_backward_cost(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
                              Tensor v, Tensor o, Tensor lse, std::span<const AttentionSpan> spans) {
   return {{}, attention_flops(q, spans, 5), tensor_cost(dq, dk, dv, do_, q, k, v, o, lse).bytes};
@@ -71,9 +74,20 @@ Floors attention_backward_floors(Tensor, Tensor, Tensor, Tensor do_, Tensor q, T
   return {floor, floor};
 }
 
+Floors cross_entropy_backward_floors(Tensor, Tensor logits, std::span<const int32_t>,
+                                     std::span<const float> scale) {
+  return {largest(logits), largest(scale)};
+}
+
 // Its terms are entropies, at most log V, and logits; how small the teacher's are does not matter.
-double divergence_floor(Tensor logits, double temperature) {
-  return std::log(static_cast<double>(logits.shape[1])) + largest(logits) / temperature;
+Floors kl_divergence_floors(Tensor, Tensor logits, Tensor, double temperature) {
+  return {std::log(static_cast<double>(logits.shape[1])) + largest(logits) / temperature};
+}
+
+Floors kl_divergence_backward_floors(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                                     std::span<const float> scale) {
+  return {kl_divergence_floors(loss, logits, teacher, temperature)[0],
+          largest(scale) / temperature};
 }
 
 double operation_tolerance(std::string_view name, DType input, DType output) {

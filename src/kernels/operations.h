@@ -10,6 +10,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "kernels/cost.h"
 #include "kernels/kernels.h"
 
 namespace ilora {
@@ -33,10 +34,10 @@ struct Tolerance {
 };
 
 // Which of an operation's arguments are outputs, counted from 0.
-class ArgumentSet {
+class Outputs {
  public:
-  constexpr ArgumentSet() = default;
-  constexpr ArgumentSet(std::initializer_list<unsigned> positions) {
+  constexpr Outputs() = default;
+  constexpr Outputs(std::initializer_list<unsigned> positions) {
     for (const unsigned p : positions) bits_ |= 1u << p;
   }
   constexpr bool contains(size_t position) const { return ((bits_ >> position) & 1u) != 0; }
@@ -48,21 +49,6 @@ class ArgumentSet {
 // Per output, in order, how small its largest element may count as the scale of the tolerance:
 // results of cancellation are judged by what was cancelled. A returned number is an output.
 using Floors = std::array<double, 3>;
-
-// Products that belong together: c (m,n) = a (m,k) b (k,n). The dimension that counts packed rows
-// differs from call to call and is 0 here: m, or k where a is transposed (gradients of weights).
-struct GemmClass {
-  int64_t m = 0, n = 0, k = 0;
-  bool a_transposed = false, b_transposed = false;
-  bool operator==(const GemmClass&) const = default;
-};
-
-// What a call costs besides time.
-struct Cost {
-  GemmClass gemm;    // of the operation gemm alone
-  double flops = 0;  // of gemm and attention; 0 for the others
-  double bytes = 0;  // of the tensors passed, each counted once
-};
 
 inline double argument_bytes(const Tensor& t) {
   return static_cast<double>(t.bytes());
@@ -89,24 +75,43 @@ template <class R, class... Args, Op<R(Args...)> Kernels::*kMember>
 struct Operation<kMember> {
   const char* name;  // as in Kernels
   Tolerance tolerance;
-  ArgumentSet outputs = {0};
+  Outputs outputs = {0};
   Floors (*floors)(Args...) = no_floors<Args...>;
   Cost (*cost)(Args...) = tensor_cost<Args...>;
 };
 
-double largest(const Tensor& t);  // of the finite magnitudes
+// Of the finite magnitudes.
+double largest(const Tensor& t);
 double largest(std::span<const float> values);
+inline double largest(double value) {
+  return std::abs(value);
+}
 
+// What rows say that takes more than a line (operations.cpp).
 Cost gemm_cost(Tensor c, Tensor a, Tensor b, float alpha, float beta);
 Cost stored_rows_cost(Tensor y, Tensor stored, std::span<const int32_t> rows);
 Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
                     std::span<const AttentionSpan> spans);
+Floors attention_floors(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
+                        std::span<const AttentionSpan> spans);
 Cost attention_backward_cost(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
                              Tensor v, Tensor o, Tensor lse, std::span<const AttentionSpan> spans);
 Floors attention_backward_floors(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
                                  Tensor v, Tensor o, Tensor lse,
                                  std::span<const AttentionSpan> spans);
-double divergence_floor(Tensor logits, double temperature);
+Floors cross_entropy_backward_floors(Tensor loss, Tensor logits, std::span<const int32_t> targets,
+                                     std::span<const float> scale);
+Floors kl_divergence_floors(Tensor loss, Tensor logits, Tensor teacher, double temperature);
+Floors kl_divergence_backward_floors(Tensor loss, Tensor logits, Tensor teacher, double temperature,
+                                     std::span<const float> scale);
+
+// The product of the magnitudes of the arguments at these positions, for every output.
+template <size_t... kPositions>
+inline constexpr auto product_of = [](auto... args) -> Floors {
+  const std::tuple all(args...);
+  const double floor = (largest(std::get<kPositions>(all)) * ...);
+  return {floor, floor, floor};
+};
 
 inline constexpr double kUlp = 0x1p-7;  // of BF16
 inline constexpr Tolerance kExact = {0, 0, 0};
@@ -114,99 +119,59 @@ inline constexpr Tolerance kElementwise = {1e-6, 1e-6, kUlp};
 inline constexpr Tolerance kSums = {1e-5, 1e-5, kUlp};
 
 inline constexpr std::tuple kOperations = {
-    Operation<&Kernels::gemm>{
-        .name = "gemm",
-        .tolerance = kSums,
-        .floors = [](Tensor, Tensor a, Tensor b, float alpha, float) -> Floors {
-          return {std::abs(static_cast<double>(alpha)) * largest(a) * largest(b)};
-        },
-        .cost = gemm_cost},
+    Operation<&Kernels::gemm>{.name = "gemm",
+                              .tolerance = kSums,
+                              .floors = product_of<1, 2, 3>,  // alpha a b
+                              .cost = gemm_cost},
     Operation<&Kernels::expand>{.name = "expand", .tolerance = kExact, .cost = stored_rows_cost},
     Operation<&Kernels::embed>{.name = "embed", .tolerance = kExact, .cost = stored_rows_cost},
     Operation<&Kernels::rmsnorm>{.name = "rmsnorm", .tolerance = kSums, .outputs = {0, 1}},
     Operation<&Kernels::rmsnorm_backward>{.name = "rmsnorm_backward", .tolerance = kSums},
-    Operation<&Kernels::add_row>{.name = "add_row",
-                                 .tolerance = kElementwise,
-                                 .floors = [](Tensor, Tensor w) -> Floors { return {largest(w)}; }},
-    Operation<&Kernels::rope>{
-        .name = "rope",
-        .tolerance = kElementwise,
-        .floors = [](Tensor, Tensor x, Tensor, Tensor, std::span<const int32_t>, bool) -> Floors {
-          return {largest(x)};
-        }},
+    Operation<&Kernels::add_row>{
+        .name = "add_row", .tolerance = kElementwise, .floors = product_of<1>},
+    Operation<&Kernels::rope>{.name = "rope", .tolerance = kElementwise, .floors = product_of<1>},
     Operation<&Kernels::swiglu>{.name = "swiglu", .tolerance = kSums},
-    Operation<&Kernels::swiglu_backward>{
-        .name = "swiglu_backward",
-        .tolerance = kSums,
-        .outputs = {0, 1},
-        .floors = [](Tensor, Tensor, Tensor dy, Tensor, Tensor up) -> Floors {
-          const double floor = largest(dy) * largest(up);
-          return {floor, floor};
-        }},
+    Operation<&Kernels::swiglu_backward>{.name = "swiglu_backward",
+                                         .tolerance = kSums,
+                                         .outputs = {0, 1},
+                                         .floors = product_of<2, 4>},  // dy up
     Operation<&Kernels::dropout>{.name = "dropout", .tolerance = kElementwise},
-    Operation<&Kernels::attention>{.name = "attention",
-                                   // an error of a score is a relative one of a probability
-                                   .tolerance = {3e-5, 1e-2, 2 * kUlp},
-                                   .outputs = {0, 1},
-                                   .floors = [](Tensor, Tensor, Tensor, Tensor, Tensor v,
-                                                std::span<const AttentionSpan>) -> Floors {
-                                     return {largest(v), 1.0};
-                                   },
-                                   .cost = attention_cost},
+    Operation<&Kernels::attention>{
+        .name = "attention",
+        .tolerance = {3e-5, 1e-2, 2 * kUlp},  // a score's error is a probability's relative one
+        .outputs = {0, 1},
+        .floors = attention_floors,
+        .cost = attention_cost},
     Operation<&Kernels::attention_backward>{.name = "attention_backward",
                                             .tolerance = {1e-4, 2e-2, 2 * kUlp},
                                             .outputs = {0, 1, 2},
                                             .floors = attention_backward_floors,
                                             .cost = attention_backward_cost},
-    Operation<&Kernels::cross_entropy>{.name = "cross_entropy",
-                                       .tolerance = kSums,
-                                       .floors = [](Tensor, Tensor logits, std::span<const int32_t>)
-                                           -> Floors { return {largest(logits)}; }},
-    Operation<&Kernels::cross_entropy_backward>{
-        .name = "cross_entropy_backward",
-        .tolerance = kSums,
-        .outputs = {0, 1},
-        .floors = [](Tensor, Tensor logits, std::span<const int32_t>,
-                     std::span<const float> scale) -> Floors {
-          return {largest(logits), largest(scale)};
-        }},
+    Operation<&Kernels::cross_entropy>{
+        .name = "cross_entropy", .tolerance = kSums, .floors = product_of<1>},
+    Operation<&Kernels::cross_entropy_backward>{.name = "cross_entropy_backward",
+                                                .tolerance = kSums,
+                                                .outputs = {0, 1},
+                                                .floors = cross_entropy_backward_floors},
     Operation<&Kernels::kl_divergence>{
-        .name = "kl_divergence",
-        .tolerance = kSums,
-        .floors = [](Tensor, Tensor logits, Tensor, double temperature) -> Floors {
-          return {divergence_floor(logits, temperature)};
-        }},
-    Operation<&Kernels::kl_divergence_backward>{
-        .name = "kl_divergence_backward",
-        .tolerance = kSums,
-        .outputs = {0, 2},
-        .floors = [](Tensor, Tensor logits, Tensor, double temperature,
-                     std::span<const float> scale) -> Floors {
-          return {divergence_floor(logits, temperature), largest(scale) / temperature};
-        }},
+        .name = "kl_divergence", .tolerance = kSums, .floors = kl_divergence_floors},
+    Operation<&Kernels::kl_divergence_backward>{.name = "kl_divergence_backward",
+                                                .tolerance = kSums,
+                                                .outputs = {0, 2},
+                                                .floors = kl_divergence_backward_floors},
     Operation<&Kernels::row_squared_distance>{.name = "row_squared_distance", .tolerance = kSums},
     Operation<&Kernels::row_distance_backward>{.name = "row_distance_backward",
                                                .tolerance = kElementwise},
     Operation<&Kernels::convert>{.name = "convert", .tolerance = kExact},
-    Operation<&Kernels::add>{.name = "add",
-                             .tolerance = kElementwise,
-                             .floors = [](Tensor, Tensor x) -> Floors { return {largest(x)}; }},
+    Operation<&Kernels::add>{.name = "add", .tolerance = kElementwise, .floors = product_of<1>},
     Operation<&Kernels::fill>{.name = "fill", .tolerance = kExact},
     Operation<&Kernels::scale>{.name = "scale", .tolerance = kElementwise},
-    Operation<&Kernels::axpy>{.name = "axpy",
-                              .tolerance = kElementwise,
-                              .floors = [](Tensor, double factor, Tensor x) -> Floors {
-                                return {std::abs(factor) * largest(x)};
-                              }},
+    Operation<&Kernels::axpy>{
+        .name = "axpy", .tolerance = kElementwise, .floors = product_of<1, 2>},
     Operation<&Kernels::interpolate>{
-        .name = "interpolate",
-        .tolerance = kElementwise,
-        .floors = [](Tensor, Tensor fast, double) -> Floors { return {largest(fast)}; }},
+        .name = "interpolate", .tolerance = kElementwise, .floors = product_of<1>},
     Operation<&Kernels::dot>{
-        .name = "dot",
-        .tolerance = kElementwise,
-        .outputs = {},
-        .floors = [](Tensor x, Tensor y) -> Floors { return {largest(x) * largest(y)}; }},
+        .name = "dot", .tolerance = kElementwise, .outputs = {}, .floors = product_of<0, 1>},
     Operation<&Kernels::squared_distance>{
         .name = "squared_distance", .tolerance = kElementwise, .outputs = {}},
     Operation<&Kernels::adamw>{.name = "adamw", .tolerance = kSums, .outputs = {0, 1, 2}},

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "kernels/operations.h"
+
 namespace ilora {
 
 // Calls the wrapped table's operation between two looks at the clock; one that throws counts too.

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/cost.h"
 #include "kernels/kernels.h"
-#include "kernels/operations.h"
 
 namespace ilora {
 

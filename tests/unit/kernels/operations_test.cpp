@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
 #include <set>
 #include <string>
 
@@ -58,7 +59,7 @@ TEST(Operations, KnowTheirOutputs) {
   EXPECT_TRUE(row.outputs.contains(0));
   EXPECT_FALSE(row.outputs.contains(1));  // logits stay
   EXPECT_TRUE(row.outputs.contains(2));
-  EXPECT_FALSE(ArgumentSet().contains(0));
+  EXPECT_FALSE(Outputs().contains(0));
 }
 
 TEST(Operations, LargestLeavesOutWhatIsNotFinite) {

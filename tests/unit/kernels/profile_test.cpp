@@ -4,6 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <type_traits>
+
+#include "kernels/operations.h"
 
 namespace ilora {
 namespace {
