@@ -1,5 +1,5 @@
-// What CONTRIBUTING.md says of files, enforced: how long they are, what a unit test is named after,
-// and that comments and documents name files that there are.
+// What CONTRIBUTING.md says of files, enforced: how long they are, what a unit test is named after;
+// and that comments name files that there are.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -64,10 +64,9 @@ TEST(UnitTests, AreNamedAfterWhatTheyTest) {
   }
 }
 
-// Files that a text names and that are not among `known`, as "line: name". A name is a path's end:
-// "run.h" or "continual/run.h". Placeholders (NAME.cpp, *_test.cpp) are none.
-std::vector<std::string> absent_files(const std::string& text, const std::set<std::string>& known,
-                                      bool comments_alone) {
+// Files that a text's comments name and that are not among `known`, as "line: name". A name is a
+// path's end: "run.h" or "continual/run.h". Placeholders (NAME.cpp, *_test.cpp) are none.
+std::vector<std::string> absent_files(const std::string& text, const std::set<std::string>& known) {
   static const std::regex name(R"((^|[^\w/.\-*>}])((?:[\w\-]+/)*[\w\-]+\.(?:cpp|h))(?!\w|/))");
   std::vector<std::string> absent;
   std::istringstream lines(text);
@@ -75,8 +74,8 @@ std::vector<std::string> absent_files(const std::string& text, const std::set<st
   for (std::string line; std::getline(lines, line);) {
     ++number;
     const size_t comment = line.find("//");
-    if (comments_alone && comment == std::string::npos) continue;
-    const std::string part = comments_alone ? line.substr(comment) : line;
+    if (comment == std::string::npos) continue;
+    const std::string part = line.substr(comment);
     for (std::sregex_iterator at(part.begin(), part.end(), name), end; at != end; ++at) {
       const std::string found = (*at)[2];
       if (found.find("NAME") == std::string::npos && !known.contains(found))
@@ -86,12 +85,15 @@ std::vector<std::string> absent_files(const std::string& text, const std::set<st
   return absent;
 }
 
+std::vector<std::string> own_code() {
+  return files_in({"src", "include", "tests", "examples", "bench"}, {".h", ".cpp"});
+}
+
 // Every end of every path: "src/base/file.h", "base/file.h", "file.h".
 std::set<std::string> known_files() {
   // Of other projects.
   std::set<std::string> known = {"llama.cpp", "foreach_target.h", "ggml-common.h"};
-  for (std::string path :
-       files_in({"src", "include", "tests", "examples", "bench"}, {".h", ".cpp"})) {
+  for (std::string path : own_code()) {
     known.insert(path);
     for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/')) {
       path.erase(0, slash + 1);
@@ -103,19 +105,8 @@ std::set<std::string> known_files() {
 
 TEST(Comments, NameFilesThatThereAre) {
   const std::set<std::string> known = known_files();
-  for (const std::string& path :
-       files_in({"src", "include", "tests", "examples", "bench"}, {".h", ".cpp"}))
-    EXPECT_THAT(absent_files(content_of(path), known, true), IsEmpty()) << path;
-}
-
-TEST(Documents, NameFilesThatThereAre) {
-  const std::set<std::string> known = known_files();
-  std::vector<std::string> files = files_in({"docs", "src", "tests", "examples"}, {".md"});
-  files.insert(files.end(), {"README.md", "CONTRIBUTING.md"});
-  for (const std::string& path : files) {
-    if (path == "docs/log.md") continue;  // it tells of what was
-    EXPECT_THAT(absent_files(content_of(path), known, false), IsEmpty()) << path;
-  }
+  for (const std::string& path : own_code())
+    EXPECT_THAT(absent_files(content_of(path), known), IsEmpty()) << path;
 }
 
 TEST(AbsentFiles, AreFoundByWholeNames) {
@@ -123,11 +114,10 @@ TEST(AbsentFiles, AreFoundByWholeNames) {
   const std::string comment = "/" + std::string("/ ");  // apart: this file is looked at too
   const std::string text = "int x;  " + comment + "file.h, base/file.h, (file.h)\n" + comment +
                            "gone.cpp: base/gone.h.\n";
-  EXPECT_THAT(absent_files(text, known, true), ElementsAre("2: gone.cpp", "2: base/gone.h"));
-  EXPECT_THAT(absent_files("#include <gone.h>\n\"gone.h\"\n", known, true), IsEmpty());
-  EXPECT_THAT(absent_files("`NAME.cpp`, *_test.cpp, <layer>/x.cpp, ${a}_fuzz.cpp\n", known, false),
+  EXPECT_THAT(absent_files(text, known), ElementsAre("2: gone.cpp", "2: base/gone.h"));
+  EXPECT_THAT(absent_files("#include <gone.h>\n\"gone.h\"\n", known), IsEmpty());
+  EXPECT_THAT(absent_files(comment + "NAME.cpp, *_test.cpp, <layer>/x.cpp, ${a}_fuzz.cpp\n", known),
               IsEmpty());
-  EXPECT_THAT(absent_files("`other/file.h`\n", known, false), ElementsAre("1: other/file.h"));
 }
 
 }  // namespace
