@@ -14,11 +14,12 @@ inline std::filesystem::path golden_folder(const std::string& name) {
   return std::filesystem::path(ILORA_SOURCE_DIR) / "tests" / "golden" / name;
 }
 
-// A model read from disk in the types of `kernels`, and an engine on it.
+// A model read from disk in the types of `kernels`, and an engine on it. `families`: who reads it.
 struct TestModel {
   TestModel(const std::filesystem::path& path, const Kernels& kernels, DType gemm,
-            EngineOptions options = {}, WeightStorage storage = WeightStorage::kExpanded)
-      : files(path),
+            EngineOptions options = {}, WeightStorage storage = WeightStorage::kExpanded,
+            ModelFamilies families = model_families())
+      : files(path, families),
         weights(files, kernels.state, gemm, storage),
         engine(files.config(), weights, kernels, options) {}
 

@@ -75,8 +75,8 @@ struct Kernels {
   void (*add_row)(Tensor y, Tensor w) = nullptr;
   // y (N,H,Dh) T|G = x (N,H,Dh) T|G rotated by its row's position: the pair (x[i], x[i+Dh/2]) turns
   // by the angle whose cosine and sine are cos/sin (positions,Dh/2) T at that position. inverse
-  // turns back: it is the gradient. y may be x itself when the types agree. (Su et al. 2021,
-  // Hugging Face's half-split layout)
+  // turns back: it is the gradient. y may be x itself when the types agree. x and y may be the first
+  // Dh columns of wider heads. (Su et al. 2021, Hugging Face's half-split layout)
   void (*rope)(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
                bool inverse) = nullptr;
   // y (N,F) T|G = silu(gate) * up; gate, up (N,F) T|G. (Shazeer 2020)

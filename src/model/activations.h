@@ -20,11 +20,11 @@ struct LayerActivations {
   Tensor x;                         // (N,D) T    residual stream entering the layer: hidden[l]
   Tensor x_mid;                     // (N,D) T    after attention
   Tensor rstd_attention, rstd_ffn;  // (N) T
-  Tensor q;                         // (N,H*Dh) T rotated; T: the scores suffer most from rounding
-  Tensor k, v;                      // (N,K*Dh) T k rotated
-  Tensor o;                         // (N,H*Dh) G
-  Tensor lse;                       // (N,H) T
-  Tensor gate, up;                  // (N,F) G
+  Tensor q;         // (N,H*Dh) T scaled, rotated; T: scores suffer most from rounding
+  Tensor k, v;      // (N,K*Dh) T k rotated
+  Tensor o;         // (N,H*Dh) G
+  Tensor lse;       // (N,H) T
+  Tensor gate, up;  // (N,F) G
   // (N,R) G    x A^T of each module that carries LoRA; R summed over uses
   std::array<Tensor, kModules> lora_h;
 };

@@ -1,62 +1,13 @@
 #include "model/adapter.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
-#include "base/error.h"
 #include "base/random.h"
 
 namespace ilora {
-namespace {
-
-struct ModuleNames {
-  std::string_view name, parent;
-};
-constexpr std::array<ModuleNames, kModules> kNames = {{{"q_proj", "self_attn"},
-                                                       {"k_proj", "self_attn"},
-                                                       {"v_proj", "self_attn"},
-                                                       {"o_proj", "self_attn"},
-                                                       {"gate_proj", "mlp"},
-                                                       {"up_proj", "mlp"},
-                                                       {"down_proj", "mlp"}}};
-
-}  // namespace
-
-std::string_view module_name(Module module) {
-  return kNames[static_cast<size_t>(module)].name;
-}
-std::string_view module_parent(Module module) {
-  return kNames[static_cast<size_t>(module)].parent;
-}
-
-Module parse_module(std::string_view name) {
-  for (const Module module : kAllModules) {
-    if (module_name(module) == name) return module;
-  }
-  std::string allowed;
-  for (const auto& names : kNames)
-    allowed += (allowed.empty() ? "" : ", ") + std::string(names.name);
-  throw Error(ErrorKind::kUsage, fmt::format("[lora] unknown target module '{}'", name),
-              "Use some of: " + allowed + ".");
-}
-
-std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module) {
-  switch (module) {
-    case Module::kQuery:
-      return {config.width, config.query_width()};
-    case Module::kKey:
-    case Module::kValue:
-      return {config.width, config.kv_width()};
-    case Module::kOutput:
-      return {config.query_width(), config.width};
-    case Module::kGate:
-    case Module::kUp:
-      return {config.width, config.feed_forward};
-    case Module::kDown:
-      return {config.feed_forward, config.width};
-  }
-  return {0, 0};
-}
 
 double LoraOptions::scaling() const {
   const auto r = static_cast<double>(rank);
@@ -71,6 +22,7 @@ AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& optio
   std::array<bool, kModules> wanted{};
   for (const std::string& target : options.targets)
     wanted[static_cast<size_t>(parse_module(target))] = true;
+  names_ = config.names;
   prompts_ = options.prompts;
   width_ = config.width;
   for (int64_t layer = 0; layer < config.layers; ++layer) {

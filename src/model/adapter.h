@@ -9,26 +9,12 @@
 #include <array>
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "model/config.h"
 #include "tensor/tensor.h"
 
 namespace ilora {
-
-// The linear maps of a block that can carry LoRA, in the order in which forward meets them.
-enum class Module : uint8_t { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
-inline constexpr int kModules = 7;
-inline constexpr std::array<Module, kModules> kAllModules = {
-    Module::kQuery, Module::kKey, Module::kValue, Module::kOutput,
-    Module::kGate,  Module::kUp,  Module::kDown};
-
-std::string_view module_name(Module module);    // "q_proj"
-std::string_view module_parent(Module module);  // "self_attn" or "mlp"
-Module parse_module(std::string_view name);     // throws Error(kUsage) naming what is allowed
-// {in, out} of a module in a model.
-std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
 
 // The soft-prompt part of an adapter: rows of the model's width.
 struct PromptShape {
@@ -58,7 +44,7 @@ struct LoraBlock {
   int64_t offset_a = 0;   // A (R,in)
   int64_t offset_bt = 0;  // B^T (R,out)
 
-  std::string name() const;  // "layers.3.self_attn.q_proj"
+  std::string name() const;  // "layers.3.self_attn.q_proj", whatever the model's files call it
 };
 
 class AdapterLayout {
@@ -69,6 +55,10 @@ class AdapterLayout {
   const std::vector<LoraBlock>& blocks() const { return blocks_; }
   const LoraBlock* find(int64_t layer,
                         Module module) const;  // null where the module carries no LoRA
+  // Where the model's Hugging Face folder has the block's map: "model.layers.3.self_attn.q_proj".
+  std::string path(const LoraBlock& block) const {
+    return names_.linear_in_block(FileKind::kFolder, block.layer, block.module);
+  }
   const PromptShape& prompts() const { return prompts_; }
   int64_t width() const { return width_; }  // D, of soft prompts and keys
   int64_t offset_prompts() const { return offset_prompts_; }
@@ -80,6 +70,7 @@ class AdapterLayout {
  private:
   std::vector<LoraBlock> blocks_;
   std::vector<std::array<int32_t, kModules>> index_;  // per layer; -1: none
+  TensorNames names_;
   PromptShape prompts_;
   int64_t width_ = 0, offset_prompts_ = 0;
   int64_t size_ = 0;

@@ -43,26 +43,29 @@ Tensor base_weight(const PassContext& ctx, int64_t l, Module module) {
   return expanded(ctx, view, 0, view.stored.shape[0]);
 }
 
-void embed_tokens(const Kernels& kernels, const Weights& weights, Tensor y,
-                  std::span<const int32_t> ids, Tensor scratch) {
+void embed_tokens(const Kernels& kernels, const ModelConfig& config, const Weights& weights,
+                  Tensor y, std::span<const int32_t> ids, Tensor scratch) {
   const WeightView& table = weights.embedding();
-  if (!weights.needs_expanding(table)) {
+  if (weights.needs_expanding(table)) {
+    kernels.expand(scratch, table.stored, ids);
+    kernels.convert(y, scratch);
+  } else {
     kernels.embed(y, table.stored, ids);
-    return;
   }
-  kernels.expand(scratch, table.stored, ids);
-  kernels.convert(y, scratch);
+  if (config.embedding_multiplier != 1) kernels.scale(y, config.embedding_multiplier);
 }
 
 void multiply_by_head(const PassContext& ctx, Tensor logits, Tensor hidden) {
+  const auto scale = static_cast<float>(ctx.config.logit_scale);
   for_head(ctx, [&](Tensor head, int64_t begin, int64_t end) {
-    ctx.kernels.gemm(logits.columns(begin, end), hidden, head.transposed(), 1.0f, 0.0f);
+    ctx.kernels.gemm(logits.columns(begin, end), hidden, head.transposed(), scale, 0.0f);
   });
 }
 
 void multiply_by_head_backward(const PassContext& ctx, Tensor dhidden, Tensor dlogits) {
+  const auto scale = static_cast<float>(ctx.config.logit_scale);
   for_head(ctx, [&](Tensor head, int64_t begin, int64_t end) {
-    ctx.kernels.gemm(dhidden, dlogits.columns(begin, end), head, 1.0f, begin == 0 ? 0.0f : 1.0f);
+    ctx.kernels.gemm(dhidden, dlogits.columns(begin, end), head, scale, begin == 0 ? 0.0f : 1.0f);
   });
 }
 

@@ -25,12 +25,20 @@ void zero_filler(const PassContext& ctx, Tensor x) {
   zero(end, x.shape[0]);
 }
 
-// The rows' projection `module`, rotated by position: queries and keys.
-void project_rotated(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x) {
-  linear_forward(ctx, l, module, y, x);
-  const int64_t dh = ctx.config.head_dim;
-  const Tensor by_head = heads(y, y.shape[1] / dh, dh);
-  ctx.kernels.rope(by_head, by_head, ctx.rope_cos, ctx.rope_sin, ctx.packed.positions, false);
+// Turns the heads x (N,H,Dh) of queries or keys by their rows' positions, where the block has any;
+// inverse: back, which is the gradient.
+void rotate(const PassContext& ctx, int64_t l, Tensor x, bool inverse) {
+  const int index = ctx.config.block(l).rotary;
+  if (index < 0) return;
+  const RotaryTable& table = ctx.rotary[static_cast<size_t>(index)];
+  const Tensor turning = table.turning(x);
+  const auto positions = std::span(ctx.packed.positions).first(static_cast<size_t>(x.shape[0]));
+  ctx.kernels.rope(turning, turning, table.cos(), table.sin(), positions, inverse);
+}
+
+// x *= factor, unless that changes nothing.
+void multiply(const Kernels& k, Tensor x, double factor) {
+  if (factor != 1) k.scale(x, factor);
 }
 
 // Whether block l computes only chosen rows above its attention.
@@ -81,6 +89,26 @@ void above_attention_backward(PassContext& ctx, int64_t l, Tensor do_, Tensor dx
 
 }  // namespace
 
+void require_computable(const ModelConfig& config, const std::string& where) {
+  for (int64_t l = 0; l < config.layers; ++l) {
+    const BlockConfig& block = config.block(l);
+    const auto refuse = [&](const std::string& what, const std::string& hint) {
+      throw Error(ErrorKind::kUnsupported,
+                  fmt::format("[model] {} in layer {} is not supported ({})", what, l, where),
+                  hint);
+    };
+    if (block.window > 0 && block.window < config.context) {
+      refuse(fmt::format("a sliding window of {} positions", block.window),
+             fmt::format("Up to {} positions it changes nothing: set the model's context "
+                         "(max_position_embeddings) to that.",
+                         block.window));
+    }
+    const auto has_bias = [&](Module m) { return block.bias[static_cast<size_t>(m)]; };
+    if (block.residual_multiplier != 1 && (has_bias(Module::kOutput) || has_bias(Module::kDown)))
+      refuse("a residual multiplier of a map with a bias", "");
+  }
+}
+
 void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   const Kernels& k = ctx.kernels;
   const ModelConfig& c = ctx.config;
@@ -89,10 +117,14 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const int64_t dh = c.head_dim;
 
-  // Attention: x_mid = x + Wo attention(Wq n, Wk n, Wv n), n = norm(x)
+  // Attention: x_mid = x + m Wo attention(turned s Wq n, turned Wk n, Wv n), n = norm(x), with the
+  // block's query scale s and residual multiplier m (linear.cpp)
   k.rmsnorm(s.normed, a.rstd_attention, a.x, w.attention_norm, c.norm_epsilon);
-  project_rotated(ctx, l, Module::kQuery, a.q, s.normed);
-  project_rotated(ctx, l, Module::kKey, a.k, s.normed);
+  linear_forward(ctx, l, Module::kQuery, a.q, s.normed);
+  multiply(k, a.q, c.block(l).query_scale);
+  rotate(ctx, l, heads(a.q, c.heads, dh), false);
+  linear_forward(ctx, l, Module::kKey, a.k, s.normed);
+  rotate(ctx, l, heads(a.k, c.kv_heads, dh), false);
   linear_forward(ctx, l, Module::kValue, a.v, s.normed);
   Tensor keys = a.k, values = a.v;
   if (ctx.cache != nullptr) {
@@ -117,7 +149,7 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   }
   linear_forward(ctx, l, Module::kOutput, x_mid, o, true);
 
-  // Feed-forward: out = x_mid + Wd (silu(Wg n) * Wu n), n = norm(x_mid)
+  // Feed-forward: out = x_mid + m Wd (silu(Wg n) * Wu n), n = norm(x_mid)
   const Tensor normed = s.normed.rows(0, n), act = s.act.rows(0, n);
   const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n);
   k.rmsnorm(normed, a.rstd_ffn.rows(0, n), x_mid, w.feed_forward_norm, c.norm_epsilon);
@@ -163,7 +195,6 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   // Attention.
   const auto spans =
       std::span(ctx.packed.spans).first(static_cast<size_t>(ctx.packed.gradient_spans));
-  const auto positions = std::span(ctx.packed.positions).first(static_cast<size_t>(n));
   const Tensor dq = heads(s.dq, c.heads, dh), dk = heads(s.dk, c.kv_heads, dh);
   k.attention_backward(dq, dk, heads(s.dv, c.kv_heads, dh), heads(do_, c.heads, dh),
                        heads(a.q.rows(0, n), c.heads, dh), heads(a.k.rows(0, n), c.kv_heads, dh),
@@ -172,8 +203,9 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   zero_filler(ctx, s.dq);
   zero_filler(ctx, s.dk);
   zero_filler(ctx, s.dv);
-  k.rope(dq, dq, ctx.rope_cos, ctx.rope_sin, positions, true);
-  k.rope(dk, dk, ctx.rope_cos, ctx.rope_sin, positions, true);
+  rotate(ctx, l, dq, true);
+  rotate(ctx, l, dk, true);
+  multiply(k, s.dq, c.block(l).query_scale);
   const Tensor normed = s.normed.rows(0, n), dnormed = need_dx ? s.dnormed : Tensor();
   if (any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue})) {
     k.rmsnorm(normed, a.rstd_attention.rows(0, n), a.x.rows(0, n), w.attention_norm,

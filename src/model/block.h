@@ -1,8 +1,11 @@
-// One transformer block of the Llama family: forward, and right below it, backward. Written once
-// against the table of operations (kernels/kernels.h); hand-derived gradients for adapters only.
+// One transformer block, as its BlockConfig says: forward, and right below it, backward. Written
+// once against the table of operations (kernels/kernels.h) for every family; hand-derived gradients
+// for adapters only.
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -23,10 +26,14 @@ struct PassContext {
   const Packed& packed;
   const TopRows& top;  // rows that the last block computes above its attention
   Activations& act;
-  Tensor rope_cos, rope_sin;          // (context, Dh/2) T
-  KeyValueCache* cache = nullptr;     // null: keys and values of this pass alone
-  std::vector<uint64_t>& input_keys;  // scratch for dropout: one key per row
+  std::span<const RotaryTable> rotary;  // by ModelConfig::rotary
+  KeyValueCache* cache = nullptr;       // null: keys and values of this pass alone
+  std::vector<uint64_t>& input_keys;    // scratch for dropout: one key per row
 };
+
+// What a block cannot compute yet, though a BlockConfig can say it: throws Error(kUnsupported) naming
+// it, the layer and the file (`where`).
+void require_computable(const ModelConfig& config, const std::string& where);
 
 // x (N,D) of layers[l] becomes `out` (N,D), the input of layer l+1; keeps in layers[l] what
 // backward needs. Without `out` it stops where backward needs no more. The last block writes only

@@ -1,18 +1,37 @@
-// What a model is: the figures of its architecture, read from a GGUF file or a Hugging Face folder.
+// What a model is: the figures of its architecture, as data. A family (families/) reads them from
+// config.json or from GGUF metadata; the engine and its blocks compute what they say and know no
+// family.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <filesystem>
+#include <span>
 #include <string>
-#include <string_view>
 #include <vector>
+
+#include "model/module.h"
+#include "model/rotary.h"
+#include "model/tensor_names.h"
 
 namespace ilora {
 
 class GgufFile;
+struct ModelFamily;
 
-// The Llama family: RMSNorm, rotary positions, grouped-query attention, SwiGLU; biases of queries,
-// keys and values alone, where the model is a Qwen2.
+// One layer. Every block has RMSNorm before attention and before the feed-forward (Zhang and
+// Sennrich 2019), grouped-query attention and SwiGLU (Shazeer 2020); what differs between models
+// stands here. The defaults cost nothing.
+struct BlockConfig {
+  std::array<bool, kModules> bias{};  // which linear maps have one
+  int rotary = 0;                     // index into ModelConfig::rotary; -1: no positions
+  double query_scale = 1;             // of queries, beside attention's 1/sqrt(Dh)
+  double residual_multiplier = 1;     // of what the block adds to the residual stream, twice
+  // A position attends so many, itself included; 0: all before it. Not computed yet: block.h's
+  // require_computable refuses one that a row could meet.
+  int64_t window = 0;
+};
+
 struct ModelConfig {
   std::string name;          // as the file calls itself, for reports
   int64_t layers = 0;        // L
@@ -23,25 +42,30 @@ struct ModelConfig {
   int64_t feed_forward = 0;  // F
   int64_t vocabulary = 0;    // V
   int64_t context = 0;       // longest sequence the model was made for
-  double rope_theta = 10000.0;
   double norm_epsilon = 1e-5;
-  bool tied_embeddings = false;     // the output head is the embedding table
-  std::vector<float> rope_factors;  // Dh/2 divisors of the rotary frequencies; empty: none
-  bool qkv_bias = false;
-  bool interleaved_in_gguf = true;  // how its GGUF files order the rows of q and k (weights.h)
+  std::vector<RotarySpec> rotary;   // the distinct ones
+  std::vector<BlockConfig> blocks;  // L
+  // Of the embeddings of tokens; soft prompts enter the residual stream as they are.
+  double embedding_multiplier = 1;
+  double logit_scale = 1;        // logits = logit_scale * hidden * head^T
+  bool tied_embeddings = false;  // the head is the embedding, unless the file has another
+  TensorNames names;
 
+  const BlockConfig& block(int64_t l) const { return blocks[static_cast<size_t>(l)]; }
   int64_t query_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
   // Parameters of the base GEMMs of one layer (q, k, v, o, gate, up, down).
   int64_t layer_gemm_parameters() const {
     return width * (2 * query_width() + 2 * kv_width() + 3 * feed_forward);
   }
-  // Throws Error(kUnsupported) for a bias that the model would leave out without a word.
-  void check_bias(std::string_view tensor, const std::string& where) const;
 };
 
+// {in, out} of a module in a model.
+std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
+
 // Throw Error(kFormat or kUnsupported) naming the file and the key.
-ModelConfig config_from_gguf(const GgufFile& file);
-ModelConfig config_from_folder(const std::filesystem::path& folder);
+ModelConfig config_from_gguf(const GgufFile& file, std::span<const ModelFamily* const> families);
+ModelConfig config_from_folder(const std::filesystem::path& folder,
+                               std::span<const ModelFamily* const> families);
 
 }  // namespace ilora

@@ -1,7 +1,6 @@
 #include "model/engine.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "base/error.h"
@@ -9,33 +8,11 @@
 #include "model/soft_prompt.h"
 
 namespace ilora {
-namespace {
-
-// cos and sin of position * theta^(-2i/Dh), divided by the file's factors where it has some (Su et
-// al. 2021).
-void fill_rope(const ModelConfig& c, DType state, Buffer& cos_table, Buffer& sin_table) {
-  const int64_t half = c.head_dim / 2;
-  cos_table = Buffer(state, {c.context, half});
-  sin_table = Buffer(state, {c.context, half});
-  for (int64_t i = 0; i < half; ++i) {
-    double frequency =
-        std::pow(c.rope_theta, -2.0 * static_cast<double>(i) / static_cast<double>(c.head_dim));
-    if (!c.rope_factors.empty())
-      frequency /= static_cast<double>(c.rope_factors[static_cast<size_t>(i)]);
-    for (int64_t p = 0; p < c.context; ++p) {
-      const double angle = static_cast<double>(p) * frequency;
-      write_scalar(cos_table.view().reshaped({c.context * half}), p * half + i, std::cos(angle));
-      write_scalar(sin_table.view().reshaped({c.context * half}), p * half + i, std::sin(angle));
-    }
-  }
-}
-
-}  // namespace
-
 Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
                EngineOptions options)
     : config_(config), weights_(weights), kernels_(kernels), options_(options) {
-  fill_rope(config, kernels.state, rope_cos_, rope_sin_);
+  for (const RotarySpec& spec : config.rotary)
+    rotary_.emplace_back(spec, config.context, kernels.state);
   shape_.state = kernels.state;
   shape_.gemm = gemm_type();
   shape_.lora_rank.resize(static_cast<size_t>(config.layers));
@@ -203,8 +180,7 @@ void Engine::choose_top_rows(std::span<const int32_t> read) {
 }
 
 PassContext Engine::context(KeyValueCache* cache) {
-  return {kernels_, config_,          weights_,         packed_, top_,
-          act_,     rope_cos_.view(), rope_sin_.view(), cache,   input_keys_};
+  return {kernels_, config_, weights_, packed_, top_, act_, rotary_, cache, input_keys_};
 }
 
 // Rows of data are cut to the context when they are encoded; soft prompts come on top.
@@ -222,13 +198,13 @@ void Engine::require_context() const {
 
 void Engine::embed(const PassContext& ctx) {
   const Tensor first = config_.layers > 0 ? act_.layers.front().x : act_.x_last;
-  embed_tokens(kernels_, weights_, first, packed_.tokens, act_.normed);
+  embed_tokens(kernels_, config_, weights_, first, packed_.tokens, act_.normed);
   soft_prompts_forward(ctx, first);
 }
 
 void Engine::token_embeddings(Tensor out, std::span<const int32_t> tokens) {
   const Buffer scratch(gemm_type(), {out.shape[0], config_.width});
-  embed_tokens(kernels_, weights_, out, tokens, scratch.view());
+  embed_tokens(kernels_, config_, weights_, out, tokens, scratch.view());
 }
 
 void Engine::final_norm() {

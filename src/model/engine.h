@@ -123,7 +123,7 @@ class Engine {
   const Weights& weights_;
   const Kernels& kernels_;
   EngineOptions options_;
-  Buffer rope_cos_, rope_sin_;
+  std::vector<RotaryTable> rotary_;  // by ModelConfig::rotary
   Arena arena_;
   Packed packed_;
   TopRows top_;

@@ -11,6 +11,12 @@ Tensor scratch(Tensor flat, int64_t rows, int64_t columns) {
   return flat.rows(0, rows * columns).reshaped({rows, columns});
 }
 
+// m of linear.h.
+double output_multiplier(const PassContext& ctx, int64_t l, Module module) {
+  const bool to_residual = module == Module::kOutput || module == Module::kDown;
+  return to_residual ? ctx.config.block(l).residual_multiplier : 1.0;
+}
+
 // x as LoRA's A sees it: after dropout where the segment trains with it. A bit depends on (seed,
 // step, row, position), which row_keys hold, and on the module and column.
 Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSegment& segment,
@@ -30,6 +36,7 @@ Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSeg
 // sum T += the adapters' part of the map of x; h_all keeps their inner products for backward.
 void add_lora(PassContext& ctx, int64_t l, Module module, Tensor sum, Tensor x, Tensor h_all) {
   const Kernels& k = ctx.kernels;
+  const double multiplier = output_multiplier(ctx, l, module);
   for (const PackedSegment& segment : ctx.packed.segments) {
     if (segment.begin == segment.end) continue;
     Tensor input;
@@ -42,7 +49,7 @@ void add_lora(PassContext& ctx, int64_t l, Module module, Tensor sum, Tensor x, 
           h_all.rows(segment.begin, segment.end).columns(use.column, use.column + block->rank);
       k.gemm(h, input, lora_a(use.values, *block).transposed(), 1.0f, 0.0f);
       k.gemm(sum.rows(segment.begin, segment.end), h, lora_bt(use.values, *block),
-             static_cast<float>(use.scale), 1.0f);
+             static_cast<float>(use.scale * multiplier), 1.0f);
     }
   }
 }
@@ -57,7 +64,8 @@ void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
   const bool round = y.dtype != k.state && (h_all || bias);
   const Tensor sum = round ? scratch(ctx.act.wide, y.shape[0], y.shape[1]) : y;
-  k.gemm(sum, x, w.transposed(), 1.0f, accumulate ? 1.0f : 0.0f);
+  k.gemm(sum, x, w.transposed(), static_cast<float>(output_multiplier(ctx, l, module)),
+         accumulate ? 1.0f : 0.0f);
   if (bias) k.add_row(sum, bias);
   if (h_all) add_lora(ctx, l, module, sum, x, h_all);
   if (round) k.convert(y, sum);
@@ -71,7 +79,11 @@ void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tens
     dy_g = scratch(ctx.act.dwide_g, dy.shape[0], dy.shape[1]);
     k.convert(dy_g, dy);
   }
-  if (dx) k.gemm(dx, dy_g, base_weight(ctx, l, module), 1.0f, accumulate ? 1.0f : 0.0f);
+  const double multiplier = output_multiplier(ctx, l, module);
+  if (dx) {
+    k.gemm(dx, dy_g, base_weight(ctx, l, module), static_cast<float>(multiplier),
+           accumulate ? 1.0f : 0.0f);
+  }
 
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
   if (!h_all) return;
@@ -83,17 +95,16 @@ void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tens
       const LoraBlock* block = use.adapter->layout().find(l, module);
       if (block == nullptr || (!use.gradient && !dx)) continue;
       const int64_t rows = segment.end - segment.begin;
+      const auto scale = static_cast<float>(use.scale * multiplier);
       const Tensor dh = scratch(ctx.act.lora_dh, rows, block->rank);  // gradient of h, scaled
-      k.gemm(dh, dy_s, lora_bt(use.values, *block).transposed(), static_cast<float>(use.scale),
-             0.0f);
+      k.gemm(dh, dy_s, lora_bt(use.values, *block).transposed(), scale, 0.0f);
       if (!input && (use.gradient || segment.dropout > 0)) {
         input = dropped_input(ctx, l, module, segment, x.rows(segment.begin, segment.end));
       }
       if (use.gradient) {
         const Tensor h =
             h_all.rows(segment.begin, segment.end).columns(use.column, use.column + block->rank);
-        k.gemm(lora_bt(use.gradient, *block), h.transposed(), dy_s, static_cast<float>(use.scale),
-               1.0f);
+        k.gemm(lora_bt(use.gradient, *block), h.transposed(), dy_s, scale, 1.0f);
         k.gemm(lora_a(use.gradient, *block), dh.transposed(), input, 1.0f, 1.0f);
       }
       if (!dx) continue;

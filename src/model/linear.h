@@ -1,7 +1,8 @@
 // A frozen linear map with LoRA: one base GEMM for all rows, thin ones per segment and adapter.
 //
-//   y = x W^T + b + sum over adapters of s * drop(x) A^T B^T        (Hu et al. 2021, eq. 3; rows
-//   are tokens; b where the model has one)
+//   y = m (x W^T + sum over adapters of s * drop(x) A^T B^T) + b    (Hu et al. 2021, eq. 3; rows
+//   are tokens; b where the model has one; m is the block's residual multiplier in the maps that end
+//   in the residual stream, else 1)
 #pragma once
 
 #include "model/block.h"

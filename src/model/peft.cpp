@@ -17,8 +17,8 @@ constexpr const char* kPromptRows = "prompt_embeddings";
 constexpr const char* kPromptKeys = "prompt_keys";
 constexpr const char* kPromptPool = "ILORA_PROMPT_POOL";  // ours: prompts that are found by keys
 
-std::string tensor_name(const LoraBlock& block, const char* factor) {
-  return fmt::format("base_model.model.model.{}.{}.weight", block.name(), factor);
+std::string tensor_name(const AdapterLayout& layout, const LoraBlock& block, const char* factor) {
+  return fmt::format("base_model.model.{}.{}.weight", layout.path(block), factor);
 }
 
 void transpose(float* out, const float* in, int64_t rows, int64_t columns) {
@@ -176,10 +176,10 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
     std::vector<float>& out = transposed.emplace_back(static_cast<size_t>(b.out * b.rank));
     transpose(out.data(), values + b.offset_bt, b.rank, b.out);
     tensors.push_back(
-        stored_view<float>(tensor_name(b, "lora_A"), {b.rank, b.in},
+        stored_view<float>(tensor_name(adapter.layout(), b, "lora_A"), {b.rank, b.in},
                            {values + b.offset_a, static_cast<size_t>(b.rank * b.in)}));
-    tensors.push_back(
-        stored_view<float>(tensor_name(b, "lora_B"), {b.out, b.rank}, std::span<const float>(out)));
+    tensors.push_back(stored_view<float>(tensor_name(adapter.layout(), b, "lora_B"),
+                                         {b.out, b.rank}, std::span<const float>(out)));
   }
   write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
   write_json(folder / "adapter_config.json", config);
@@ -243,7 +243,7 @@ Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config
   size_t used = 0;
   for (const LoraBlock& b : adapter.layout().blocks()) {
     const auto read = [&](const char* factor, std::vector<int64_t> shape) {
-      const StoredTensor& stored = file.tensor(tensor_name(b, factor));
+      const StoredTensor& stored = file.tensor(tensor_name(adapter.layout(), b, factor));
       if (stored.shape != shape) {
         throw Error(ErrorKind::kFormat,
                     fmt::format("[peft] expected shape ({}, {}) for {}, got {} ({})", shape[0],

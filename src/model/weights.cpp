@@ -1,22 +1,17 @@
 #include "model/weights.h"
 
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <complex>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
-#include "formats/gguf.h"
-#include "formats/safetensors.h"
 #include "tensor/quant.h"
 
 namespace ilora {
 namespace {
 
-// GGUF files of Llama interleave each head's rotary pairs: row (h, half, j) of Hugging Face's
-// order is the file's row (h, j, half).
+// Of rows that a file interleaves (tensor_names.h): per row of Hugging Face's order the file's.
 std::vector<int32_t> interleaved_rows(int64_t count, int64_t head_dim) {
   std::vector<int32_t> rows(static_cast<size_t>(count));
   for (int64_t row = 0; row < count; ++row) {
@@ -54,17 +49,15 @@ void store_row(Tensor out, const float* values) {
   }
 }
 
-// Expands a weight, a matrix or a vector, into `out`.
+// out (out,in) = a stored matrix, its rows in the map's order.
 void expand(Tensor out, const StoredTensor& stored, std::span<const int32_t> map) {
-  const int64_t columns = stored.row_length();
-  const Tensor rows = out.reshaped({out.size() / columns, columns});
   constexpr int64_t kRowsPerChunk = 64;
-  parallel_for(rows.shape[0], kRowsPerChunk, [&](int64_t begin, int64_t end) {
-    std::vector<float> values(static_cast<size_t>(columns));
+  parallel_for(out.shape[0], kRowsPerChunk, [&](int64_t begin, int64_t end) {
+    std::vector<float> values(static_cast<size_t>(out.shape[1]));
     for (int64_t r = begin; r < end; ++r) {
       const int64_t source = map.empty() ? r : map[static_cast<size_t>(r)];
       expand_rows(values.data(), stored, source, source + 1);
-      store_row(rows.rows(r, r + 1), values.data());
+      store_row(out.rows(r, r + 1), values.data());
     }
   });
 }
@@ -81,69 +74,44 @@ bool is_aligned(const StoredTensor& stored) {  // of a type that products take
   return address % static_cast<uintptr_t>(dtype_bytes(stored.dtype, 1)) == 0;
 }
 
-constexpr std::array<const char*, kModules> kGgufNames = {
-    "attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"};
-
 }  // namespace
 
-ModelFiles::ModelFiles(const std::filesystem::path& path) : path_(path) {
-  if (!std::filesystem::exists(path)) {
-    throw Error(ErrorKind::kFile,
-                fmt::format("[model] there is no file or folder {}", path.string()),
-                "Give a GGUF file or a Hugging Face folder with config.json and model.safetensors; "
-                "scripts/model.sh obtains a small model.");
-  }
-  if (std::filesystem::is_directory(path)) {
-    config_ = config_from_folder(path);
-    folder_ = std::make_unique<TensorFolder>(path);
-    for (const StoredTensor& tensor : folder_->tensors())
-      config_.check_bias(tensor.name, path.string());
-  } else {
-    gguf_ = std::make_unique<GgufFile>(path);
-    config_ = config_from_gguf(*gguf_);
-  }
-}
-ModelFiles::~ModelFiles() = default;
-ModelFiles::ModelFiles(ModelFiles&&) noexcept = default;
-ModelFiles& ModelFiles::operator=(ModelFiles&&) noexcept = default;
-
-const StoredTensor& Weights::find(const ModelFiles& files, const std::string& gguf_name,
-                                  const std::string& hf_name,
-                                  std::initializer_list<int64_t> dims) const {
-  const GgufFile* gguf = files.gguf();
-  const StoredTensor& stored =
-      gguf != nullptr ? gguf->tensor(gguf_name) : files.folder_->tensor(hf_name);
-  if (std::equal(dims.begin(), dims.end(), stored.shape.begin(), stored.shape.end())) return stored;
-  const std::vector<int64_t> expected(dims);
-  throw Error(
-      ErrorKind::kFormat,
-      fmt::format("[model] expected shape ({}) for {}, got {} ({})", fmt::join(expected, ", "),
-                  stored.name, stored.describe(), files.path().string()),
-      "The file's configuration and its tensors do not fit together.");
+// Memory of our own; only counted where nothing is loaded.
+Tensor Weights::own(DType type, std::initializer_list<int64_t> dims) {
+  const Tensor counted(nullptr, type, dims);
+  sizes_.owned_bytes += counted.bytes();
+  return loads_ ? buffers_.emplace_back(type, dims).view() : counted;
 }
 
-Tensor Weights::load(const StoredTensor& stored, DType type, std::span<const int32_t> rows) {
-  const bool vector = stored.shape.size() == 1;
-  sizes_.owned_bytes += dtype_bytes(type, stored.size());
-  if (!loads_) {
-    return vector ? Tensor(nullptr, type, {stored.shape[0]})
-                  : Tensor(nullptr, type, {stored.shape[0], stored.shape[1]});
+// A norm's weights plus `offset`, or a bias with its elements in the order of `rows`.
+Tensor Weights::vector(const StoredTensor& stored, DType type, std::span<const int32_t> rows,
+                       double offset) {
+  const Tensor out = own(type, {stored.shape[0]});
+  if (!loads_) return out;
+  std::vector<float> in_file(static_cast<size_t>(out.size()));
+  expand_rows(in_file.data(), stored, 0, 1);
+  std::vector<float> values = in_file;
+  for (size_t i = 0; i < rows.size(); ++i) values[i] = in_file[static_cast<size_t>(rows[i])];
+  if (offset != 0) {
+    for (float& value : values) value += static_cast<float>(offset);
   }
-  Buffer& buffer =
-      vector ? buffers_.emplace_back(type, std::initializer_list<int64_t>{stored.shape[0]})
-             : buffers_.emplace_back(
-                   type, std::initializer_list<int64_t>{stored.shape[0], stored.shape[1]});
-  expand(buffer.view(), stored, rows);
+  store_row(out, values.data());
   release_pages(stored.bytes);
-  return buffer.view();
+  return out;
 }
 
 WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> rows) {
   const bool as_it_stands = stored.dtype != gemm_ || is_aligned(stored);
-  if (storage_ == WeightStorage::kExpanded || !as_it_stands || !is_expandable(stored.dtype))
-    return {load(stored, gemm_, rows), {}};
-  sizes_.mapped_bytes += static_cast<int64_t>(stored.bytes.size());
-  return {stored_view(stored), rows};
+  if (storage_ == WeightStorage::kStored && as_it_stands && is_expandable(stored.dtype)) {
+    sizes_.mapped_bytes += static_cast<int64_t>(stored.bytes.size());
+    return {stored_view(stored), rows};
+  }
+  const Tensor out = own(gemm_, {stored.shape[0], stored.shape[1]});
+  if (loads_) {
+    expand(out, stored, rows);
+    release_pages(stored.bytes);
+  }
+  return {out, {}};
 }
 
 Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage)
@@ -158,40 +126,29 @@ Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage
                  bool loads)
     : gemm_(gemm), loads_(loads), storage_(storage) {
   const ModelConfig& c = files.config();
-  if (files.gguf() != nullptr && c.interleaved_in_gguf)
-    row_map_ = interleaved_rows(c.query_width(), c.head_dim);
-  embedding_ = matrix(
-      find(files, "token_embd.weight", "model.embed_tokens.weight", {c.vocabulary, c.width}));
-  for (int64_t l = 0; l < c.layers; ++l) {
-    const std::string blk = fmt::format("blk.{}.", l), hf = fmt::format("model.layers.{}.", l);
+  const ModelTensors& tensors = files.tensors();
+  const bool gguf = files.kind() == FileKind::kGguf;
+  if (gguf && c.names.interleaved_in_gguf) row_map_ = interleaved_rows(c.query_width(), c.head_dim);
+  const double norm_offset = gguf ? 0.0 : c.names.norm_offset_in_folder;
+  const auto norm = [&](const StoredTensor* stored) {
+    return vector(*stored, state, {}, norm_offset);
+  };
+  embedding_ = matrix(*tensors.embedding, {});
+  for (const BlockTensors& block : tensors.blocks) {
     LayerWeights& layer = layers_.emplace_back();
-    layer.attention_norm = load(
-        find(files, blk + "attn_norm.weight", hf + "input_layernorm.weight", {c.width}), state);
-    layer.feed_forward_norm = load(
-        find(files, blk + "ffn_norm.weight", hf + "post_attention_layernorm.weight", {c.width}),
-        state);
+    layer.attention_norm = norm(block.attention_norm);
+    layer.feed_forward_norm = norm(block.feed_forward_norm);
     for (const Module m : kAllModules) {
-      const auto [in, out] = module_shape(c, m);
       const auto i = static_cast<size_t>(m);
       std::span<const int32_t> rows;
       if (!row_map_.empty() && (m == Module::kQuery || m == Module::kKey))
-        rows = std::span(row_map_).first(static_cast<size_t>(out));
-      layer.linear[i] = matrix(
-          find(files, fmt::format("{}{}.weight", blk, kGgufNames[i]),
-               fmt::format("{}{}.{}.weight", hf, module_parent(m), module_name(m)), {out, in}),
-          rows);
-      if (c.qkv_bias && (m == Module::kQuery || m == Module::kKey || m == Module::kValue)) {
-        layer.bias[i] =
-            load(find(files, fmt::format("{}{}.bias", blk, kGgufNames[i]),
-                      fmt::format("{}{}.{}.bias", hf, module_parent(m), module_name(m)), {out}),
-                 state);
-      }
+        rows = std::span(row_map_).first(static_cast<size_t>(block.weight[i]->shape[0]));
+      layer.linear[i] = matrix(*block.weight[i], rows);
+      if (block.bias[i] != nullptr) layer.bias[i] = vector(*block.bias[i], state, rows, 0.0);
     }
   }
-  final_norm_ = load(find(files, "output_norm.weight", "model.norm.weight", {c.width}), state);
-  head_ = c.tied_embeddings
-              ? embedding_
-              : matrix(find(files, "output.weight", "lm_head.weight", {c.vocabulary, c.width}));
+  final_norm_ = norm(tensors.final_norm);
+  head_ = tensors.head == tensors.embedding ? embedding_ : matrix(*tensors.head, {});
   count_scratch();
 }
 

@@ -1,45 +1,16 @@
-// The frozen base weights: found in a model file, checked against the configuration, and either
-// expanded once to the type that the GEMMs read, or left as the (mapped) file stores them and
-// expanded one matrix at a time where they are used. Hugging Face's [out,in] order, once: forward
-// reads the transposed view, backward the plain one.
+// The frozen base weights of a model's files: either expanded once to the type that the GEMMs read,
+// or left as the (mapped) file stores them and expanded one matrix at a time where they are used.
+// Hugging Face's [out,in] order, once: forward reads the transposed view, backward the plain one.
 #pragma once
 
 #include <array>
-#include <filesystem>
-#include <memory>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "model/adapter.h"
-#include "model/config.h"
+#include "model/model_files.h"
 #include "tensor/tensor.h"
 
 namespace ilora {
-
-class GgufFile;
-class TensorFolder;
-struct StoredTensor;
-
-// A model on disk: one GGUF file, or a Hugging Face folder.
-class ModelFiles {
- public:
-  explicit ModelFiles(const std::filesystem::path& path);
-  ~ModelFiles();
-  ModelFiles(ModelFiles&&) noexcept;
-  ModelFiles& operator=(ModelFiles&&) noexcept;
-
-  const std::filesystem::path& path() const { return path_; }
-  const ModelConfig& config() const { return config_; }
-  const GgufFile* gguf() const { return gguf_.get(); }  // null for a folder
-
- private:
-  friend class Weights;
-  std::filesystem::path path_;
-  std::unique_ptr<GgufFile> gguf_;
-  std::unique_ptr<TensorFolder> folder_;
-  ModelConfig config_;
-};
 
 enum class WeightStorage : uint8_t {
   kExpanded,  // as G, in memory of our own
@@ -70,9 +41,8 @@ struct WeightSizes {
 
 class Weights {
  public:
-  // Finds every tensor, for GEMMs in G = `gemm` (norms are loaded as T = `state`). Throws
-  // Error(kFormat) naming file and tensor where one is missing or its shape does not fit the
-  // configuration. With kStored, `files` outlives the weights.
+  // For GEMMs in G = `gemm`; norms and biases are loaded as T = `state`. With kStored, `files`
+  // outlives the weights.
   Weights(const ModelFiles& files, DType state, DType gemm,
           WeightStorage storage = WeightStorage::kExpanded);
   Weights(const Weights&) = delete;  // views of row_map_
@@ -99,10 +69,10 @@ class Weights {
 
  private:
   Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage, bool loads);
-  const StoredTensor& find(const ModelFiles& files, const std::string& gguf_name,
-                           const std::string& hf_name, std::initializer_list<int64_t> dims) const;
-  Tensor load(const StoredTensor& stored, DType type, std::span<const int32_t> rows = {});
-  WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows = {});
+  Tensor own(DType type, std::initializer_list<int64_t> dims);
+  Tensor vector(const StoredTensor& stored, DType type, std::span<const int32_t> rows,
+                double offset);
+  WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows);
   void count_scratch();
 
   DType gemm_;

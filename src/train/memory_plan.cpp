@@ -175,6 +175,9 @@ StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType g
   const int64_t copies = gemm == DType::kF32 ? 0 : kTogether * dtype_bytes(gemm, adapter);
   const int64_t cached =
       std::max(choice.max_tokens, GenerateOptions{}.batch * extent.longest_prompt);
+  int64_t rotary = 0;
+  for (const RotarySpec& spec : config.rotary)
+    rotary += RotaryTable::bytes(spec, config.context, DType::kF32);
   // Code that oneDNN makes per shape, and what each thread keeps for products and attention.
   constexpr int64_t kLibraries = 48 << 20;
 
@@ -189,7 +192,7 @@ StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType g
       {"the method's own vectors", extent.method.vectors * adapter * f32},
       {"gradient and optimiser", kStepVectors * adapter * f32},
       {"activations", static_cast<int64_t>(arena.bytes())},
-      {"rotary tables", config.context * config.head_dim * f32},
+      {"rotary tables", rotary},
       {"key/value cache of the evaluation", KeyValueCache::bytes(config, DType::kF32, cached)},
       {"matrix products and threads", kLibraries}};
   return memory;

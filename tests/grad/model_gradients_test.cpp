@@ -8,6 +8,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "model/families/common.h"
 #include "tests/model_fixture.h"
 
 namespace ilora {
@@ -26,8 +27,25 @@ struct Case {
   double dropout = 0;
   LossOptions loss;
   Consistency consistency;
-  bool prompts = false;  // soft prompts in front of the rows, some trained, some not
+  bool prompts = false;       // soft prompts in front of the rows, some trained, some not
+  bool unlike_llama = false;  // every figure of a configuration that Llama leaves at its default
 };
+
+// Reads the Llama as a model whose first block turns half of each head and whose second has no
+// positions, with all multipliers.
+constexpr ModelFamily kUnlikeLlama = {
+    .name = "unlike Llama",
+    .model_type = "llama",
+    .partial_rotary = true,
+    .from_folder = [](const FolderKeys& keys, ModelConfig& config) {
+      read_decoder(keys, config);
+      config.rotary = {{.base = 100.0, .dims = config.head_dim / 2}};
+      config.blocks[0] = {.query_scale = 1.7, .residual_multiplier = 0.6};
+      config.blocks[1] = {.rotary = -1, .query_scale = 0.8, .residual_multiplier = 1.3};
+      config.embedding_multiplier = 2.5;
+      config.logit_scale = 0.4;
+    }};
+constexpr const ModelFamily* kUnlikeLlamaAlone[] = {&kUnlikeLlama};
 
 void PrintTo(const Case& c, std::ostream* out) {
   *out << c.name;
@@ -60,7 +78,8 @@ void fill_random(const Adapter& adapter, uint64_t seed) {
 struct Problem {
   Problem(const Case& c, DType state, bool recompute = false)
       : model(golden_folder("tiny-llama/model"), reference_kernels(state), state,
-              {2048, 5, c.loss, recompute}) {
+              {2048, 5, c.loss, recompute}, WeightStorage::kExpanded,
+              c.unlike_llama ? ModelFamilies(kUnlikeLlamaAlone) : model_families()) {
     LoraOptions options;
     options.rank = 3;
     options.alpha = 6;
@@ -184,6 +203,13 @@ INSTANTIATE_TEST_SUITE_P(
              0,
              {},
              consistency({0, 1, 2}, Positions::kAll, false, true),
+             true},
+        Case{"unlike_llama",
+             kAll,
+             0.2,
+             {},
+             consistency({0, 1, 2}, Positions::kAll, false, true),
+             true,
              true}),
     [](const auto& test) { return test.param.name; });
 

@@ -1,0 +1,21 @@
+// Mistral (Jiang et al. 2023): a Llama whose layers look back over a window. Its GGUF files call
+// themselves llama and have no window.
+#include "model/families/common.h"
+
+namespace ilora {
+namespace {
+
+constexpr int64_t kWindow = 4096;  // where config.json has no sliding_window; null: none
+
+void read(const FolderKeys& keys, ModelConfig& config) {
+  read_decoder(keys, config);
+  if (keys.is_null("sliding_window")) return;
+  for (BlockConfig& block : config.blocks) block.window = keys.integer("sliding_window", kWindow);
+}
+
+}  // namespace
+
+extern const ModelFamily kMistral = {
+    .name = "Mistral", .model_type = "mistral", .from_folder = read};
+
+}  // namespace ilora

@@ -1,0 +1,56 @@
+// A model on disk: one GGUF file, or a Hugging Face folder. Opening it reads the configuration and
+// finds every tensor, so that a file that does not fit is refused before anything is loaded.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <vector>
+
+#include "formats/stored_tensor.h"
+#include "model/config.h"
+#include "model/families/family.h"
+
+namespace ilora {
+
+class TensorFolder;
+
+struct BlockTensors {
+  const StoredTensor* attention_norm = nullptr;           // (D)
+  const StoredTensor* feed_forward_norm = nullptr;        // (D)
+  std::array<const StoredTensor*, kModules> weight = {};  // (out,in), by Module
+  std::array<const StoredTensor*, kModules> bias = {};    // (out); null: none
+};
+
+struct ModelTensors {
+  const StoredTensor* embedding = nullptr;   // (V,D)
+  const StoredTensor* final_norm = nullptr;  // (D)
+  const StoredTensor* head = nullptr;        // (V,D); the embedding where tied
+  std::vector<BlockTensors> blocks;          // L
+};
+
+class ModelFiles {
+ public:
+  // Throws Error naming the file and: the key that it cannot read or compute (kUnsupported), the
+  // tensor that is missing or whose shape does not fit the configuration (kFormat), the tensor that
+  // the configuration has no place for (kUnsupported): left out, it would change what is computed.
+  explicit ModelFiles(const std::filesystem::path& path, ModelFamilies families = model_families());
+  ~ModelFiles();
+  ModelFiles(ModelFiles&&) noexcept;
+  ModelFiles& operator=(ModelFiles&&) noexcept;
+
+  const std::filesystem::path& path() const { return path_; }
+  FileKind kind() const { return gguf_ != nullptr ? FileKind::kGguf : FileKind::kFolder; }
+  const ModelConfig& config() const { return config_; }
+  const ModelTensors& tensors() const { return tensors_; }
+  const GgufFile* gguf() const { return gguf_.get(); }  // null for a folder
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<GgufFile> gguf_;
+  std::unique_ptr<TensorFolder> folder_;
+  ModelConfig config_;
+  ModelTensors tensors_;  // what they point to belongs to gguf_ or folder_
+};
+
+}  // namespace ilora

@@ -1,0 +1,41 @@
+#include "model/module.h"
+
+#include <string>
+
+#include "base/error.h"
+
+namespace ilora {
+namespace {
+
+struct ModuleNames {
+  std::string_view name, parent;
+};
+constexpr std::array<ModuleNames, kModules> kNames = {{{"q_proj", "self_attn"},
+                                                       {"k_proj", "self_attn"},
+                                                       {"v_proj", "self_attn"},
+                                                       {"o_proj", "self_attn"},
+                                                       {"gate_proj", "mlp"},
+                                                       {"up_proj", "mlp"},
+                                                       {"down_proj", "mlp"}}};
+
+}  // namespace
+
+std::string_view module_name(Module module) {
+  return kNames[static_cast<size_t>(module)].name;
+}
+std::string_view module_parent(Module module) {
+  return kNames[static_cast<size_t>(module)].parent;
+}
+
+Module parse_module(std::string_view name) {
+  for (const Module module : kAllModules) {
+    if (module_name(module) == name) return module;
+  }
+  std::string allowed;
+  for (const auto& names : kNames)
+    allowed += (allowed.empty() ? "" : ", ") + std::string(names.name);
+  throw Error(ErrorKind::kUsage, fmt::format("[lora] unknown target module '{}'", name),
+              "Use some of: " + allowed + ".");
+}
+
+}  // namespace ilora
