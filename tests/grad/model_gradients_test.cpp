@@ -39,7 +39,7 @@ constexpr ModelFamily kUnlikeLlama = {
     .partial_rotary = true,
     .from_folder = [](const FolderKeys& keys, ModelConfig& config) {
       read_decoder(keys, config);
-      config.rotary = {{.base = 100.0, .dims = config.head_dim / 2}};
+      config.rotary = {{.base = 100.0, .dims = config.head_dim / 2, .divisors = {}}};
       config.blocks[0] = {.query_scale = 1.7, .residual_multiplier = 0.6};
       config.blocks[1] = {.rotary = -1, .query_scale = 0.8, .residual_multiplier = 1.3};
       config.embedding_multiplier = 2.5;

@@ -4,7 +4,12 @@
 namespace ilora {
 
 // One line per family; each is defined in the file of its name.
-#define ILORA_FAMILIES(family) family(kLlama) family(kMistral) family(kQwen2)
+// clang-format off
+#define ILORA_FAMILIES(family) \
+  family(kLlama)               \
+  family(kMistral)             \
+  family(kQwen2)
+// clang-format on
 
 #define ILORA_DECLARE(name) extern const ModelFamily name;
 #define ILORA_LIST(name) &name,

@@ -102,7 +102,7 @@ TEST_P(BlockFollowsItsConfiguration, NormsHaveTheOffsetThatTheirFolderLeavesOut)
 TEST_P(BlockFollowsItsConfiguration, RotaryPositionsTurnWhatTheSpecSays) {
   const std::vector<float> got = logits([](const FolderKeys& keys, ModelConfig& config) {
     read_decoder(keys, config);
-    config.rotary = {{.base = 10000.0, .dims = 4}};
+    config.rotary = {{.base = 10000.0, .dims = 4, .divisors = {}}};
     config.blocks[1].rotary = -1;
   });
   for (const char* name : {"q_proj", "k_proj"}) {

@@ -20,7 +20,7 @@ TEST(RotaryTable, HoldsCosinesAndSinesOfPositionTimesFrequency) {
 }
 
 TEST(RotaryTable, TurnsTheFirstColumnsOfEachHead) {
-  const RotaryTable table({.dims = 4}, 3, DType::kF32);
+  const RotaryTable table({.base = 10000.0, .dims = 4, .divisors = {}}, 3, DType::kF32);
   const Buffer heads(DType::kF32, {2, 3, 10});
   const Tensor turning = table.turning(heads.view());
   EXPECT_EQ(turning.describe(), "F32 (2, 3, 4)");
@@ -31,10 +31,10 @@ TEST(RotaryTable, TurnsTheFirstColumnsOfEachHead) {
 // Values of transformers 5.24's _compute_llama3_parameters, evaluated in double precision.
 TEST(Llama3Divisors, AreThoseOfTransformers) {
   const std::vector<float> divisors =
-      llama3_divisors({.base = 500000.0, .dims = 64}, {.factor = 8,
-                                                       .low_frequency_factor = 1,
-                                                       .high_frequency_factor = 4,
-                                                       .original_context = 8192});
+      llama3_divisors({.base = 500000.0, .dims = 64, .divisors = {}}, {.factor = 8,
+                                                                       .low_frequency_factor = 1,
+                                                                       .high_frequency_factor = 4,
+                                                                       .original_context = 8192});
   ASSERT_EQ(divisors.size(), 32U);
   const std::pair<size_t, float> expected[] = {{0, 1.0f},        {14, 1.0f},       {15, 1.5534146f},
                                                {16, 2.6945296f}, {17, 5.2573266f}, {18, 8.0f},
