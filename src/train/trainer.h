@@ -16,6 +16,7 @@
 #include "train/recipe.h"
 #include "train/run_folder.h"
 #include "train/scoring.h"
+#include "train/step.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -43,10 +44,8 @@ class Trainer {
   void end_task();
   void step(const std::vector<const Row*>& rows);
   std::vector<const Row*> batch(int64_t task_step) const;
-  void require_finite(const Pass& pass, const PassReport& report, double norm) const;
-  void record(int64_t pass_tokens, const PassReport& report, Json norms, double norm, double rate,
-              double seconds);
-  Json term_gradient_norms(const Pass& pass, const PassReport& report);
+  void record(const Step& step, const Json& norms, double rate, double seconds);
+  Json term_gradient_norms(const Step& step);
 
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked
