@@ -61,6 +61,15 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
   return all;
 }
 
+// The kinds of loss that a pass has, in this or in another process.
+std::vector<LossKind> kinds_of(const PassReport& report) {
+  std::vector<LossKind> kinds;
+  for (size_t i = 0; i < kLossKinds; ++i) {
+    if (report.denominators.values[i] > 0) kinds.push_back(static_cast<LossKind>(i));
+  }
+  return kinds;
+}
+
 // A step's pass with the losses of one kind alone, its gradient in another vector.
 Pass only(LossKind kind, Pass pass, Tensor gradient) {
   for (Segment& segment : pass.segments) {
@@ -231,10 +240,7 @@ int64_t Trainer::steps_per_epoch(const StreamTask& task) const {
 Json Trainer::term_gradient_norms(const Step& step) {
   const Kernels& k = bench_.engine.kernels();
   const Tensor gradient = run_.gradient();
-  std::vector<LossKind> kinds;
-  for (size_t i = 0; i < kLossKinds; ++i) {
-    if (step.report.denominators.values[i] > 0) kinds.push_back(static_cast<LossKind>(i));
-  }
+  const std::vector<LossKind> kinds = kinds_of(step.report);
   const auto name = [](LossKind kind) { return loss_rules(kind).name; };
   const auto norm = [&](Tensor x) { return std::sqrt(k.dot(x, x)); };
   if (kinds.size() < 2)
@@ -258,10 +264,7 @@ void Trainer::record(const Step& step, const Json& norms, double rate, double se
   const int64_t tokens = step.tokens + run_.take_extra_tokens();
   train_tokens_ += tokens;
   Json terms = Json::object();
-  for (size_t i = 0; i < kLossKinds; ++i) {
-    if (report.denominators.values[i] > 0)
-      terms[loss_rules(static_cast<LossKind>(i)).name] = report.terms.values[i];
-  }
+  for (const LossKind kind : kinds_of(report)) terms[loss_rules(kind).name] = report.terms[kind];
   double loss = report.total();
   for (const auto& [name, term] : run_.own_terms()) {
     terms[name] = term.value;
