@@ -7,17 +7,20 @@
 #include <vector>
 
 #include "tests/run_fixture.h"
-#include "train/optimizer.h"
+#include "train/step.h"
 
 namespace ilora::testing {
 
 // The tiny tasks, four rows a step, in the order of their files.
 class MethodLoop {
  public:
-  explicit MethodLoop(const std::string& name, const Settings& more = {})
+  // Of the rows of each step and task, a process takes every size-th, from rank on. `comm` outlives
+  // the loop.
+  explicit MethodLoop(const std::string& name, const Settings& more = {},
+                      const Comm* comm = nullptr)
       : tiny(tiny_settings("unused", name, more)),
         method(tiny.configuration.method()),
-        run(tiny.engine(), first(), 1, tiny.recipe().loss()),
+        run(tiny.engine(), first(), 1, tiny.recipe().loss(), comm != nullptr ? *comm : tiny.comm),
         optimizer(tiny.engine().kernels(), tiny.recipe(), run.fast().layout().size()) {
     for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
     run.position.tasks = static_cast<int64_t>(rows.size());
@@ -27,7 +30,7 @@ class MethodLoop {
     run.position.task = task;
     run.position.task_step = 0;
     run.position.task_steps = steps;
-    task_rows_ = pointers(rows[static_cast<size_t>(task)]);
+    task_rows_ = share(pointers(rows[static_cast<size_t>(task)]));
     run.task_rows = task_rows_;
     if (tiny.recipe().reset_optimizer) optimizer.reset();
     method.begin_task(run);
@@ -35,22 +38,14 @@ class MethodLoop {
   PassReport step() {
     const std::vector<Row>& all = rows[static_cast<size_t>(run.position.task)];
     const auto current =
-        pointers(all, static_cast<size_t>(run.position.task_step) * 4 % all.size(), 4);
+        share(pointers(all, static_cast<size_t>(run.position.task_step) * 4 % all.size(), 4));
     run.position.epoch = run.position.task_step / 4;
-    run.clear_reported();
-    run.kernels().fill(run.gradient(), 0.0);
-    pass = method.plan(run, current);
-    const PassReport report = run.run_step(pass);
-    run.step_losses = report;
-    plain_gradient = values_of(run.gradient());
-    method.edit_gradient(run);
+    const Step step = compute_gradient(
+        run, method, current, [&](const Step&) { plain_gradient = values_of(run.gradient()); });
+    pass = step.pass;
     edited_gradient = values_of(run.gradient());
-    optimizer.clip(run.gradient());
-    optimizer.step(run.fast().values(), run.gradient(), 0.02);
-    ++run.position.step;
-    ++run.position.task_step;
-    method.after_update(run, current);
-    return report;
+    apply_update(run, method, optimizer, step, 0.02);
+    return step.report;
   }
   // A whole task.
   void learn(int64_t task, int64_t steps) {
@@ -70,6 +65,13 @@ class MethodLoop {
   std::vector<float> plain_gradient, edited_gradient;  // likewise
 
  private:
+  std::vector<const Row*> share(const std::vector<const Row*>& all) const {
+    const auto rank = static_cast<size_t>(run.comm().rank());
+    const auto size = static_cast<size_t>(run.comm().size());
+    std::vector<const Row*> own;
+    for (size_t i = rank; i < all.size(); i += size) own.push_back(all[i]);
+    return own;
+  }
   Adapter first() {
     method.check(tiny.model());
     Adapter adapter(tiny.model(), method.adapter(tiny.recipe().lora));

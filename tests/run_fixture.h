@@ -107,6 +107,7 @@ struct TinyRun {
   std::vector<TaskText> tasks;
   std::unique_ptr<const LoadedModel> base;
   std::unique_ptr<Workbench> bench;
+  Comm comm;
 
   Recipe& recipe() { return configuration.recipe; }
   Engine& engine() { return bench->engine; }

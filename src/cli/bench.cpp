@@ -139,9 +139,9 @@ Json bench_step(const BenchArguments& a) {
       tokens = trained_tokens(pass);
     });
   };
-  const std::vector<double> seconds =
-      repeat_timed(a.pacing, work, [&] { if (bench.profile) bench.profile->clear();
-      });
+  const std::vector<double> seconds = repeat_timed(a.pacing, work, [&] {
+    if (bench.profile) bench.profile->clear();
+  });
   const double step = median(seconds);
   Json json = {
       {"model", config.name},
@@ -158,9 +158,9 @@ Json bench_step(const BenchArguments& a) {
       {"peak_rss_mib", peak_memory_mib()},
       {"environment", environment_json(model.mode())}};
   if (a.profile) {
-    json["profile"] = profile_json(bench.profile->entries(),
-                                   std::accumulate(seconds.begin(), seconds.end(), 0.0), peak,
-                                   config, {recipe.lora.rank});
+    json["profile"] =
+        profile_json(bench.profile->entries(), std::accumulate(seconds.begin(), seconds.end(), 0.0),
+                     peak, config, {recipe.lora.rank});
   }
   return json;
 }

@@ -235,7 +235,9 @@ Json bench_eval(const AnswerArguments& a) {
         likelihoods = evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options,
                                                    {answerer.uses, {}});
       },
-      [&] { if (answerer.bench.profile) answerer.bench.profile->clear(); });
+      [&] {
+        if (answerer.bench.profile) answerer.bench.profile->clear();
+      });
   Json json = answerer.facts(seconds);
   json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) / median(seconds);
   json["likelihoods"] = likelihoods;
@@ -251,7 +253,9 @@ Json bench_generate(const AnswerArguments& a) {
       [&] {
         answers = generate(answerer.bench.engine, answerer.uses, answerer.prompts, a.generation);
       },
-      [&] { if (answerer.bench.profile) answerer.bench.profile->clear(); });
+      [&] {
+        if (answerer.bench.profile) answerer.bench.profile->clear();
+      });
   size_t tokens = 0;
   for (const auto& answer : answers) tokens += answer.size();
   Json json = answerer.facts(seconds);

@@ -109,7 +109,6 @@ std::vector<double> repeat_timed(const Pacing& pacing, const std::function<void(
 }
 
 PassReport dump_gradient(Run& run, const Pass& pass, const std::filesystem::path& folder) {
-  run.kernels().fill(run.gradient(), 0.0);
   PassReport report = run.run_step(pass);
   const Adapter gradient(run.config(), run.fast().options());
   run.kernels().convert(gradient.values(), run.gradient());

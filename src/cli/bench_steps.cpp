@@ -9,7 +9,7 @@ SecondTask::SecondTask(const Recipe& recipe, Method& method, Workbench& bench, A
                        const std::vector<const Row*>& current)
     : method_(method),
       current_(current),
-      run_(bench.engine, std::move(first), 1, recipe.loss()),
+      run_(bench.engine, std::move(first), 1, recipe.loss(), comm_),
       optimizer_(bench.engine.kernels(), recipe, run_.fast().layout().size()) {
   method_.check(run_.config());
   run_.position.tasks = 2;
@@ -34,17 +34,9 @@ void SecondTask::add_current(const std::vector<const Row*>& rows) {
 
 void SecondTask::step_on(const std::vector<const Row*>& rows, double learning_rate,
                          const Look& look) {
-  run_.kernels().fill(run_.gradient(), 0.0);
-  run_.clear_reported();
-  const Pass pass = method_.plan(run_, rows);
-  run_.step_losses = run_.run_step(pass);
-  method_.edit_gradient(run_);
-  optimizer_.clip(run_.gradient());
-  optimizer_.step(run_.fast().values(), run_.gradient(), learning_rate);
-  ++run_.position.step;
-  ++run_.position.task_step;
-  look(pass);
-  method_.after_update(run_, rows);
+  const Step step = compute_gradient(run_, method_, rows);
+  look(step.pass);
+  apply_update(run_, method_, optimizer_, step, learning_rate);
 }
 
 }  // namespace ilora

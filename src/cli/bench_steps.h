@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "continual/method.h"
-#include "train/optimizer.h"
+#include "train/step.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -32,6 +32,7 @@ class SecondTask {
 
   Method& method_;
   std::vector<const Row*> current_;
+  Comm comm_;
   Run run_;
   Optimizer optimizer_;
 };

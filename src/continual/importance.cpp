@@ -10,7 +10,9 @@ constexpr int64_t kChunk = 16384;
 }  // namespace
 
 void add_fisher(Run& run, std::span<const Row* const> rows, Tensor fisher) {
-  const auto share = static_cast<float>(1.0 / static_cast<double>(rows.size()));
+  const Comm& comm = run.comm();
+  const auto share = static_cast<float>(1.0 / comm.sum(static_cast<double>(rows.size())));
+  if (comm.rank() != 0) run.kernels().fill(fisher, 0.0);  // what stands there is summed once
   float* sum = fisher.ptr<float>();
   run.per_sequence_gradients(rows, [&](const Row&, Tensor gradient) {
     const float* g = gradient.ptr<float>();
@@ -18,6 +20,7 @@ void add_fisher(Run& run, std::span<const Row* const> rows, Tensor fisher) {
       for (int64_t i = begin; i < end; ++i) sum[i] += share * (g[i] * g[i]);
     });
   });
+  comm.sum(fisher);
 }
 
 double quadratic_penalty(Tensor gradient, Tensor theta, const Anchor& anchor, double weight) {

@@ -23,7 +23,7 @@ struct Anchor {
   Buffer values, importance;
 };
 
-// fisher += F of the rows under the fast learner.
+// fisher += F of the rows of all processes under the fast learner.
 void add_fisher(Run& run, std::span<const Row* const> rows, Tensor fisher);
 
 // Returns P = 1/2 sum_i importance_i (theta_i - values_i)^2 and adds weight * dP/dtheta to

@@ -1,7 +1,6 @@
 #include "continual/method.h"
 
 #include "base/error.h"
-#include "model/prompt_pool.h"
 
 namespace ilora {
 
@@ -33,7 +32,7 @@ Deployed Method::answer_with(Run& run, const std::string& learner, int64_t task)
   static_cast<void>(task);
   const Adapter* adapter = run.find(learner);
   ILORA_CHECK(adapter != nullptr, "no learner {}", learner);
-  return answering(run.engine(), *adapter);
+  return run.answering(*adapter);
 }
 
 }  // namespace ilora

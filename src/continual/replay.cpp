@@ -20,11 +20,11 @@ std::vector<double> losses_of(const Run& run, const std::vector<const Row*>& cur
 }
 
 // Weights with which one mean over all rows (or labels) becomes half the mean of each segment.
-void weigh_as_two_means(Pass& pass) {
+void weigh_as_two_means(Pass& pass, const Run& run) {
   const LossKind kind = LossKind::kCrossEntropy;
-  const double all = count_denominators(pass)[kind];
+  const double all = run.denominators(pass)[kind];
   for (Segment& segment : pass.segments) {
-    const double own = count_denominators(Pass{{segment}})[kind];
+    const double own = run.denominators(Pass{{segment}})[kind];
     segment.losses.front().weight = all / (static_cast<double>(pass.segments.size()) * own);
   }
 }
@@ -113,7 +113,7 @@ bool Replay::add_to(Pass& pass, Run& run) {
   if (replayed.empty()) return false;
   pass.segments.push_back(pass.segments.front());
   pass.segments.back().rows = replayed;
-  if (options.two_means) weigh_as_two_means(pass);
+  if (options.two_means) weigh_as_two_means(pass, run);
   return true;
 }
 

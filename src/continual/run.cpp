@@ -5,11 +5,33 @@
 #include "base/random.h"
 
 namespace ilora {
+namespace {
 
-Run::Run(Engine& engine, Adapter fast, uint64_t run_seed, const LossOptions& labels)
+void sum(const Comm& comm, PerLossKind& figures) {
+  comm.sum(Tensor(figures.values.data(), DType::kF64, {static_cast<int64_t>(kLossKinds)}));
+}
+
+// The vectors that a pass adds gradients to, each once.
+std::vector<Tensor> trained_vectors(const Pass& pass) {
+  std::vector<Tensor> vectors;
+  for (const Segment& segment : pass.segments) {
+    for (const AdapterUse& use : segment.uses) {
+      const bool known = std::any_of(vectors.begin(), vectors.end(),
+                                     [&](const Tensor& v) { return v.data == use.gradient.data; });
+      if (use.gradient && !known) vectors.push_back(use.gradient);
+    }
+  }
+  return vectors;
+}
+
+}  // namespace
+
+Run::Run(Engine& engine, Adapter fast, uint64_t run_seed, const LossOptions& labels,
+         const Comm& comm)
     : seed(run_seed),
       loss(labels),
       engine_(engine),
+      comm_(comm),
       gradient_(DType::kF32, {fast.layout().size()}) {
   learners_.push_back({"fast", std::make_unique<Adapter>(std::move(fast))});
 }
@@ -29,9 +51,19 @@ Adapter& Run::add_copy_of_fast(const std::string& name) {
   return *learners_.back().adapter;
 }
 
+Denominators Run::denominators(const Pass& pass) const {
+  Denominators counted = count_denominators(pass);
+  sum(comm_, counted);
+  return counted;
+}
+
 PassReport Run::run_step(const Pass& pass) {
+  const std::vector<Tensor> gradients = trained_vectors(pass);
+  for (const Tensor& gradient : gradients) kernels().fill(gradient, 0.0);
   PassReport report;
-  engine_.run(pass, count_denominators(pass), dropout_key(), report);
+  engine_.run(pass, denominators(pass), dropout_key(), report);
+  sum(comm_, report.terms);
+  for (const Tensor& gradient : gradients) comm_.sum(gradient);
   return report;
 }
 
@@ -49,13 +81,16 @@ void Run::run_alone(const Pass& pass, uint64_t dropout_key) {
 void Run::gradients(std::span<const RowGroup> groups) {
   Pass pass;
   for (const RowGroup& group : groups) {
-    if (group.rows.empty()) continue;
+    kernels().fill(group.gradient, 0.0);
     Segment segment = cross_entropy_segment(group.rows, {{&fast(), 1.0, group.gradient}}, loss);
     Loss& own = segment.losses.front();
-    own.weight /= count_denominators({{segment}})[own.kind];  // the group's own denominator
+    const double rows = denominators({{segment}})[own.kind];  // the group's own denominator
+    if (group.rows.empty()) continue;                         // another process may have some
+    own.weight /= rows;
     pass.segments.push_back(std::move(segment));
   }
   run_alone(pass, dropout_key());
+  for (const RowGroup& group : groups) comm_.sum(group.gradient);
 }
 
 void Run::per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit) {

@@ -11,7 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "comm/comm.h"
 #include "model/engine.h"
+#include "model/prompt_pool.h"
 
 namespace ilora {
 
@@ -34,7 +36,7 @@ struct Learner {
 // Rows whose loss has a gradient of its own.
 struct RowGroup {
   std::vector<const Row*> rows;
-  Tensor gradient;  // flat, added to
+  Tensor gradient;  // flat
 };
 
 // A loss term that a method computes by itself, as it enters the loss.
@@ -45,15 +47,15 @@ struct OwnTerm {
 
 class Run {
  public:
-  Run(Engine& engine, Adapter fast, uint64_t run_seed, const LossOptions& labels);
+  // Engine and comm outlive the run.
+  Run(Engine& engine, Adapter fast, uint64_t run_seed, const LossOptions& labels, const Comm& comm);
 
   Position position;
   std::span<const Row* const> task_rows;  // training rows of the present task, in its file's order
   const uint64_t seed;
   const LossOptions loss;  // of its rows' labels
 
-  Engine& engine() { return engine_; }
-  const Engine& engine() const { return engine_; }
+  const Comm& comm() const { return comm_; }
   const Kernels& kernels() const { return engine_.kernels(); }
   const ModelConfig& config() const { return engine_.config(); }
 
@@ -66,24 +68,35 @@ class Run {
   Adapter& add_copy_of_fast(const std::string& name);
   const std::vector<Learner>& learners() const { return learners_; }
 
-  // Runs a pass as a step's own, with the present step's dropout: adds its gradient to the vectors
-  // that its trained uses name, and tells its losses. Its tokens are the trainer's to count.
+  // What follows is summed over processes (comm.h), but for what is said of single rows.
+
+  // What the losses of a step's pass are divided by.
+  Denominators denominators(const Pass& pass) const;
+  // Runs a pass as a step's own, with the present step's dropout: the vectors that its trained uses
+  // name become its gradient. Tells its losses. Its tokens are the trainer's to count.
   PassReport run_step(const Pass& pass);
-  // For each group, adds the gradient of the group's own loss (as if it were a step's rows) under
-  // the fast learner, with the present step's dropout. One pass: the groups share the products with
-  // base weights.
+  // For each group, its vector becomes the gradient of the group's own loss (as if it were a step's
+  // rows) under the fast learner, with the present step's dropout. One pass: the groups share the
+  // products with base weights.
   void gradients(std::span<const RowGroup> groups);
   // Rows that per_sequence_gradients() runs together, each with a flat vector of its own.
   static constexpr int64_t kSequencesAtOnce = 8;
   // Shows for each row, in order, the gradient of -log p(answer | prompt), summed over the labels,
-  // under the fast learner without dropout. The flat vector is valid during the call alone.
+  // under the fast learner without dropout: of this process's rows, one by one. The flat vector is
+  // valid during the call alone.
   using SequenceVisitor = std::function<void(const Row& row, Tensor gradient)>;
   void per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit);
+  // How an adapter answers by itself; which soft prompts a text chooses; values to begin them with
+  // (model/prompt_pool.h).
+  Deployed answering(const Adapter& adapter) { return ilora::answering(engine_, adapter); }
+  std::vector<float> prompt_query(std::span<const int32_t> tokens) {
+    return ilora::prompt_query(engine_, tokens);
+  }
+  void fill_with_embeddings(Tensor prompts, const Random& random) {
+    ilora::fill_with_embeddings(engine_, prompts, random);
+  }
   // Tokens of gradients() and per_sequence_gradients() since the last call: they count as trained.
   int64_t take_extra_tokens() { return std::exchange(extra_tokens_, 0); }
-  // The key of dropout masks of the present step.
-  uint64_t dropout_key() const;
-
   // What the step's own pass told, segment by segment; set before edit_gradient().
   PassReport step_losses;
 
@@ -98,8 +111,10 @@ class Run {
 
  private:
   void run_alone(const Pass& pass, uint64_t dropout_key);
+  uint64_t dropout_key() const;  // of the present step's masks
 
   Engine& engine_;
+  const Comm& comm_;
   std::vector<Learner> learners_;
   Buffer gradient_;
   std::map<std::string, double> reported_;

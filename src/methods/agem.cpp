@@ -42,7 +42,6 @@ class AveragedGradientEpisodicMemory : public Method {
 void AveragedGradientEpisodicMemory::edit_gradient(Run& run) {
   if (memory_.tasks() == 0) return;
   if (!reference_.view()) reference_ = Buffer(DType::kF32, {run.gradient().size()});
-  run.kernels().fill(reference_.view(), 0.0);
   const RowGroup group = {memory_.draw_from_all(run, draw_), reference_.view()};
   run.gradients({&group, 1});
   const Projected projected = project_agem(run.kernels(), run.gradient(), reference_.view());

@@ -50,7 +50,6 @@ void GradientEpisodicMemory::edit_gradient(Run& run) {
     if (static_cast<int64_t>(gradients_.size()) <= task)
       gradients_.emplace_back(DType::kF32, std::initializer_list<int64_t>{run.gradient().size()});
     gradients.push_back(gradients_[static_cast<size_t>(task)].view());
-    run.kernels().fill(gradients.back(), 0.0);
     groups.push_back({memory_.draw(run, task, draw_), gradients.back()});
   }
   run.gradients(groups);

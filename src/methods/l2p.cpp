@@ -41,7 +41,7 @@ class LearningToPrompt : public Method {
     std::vector<int32_t> keys;
   };
   const std::vector<float>& query_of(Run& run, const Row& row);
-  void choose_together(int64_t keys);
+  void choose_together(const Comm& comm, int64_t keys);
 
   int64_t pool_ = 10, length_ = 5, chosen_ = 3;
   double weight_ = 0.5;
@@ -91,7 +91,7 @@ void LearningToPrompt::begin_task(Run& run) {
   const auto random = [&](uint64_t substream) {
     return Random(run.seed, Stream::kAdapterInit, substream);
   };
-  fill_with_embeddings(run.engine(), soft_prompts(values, layout), random(0));
+  run.fill_with_embeddings(soft_prompts(values, layout), random(0));
   float* keys = prompt_keys(values, layout).ptr<float>();
   const double scale = 1.0 / std::sqrt(static_cast<double>(layout.width()));
   for (int64_t i = 0; i < pool_ * layout.width(); ++i)
@@ -101,18 +101,18 @@ void LearningToPrompt::begin_task(Run& run) {
 const std::vector<float>& LearningToPrompt::query_of(Run& run, const Row& row) {
   std::vector<float>& query = queries_[row.id];
   if (query.empty()) {
-    query = prompt_query(run.engine(),
-                         std::span(row.tokens).first(static_cast<size_t>(row.prompt_length)));
+    query = run.prompt_query(std::span(row.tokens).first(static_cast<size_t>(row.prompt_length)));
   }
   return query;
 }
 
 // Every row takes the keys that most rows chose; the lower number where as many did.
-void LearningToPrompt::choose_together(int64_t keys) {
+void LearningToPrompt::choose_together(const Comm& comm, int64_t keys) {
   std::vector<double> votes(static_cast<size_t>(keys));
   for (const Choice& choice : choices_) {
     for (const int32_t key : choice.keys) votes[static_cast<size_t>(key)] += 1;
   }
+  comm.sum(Tensor(votes.data(), DType::kF64, {keys}));
   for (Choice& choice : choices_) choice.keys = nearest_keys(votes, chosen_);
 }
 
@@ -124,7 +124,7 @@ Pass LearningToPrompt::plan(Run& run, const std::vector<const Row*>& current) {
     const std::vector<float>& query = query_of(run, *row);
     choices_.push_back({&query, nearest_keys(key_similarities(keys, query), chosen_)});
   }
-  if (batch_choice_) choose_together(layout.prompts().keys);
+  if (batch_choice_) choose_together(run.comm(), layout.prompts().keys);
   Pass pass = Method::plan(run, current);
   for (const Choice& choice : choices_)
     pass.segments.front().prefixes.push_back(rows_of_keys(layout.prompts(), choice.keys));
@@ -137,7 +137,8 @@ void LearningToPrompt::edit_gradient(Run& run) {
   const Tensor keys = prompt_keys(run.fast().values(), layout);
   const Tensor dkeys = prompt_keys(run.gradient(), layout);
   const auto width = static_cast<size_t>(layout.width());
-  const double share = weight_ / static_cast<double>(choices_.size());
+  const double rows = run.comm().sum(static_cast<double>(choices_.size()));
+  const double share = weight_ / rows;
   double loss = 0, similarity = 0;
   const auto norm = [&](const float* x) {
     double sum = 0;
@@ -161,10 +162,10 @@ void LearningToPrompt::edit_gradient(Run& run) {
       }
     }
   }
+  run.comm().sum(dkeys);  // the pass has left it zero
   const double gradient_norm = std::sqrt(run.kernels().dot(dkeys, dkeys));
-  run.report_term("keys", {loss, gradient_norm});
-  run.report("key_similarity",
-             similarity / static_cast<double>(choices_.size() * static_cast<size_t>(chosen_)));
+  run.report_term("keys", {run.comm().sum(loss), gradient_norm});
+  run.report("key_similarity", run.comm().sum(similarity) / (rows * static_cast<double>(chosen_)));
 }
 
 Deployed LearningToPrompt::answer_with(Run& run, const std::string& learner, int64_t task) {

@@ -11,7 +11,6 @@
 #include <numeric>
 
 #include "methods/registry.h"
-#include "model/prompt_pool.h"
 
 namespace ilora {
 namespace {
@@ -82,8 +81,8 @@ std::vector<int32_t> ProgressivePrompts::all_rows(int64_t count) const {
 void ProgressivePrompts::begin_task(Run& run) {
   if (run.position.task_step > 0) return;  // resumed inside the task
   const Adapter& fast = run.fast();
-  fill_with_embeddings(
-      run.engine(), soft_prompts(fast.values(), fast.layout()),
+  run.fill_with_embeddings(
+      soft_prompts(fast.values(), fast.layout()),
       Random(run.seed, Stream::kAdapterInit, static_cast<uint64_t>(run.position.task)));
 }
 

@@ -173,7 +173,8 @@ StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType g
 
   const int64_t adapter = AdapterLayout(config, extent.adapter).size();
   constexpr int64_t kTogether = 2;  // learners whose copies in the GEMMs' precision exist at once
-  constexpr int64_t kStepVectors = 4;  // gradient, two moments, the gradient of one loss term
+  // Gradient, two moments, the gradients of one kind of loss and of all but the first.
+  constexpr int64_t kStepVectors = 5;
   const int64_t f32 = dtype_bytes(DType::kF32, 1);
   const int64_t copies = gemm == DType::kF32 ? 0 : kTogether * dtype_bytes(gemm, adapter);
   const int64_t cached =

@@ -60,6 +60,15 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
   return all;
 }
 
+// The kinds of loss that a pass has, in this or in another process.
+std::vector<LossKind> kinds_of(const PassReport& report) {
+  std::vector<LossKind> kinds;
+  for (size_t i = 0; i < kLossKinds; ++i) {
+    if (report.denominators.values[i] > 0) kinds.push_back(static_cast<LossKind>(i));
+  }
+  return kinds;
+}
+
 // A step's pass with the losses of one kind alone, its gradient in another vector.
 Pass only(LossKind kind, Pass pass, Tensor gradient) {
   for (Segment& segment : pass.segments) {
@@ -85,7 +94,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       folder_(recipe.output),
       train_rows_(encode_rows(bench.encoder, tasks, observer_)),
       run_(bench.engine, first_adapter(recipe, method, bench.model.config()),
-           static_cast<uint64_t>(recipe.seed), recipe.loss()),
+           static_cast<uint64_t>(recipe.seed), recipe.loss(), comm_),
       optimizer_(bench.engine.kernels(), recipe, run_.fast().layout().size()),
       scoring_(recipe, method, run_, bench, folder_, tasks, observer_),
       made_from_(describe_sources(recipe, options, bench.model.files, tasks)) {
@@ -186,33 +195,21 @@ void Trainer::end_task() {
   train_tokens_ += run_.take_extra_tokens();
 }
 
-// One optimiser step: what every method has in common.
+// One optimiser step: what every method has in common (step.h), and what is told of it.
 void Trainer::step(const std::vector<const Row*>& rows) {
   const double began = seconds_now();
   Position& at = run_.position;
   at.epoch = at.task_step / steps_per_epoch(current());
   const double rate = method_.rate_factor() * scheduled_rate(recipe_, at.task_step, at.task_steps);
-  const Tensor gradient = run_.gradient();
-
-  run_.clear_reported();
-  bench_.engine.kernels().fill(gradient, 0.0);
-  const Pass pass = method_.plan(run_, rows);
-  const PassReport report = run_.run_step(pass);
-  comm_.sum(gradient);
-  Figures norms = term_gradient_norms(pass, report);
-  run_.step_losses = report;
-  method_.edit_gradient(run_);
+  Figures norms;
+  const Step step = compute_gradient(
+      run_, method_, rows, [&](const Step& plain) { norms = term_gradient_norms(plain); });
   for (const auto& [name, term] : run_.own_terms()) norms.emplace_back(name, term.gradient_norm);
-  const double norm = optimizer_.clip(gradient);
-  require_finite(pass, report, norm);
-  optimizer_.step(run_.fast().values(), gradient, rate);
-  ++at.step;
-  ++at.task_step;
-  const int64_t tokens = trained_tokens(pass);  // now: a memory may let go of replayed rows
-  method_.after_update(run_, rows);
+  norms.emplace_back("total", apply_update(run_, method_, optimizer_, step, rate,
+                                           {current().name, scoring_.scores().tasks()}));
   const double seconds = seconds_now() - began;
   train_seconds_ += seconds;
-  record(tokens, report, norms, norm, rate, seconds);
+  record(step, std::move(norms), rate, seconds);
 }
 
 // The rows of a step in a task: each epoch has an order of its own.
@@ -237,44 +234,12 @@ int64_t Trainer::steps_per_epoch(const StreamTask& task) const {
   return (count + recipe_.batch_size - 1) / recipe_.batch_size;
 }
 
-void Trainer::require_finite(const Pass& pass, const PassReport& report, double norm) const {
-  if (std::isfinite(report.total()) && std::isfinite(norm)) return;
-  std::string rows;
-  for (size_t s = 0; s < pass.segments.size(); ++s) {
-    if (!pass.segments[s].has_gradient()) continue;
-    for (size_t i = 0; i < pass.segments[s].rows.size(); ++i) {
-      double loss = 0;
-      for (const PassReport::RowLosses& own : report.segments[s]) {
-        if (!own.rows.empty()) loss += own.rows[i];
-      }
-      // Where every loss is finite it is the gradient that is not: any row of the step may be the
-      // cause.
-      if (std::isfinite(loss) && !std::isfinite(report.total())) continue;
-      const Row& row = *pass.segments[s].rows[i];
-      rows += fmt::format("{}{}:{}", rows.empty() ? "" : ", ",
-                          scoring_.scores().tasks()[static_cast<size_t>(row.task)],
-                          number_in_file(row.id));
-    }
-  }
-  throw Error(
-      ErrorKind::kNumeric,
-      fmt::format(
-          "[train] the {} is not finite at step {} of task {}; rows (task:row of train.json) {}",
-          std::isfinite(report.total()) ? "gradient" : "loss", run_.position.step + 1,
-          current().name, rows),
-      "Look at those rows, or start a new run with a lower train.learning_rate or with train.clip; "
-      "`ilora train --resume` would take the same steps to the same error.");
-}
-
 // The norm of each kind of loss's own gradient. With one kind it is the step's gradient; with more,
 // now and then, another pass for each but the first, and the first's is the rest.
-Figures Trainer::term_gradient_norms(const Pass& pass, const PassReport& report) {
+Figures Trainer::term_gradient_norms(const Step& step) {
   const Kernels& k = bench_.engine.kernels();
   const Tensor gradient = run_.gradient();
-  std::vector<LossKind> kinds;
-  for (size_t i = 0; i < kLossKinds; ++i) {
-    if (report.denominators.values[i] > 0) kinds.push_back(static_cast<LossKind>(i));
-  }
+  const std::vector<LossKind> kinds = kinds_of(step.report);
   const auto name = [](LossKind kind) { return loss_rules(kind).name; };
   const auto norm = [&](Tensor x) { return std::sqrt(k.dot(x, x)); };
   if (kinds.size() < 2)
@@ -284,8 +249,7 @@ Figures Trainer::term_gradient_norms(const Pass& pass, const PassReport& report)
   const Buffer one(DType::kF32, {gradient.size()}), others(DType::kF32, {gradient.size()});
   Figures norms = {{name(kinds.front()), 0.0}};
   for (const LossKind kind : std::span(kinds).subspan(1)) {
-    k.fill(one.view(), 0.0);
-    run_.run_step(only(kind, pass, one.view()));
+    run_.run_step(only(kind, step.pass, one.view()));
     norms.emplace_back(name(kind), norm(one.view()));
     k.add(others.view(), one.view());
   }
@@ -293,18 +257,16 @@ Figures Trainer::term_gradient_norms(const Pass& pass, const PassReport& report)
   return norms;
 }
 
-void Trainer::record(int64_t pass_tokens, const PassReport& report, Figures norms, double norm,
-                     double rate, double seconds) {
+void Trainer::record(const Step& step, Figures norms, double rate, double seconds) {
   const Position& at = run_.position;
+  const PassReport& report = step.report;
   StepEvent event;
   event.step = at.step;
   event.task = current().name;
   event.task_index = at.task;
   event.epoch = at.epoch;
-  for (size_t i = 0; i < kLossKinds; ++i) {
-    if (report.denominators.values[i] > 0)
-      event.terms.emplace_back(loss_rules(static_cast<LossKind>(i)).name, report.terms.values[i]);
-  }
+  for (const LossKind kind : kinds_of(report))
+    event.terms.emplace_back(loss_rules(kind).name, report.terms[kind]);
   double loss = report.total();
   for (const auto& [name, term] : run_.own_terms()) {
     event.terms.emplace_back(name, term.value);
@@ -312,9 +274,8 @@ void Trainer::record(int64_t pass_tokens, const PassReport& report, Figures norm
   }
   event.loss = loss;
   event.gradient_norms = std::move(norms);
-  event.gradient_norms.emplace_back("total", norm);
   event.learning_rate = rate;
-  event.tokens = pass_tokens + run_.take_extra_tokens();
+  event.tokens = step.tokens + run_.take_extra_tokens();
   event.tokens_per_second = static_cast<double>(event.tokens) / seconds;
   event.reported.assign(run_.reported().begin(), run_.reported().end());
   train_tokens_ += event.tokens;

@@ -17,6 +17,7 @@
 #include "train/optimizer.h"
 #include "train/recipe.h"
 #include "train/scoring.h"
+#include "train/step.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -44,10 +45,8 @@ class Trainer {
   void end_task();
   void step(const std::vector<const Row*>& rows);
   std::vector<const Row*> batch(int64_t task_step) const;
-  void require_finite(const Pass& pass, const PassReport& report, double norm) const;
-  void record(int64_t pass_tokens, const PassReport& report, Figures norms, double norm,
-              double rate, double seconds);
-  Figures term_gradient_norms(const Pass& pass, const PassReport& report);
+  void record(const Step& step, Figures norms, double rate, double seconds);
+  Figures term_gradient_norms(const Step& step);
 
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked

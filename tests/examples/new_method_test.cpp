@@ -26,7 +26,7 @@ TEST(NewMethod, AddsTheGradientOfItsPenalty) {
   Method& method = tiny.configuration.method();
   Adapter adapter(tiny.model(), tiny.recipe().lora);
   adapter.initialise(1, 0);
-  ilora::Run run(tiny.engine(), std::move(adapter), 1, tiny.recipe().loss());
+  ilora::Run run(tiny.engine(), std::move(adapter), 1, tiny.recipe().loss(), tiny.comm);
   const Kernels& k = run.kernels();
   const int64_t n = run.fast().layout().size();
   const Tensor w = run.fast().values(), gradient = run.gradient();

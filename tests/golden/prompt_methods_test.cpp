@@ -25,7 +25,7 @@ class Loop {
     method->add_options(options);
     for (const std::string& s : settings) options.set(s);
     Adapter adapter(model.files.config(), method->adapter({}));
-    run = std::make_unique<Run>(model.engine, std::move(adapter), 1, LossOptions());
+    run = std::make_unique<Run>(model.engine, std::move(adapter), 1, LossOptions(), comm);
     uint64_t id = 0;
     for (const Json& task : json["rows"]) {
       std::vector<Row>& list = rows.emplace_back();
@@ -59,11 +59,9 @@ class Loop {
           &all[(static_cast<size_t>(run->position.task_step) * batch + i) % all.size()]);
     const Kernels& k = run->kernels();
     const Tensor gradient = run->gradient();
-    run->clear_reported();
-    k.fill(gradient, 0.0);
-    pass = method->plan(*run, current);
-    const PassReport report = run->run_step(pass);
-    method->edit_gradient(*run);
+    const Step taken = compute_gradient(*run, *method, current);
+    const PassReport& report = taken.report;
+    pass = taken.pass;
     const double norm = std::sqrt(k.dot(gradient, gradient)), clip = json["clip"];
     EXPECT_NEAR(report.total(), expected["cross_entropy"].get<double>(), kTolerance);
     EXPECT_NEAR(norm, expected["gradient_norm"].get<double>(), 1e-3 * norm);
@@ -83,6 +81,7 @@ class Loop {
   TestModel model{golden_folder("tiny-llama") / "model", cpu_kernels(), DType::kF32};
   std::unique_ptr<Method> method;
   const Json& reference;
+  Comm comm;
   std::unique_ptr<Run> run;
   std::vector<std::vector<Row>> rows;
   Pass pass;

@@ -18,7 +18,7 @@ class Steps {
   Steps(const std::string& name, const Settings& settings)
       : tiny(tiny_settings("unused", name, settings)),
         method(tiny.configuration.method()),
-        run(tiny.engine(), first(), 1, tiny.recipe().loss()) {
+        run(tiny.engine(), first(), 1, tiny.recipe().loss(), tiny.comm) {
     for (size_t t = 0; t < tiny.tasks.size(); ++t) rows.push_back(tiny.rows(t));
     run.position.tasks = 3;
   }

@@ -29,7 +29,7 @@ TEST_P(Replaying, ARowEntersOnceInItsFirstEpochAndReplayBeginsWithTheSecondTask)
   Method& method = tiny.configuration.method();
   Adapter adapter(tiny.model(), tiny.recipe().lora);
   adapter.initialise(1, 0);
-  ilora::Run run(tiny.engine(), std::move(adapter), 1, tiny.recipe().loss());
+  ilora::Run run(tiny.engine(), std::move(adapter), 1, tiny.recipe().loss(), tiny.comm);
   run.position.tasks = 3;
   std::vector<std::vector<Row>> rows;
   for (size_t t = 0; t < 3; ++t) rows.push_back(tiny.rows(t));
