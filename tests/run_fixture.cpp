@@ -55,6 +55,7 @@ Child::Child(const TemporaryFolder& folder, const std::vector<std::string>& argu
   pid_ = ::fork();
   if (pid_ < 0) throw std::runtime_error("fork failed");
   if (pid_ > 0) return;
+  if (!options.directory.empty() && ::chdir(options.directory.c_str()) != 0) ::_exit(127);
   redirect("/dev/null", STDIN_FILENO);
   redirect(out_.c_str(), STDOUT_FILENO);
   redirect(err_.c_str(), STDERR_FILENO);
@@ -148,7 +149,7 @@ std::vector<std::string> train_arguments(const Settings& settings) {
 
 std::vector<Json> events(const fs::path& run, const std::string& event) {
   std::vector<Json> found;
-  std::ifstream file(RunFolder(run).metrics());
+  std::ifstream file(RunFolder(run).path(kMetricsFile));
   for (std::string line; std::getline(file, line);) {
     if (file.eof()) break;  // a line that is being written
     Json json = Json::parse(line);
@@ -163,7 +164,7 @@ int64_t count_steps(const fs::path& run) {
 }
 
 Json results_of(const fs::path& run) {
-  return read_json(RunFolder(run).results());
+  return read_json(RunFolder(run).path(Results::kFile));
 }
 
 std::map<std::string, std::string> adapter_bytes(const fs::path& run) {

@@ -13,6 +13,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "runs/metrics.h"
+#include "runs/results.h"
+#include "runs/rows.h"
 #include "tests/unit/base/temporary_folder.h"
 #include "train/trainer.h"
 
@@ -32,6 +35,7 @@ void copy_task(const std::string& name, const fs::path& to);
 struct ChildOptions {
   std::map<std::string, std::string> environment;  // added to this process's
   int64_t file_limit = 0;  // RLIMIT_FSIZE in bytes: a disk that is full; 0: none
+  fs::path directory = {};  // where it works; empty: here
 };
 
 // How a child ended.

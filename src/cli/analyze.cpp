@@ -14,6 +14,7 @@
 #include "model/peft.h"
 #include "report/figures.h"
 #include "report/report.h"
+#include "runs/schema.h"
 
 namespace ilora {
 
@@ -64,9 +65,8 @@ std::pair<int64_t, int64_t> parse_pair(const std::string& text) {
 
 AnalyzedRun::AnalyzedRun(const std::string& path)
     : folder_(open_run(path)), configuration_(configuration_of(folder_)) {
-  if (fs::exists(folder_.results())) results_ = read_json(folder_.results());
   require_adapters();
-  for (const auto& task : results_.value("tasks", Json::array())) names_.push_back(task);
+  results_ = read_run_file<Results>(folder_);
 }
 
 AnalyzedRun::AnalyzedRun(const AnalyzeOptions& options) : AnalyzedRun(options.run) {
@@ -75,18 +75,19 @@ AnalyzedRun::AnalyzedRun(const AnalyzeOptions& options) : AnalyzedRun(options.ru
 }
 
 void AnalyzedRun::require_adapters() const {
-  if (folder_.last_task() > 0 && results_.is_object()) return;
+  if (folder_.last_task() > 0 && fs::exists(folder_.path(Results::kFile))) return;
   throw Error(ErrorKind::kFile,
               fmt::format("[analyze] {} has no checkpoints", folder_.path().string()),
               "A run has adapters once its first task is learned; zero-shot has none.");
 }
 
 std::string AnalyzedRun::label() const {
-  return fmt::format("{}, seed {}", method(), results_.value("seed", Json(0)).dump());
+  return fmt::format("{}, seed {}", results_.method, results_.seed.value_or(0));
 }
 
 std::string AnalyzedRun::learner(const std::string& asked) const {
-  return asked.empty() ? results_.value("deployed", "fast") : asked;
+  if (!asked.empty()) return asked;
+  return results_.deployed.empty() ? "fast" : results_.deployed;
 }
 
 fs::path AnalyzedRun::checkpoint(int64_t task, const std::string& learner) const {
@@ -136,12 +137,6 @@ Adapter AnalyzedRun::adapter(const fs::path& folder) {
 
 const std::vector<TaskText>& AnalyzedRun::texts(const std::vector<fs::path>& others) {
   if (!texts_.empty()) return texts_;
-  if (const std::string& data = recipe().data_folder; !fs::is_directory(data)) {
-    throw Error(ErrorKind::kFile,
-                fmt::format("[analyze] the tasks of {} are not in {} any more (data.folder)",
-                            folder_.path().string(), data),
-                "Say where they are: --set data.folder=DIR.");
-  }
   // Where both are eval, test.json is not opened.
   const bool eval_alone =
       options_.split == "eval" && (options_.choose.empty() || options_.choose == "eval");
@@ -201,7 +196,7 @@ std::string NumberTable::text() const {
 
 void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, const Json& result,
                      const NumberTable& csv, const std::string& terminal) {
-  const fs::path folder = run.folder().path() / "analysis";
+  const fs::path folder = run.folder().analysis();
   make_folder(folder);
   write_json(folder / (options.name + ".json"), result);
   write_file_atomic(folder / (options.name + ".csv"), csv.text());

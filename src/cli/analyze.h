@@ -11,6 +11,8 @@
 #include "base/csv.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "runs/analysis.h"
+#include "runs/results.h"
 #include "session/configuration.h"
 #include "train/workbench.h"
 
@@ -47,8 +49,7 @@ class AnalyzedRun {
 
   const RunFolder& folder() const { return folder_; }
   Recipe& recipe() const { return configuration_->recipe; }
-  const std::vector<std::string>& task_names() const { return names_; }
-  std::string method() const { return results_.value("method", ""); }
+  const std::vector<std::string>& task_names() const { return results_.tasks; }
   std::string label() const;  // "ilora, seed 1"
   bool answers_by_task() const { return configuration_->method().answers_by_task(); }
   // The learner asked for; empty: the one that answers.
@@ -80,8 +81,7 @@ class AnalyzedRun {
 
   RunFolder folder_;
   std::unique_ptr<Configuration> configuration_;
-  Json results_;
-  std::vector<std::string> names_;
+  Results results_;
   std::vector<TaskText> texts_;
   std::vector<std::string> measures_;
   std::optional<ModelConfig> config_;

@@ -127,8 +127,9 @@ void analyze_cka(const CkaArguments& a) {
     matrices.push_back(matrix_view(tasks[t].name, states));
   }
   progress.finish();
-  Json result = {{"schema", 1},        {"analysis", "cka"}, {"title", "Drift of representations"},
-                 {"run", run.label()}, {"split", a.split},  {"drift", detail}};
+  Json result = {
+      {"schema", Analysis::kSchema}, {"analysis", "cka"}, {"title", "Drift of representations"},
+      {"run", run.label()},          {"split", a.split},  {"drift", detail}};
   result["text"] = {
       "Linear CKA of hidden states at the last token of each prompt, where the answer is predicted "
       "(unbiased, minibatches of 32 rows; 1: the same up to rotation and scale). A task's rows "

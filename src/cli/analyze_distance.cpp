@@ -87,7 +87,10 @@ Json block_figure(const std::string& id, const std::string& title, const std::st
 }
 
 Json base_result(const AnalyzedRun& run, const std::string& analysis, const std::string& title) {
-  return {{"schema", 1}, {"analysis", analysis}, {"title", title}, {"run", run.label()}};
+  return {{"schema", Analysis::kSchema},
+          {"analysis", analysis},
+          {"title", title},
+          {"run", run.label()}};
 }
 
 // ---- distance ------------------------------------------------------------------------------

@@ -179,7 +179,7 @@ std::string path_title(const MeasuredPath& m) {
 
 Json path_result(const PathArguments& a, const std::vector<MeasuredPath>& paths,
                  const std::vector<TaskEval>& tasks) {
-  Json result = {{"schema", 1},
+  Json result = {{"schema", Analysis::kSchema},
                  {"analysis", "path"},
                  {"title", "Between checkpoints"},
                  {"split", a.split},

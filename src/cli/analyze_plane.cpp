@@ -231,10 +231,15 @@ void analyze_plane(const PlaneArguments& a) {
                 {"log", z == "loss"},
                 {"views", map_views(grid, landscape.tasks(), paths, value)}};
   };
-  Json result = {
-      {"schema", 1},        {"analysis", "plane"},   {"title", "A plane through the landscape"},
-      {"run", run.label()}, {"split", a.split},      {"directions", a.directions},
-      {"through", through}, {"trajectories", paths}, {"text", text}};
+  Json result = {{"schema", Analysis::kSchema},
+                 {"analysis", "plane"},
+                 {"title", "A plane through the landscape"},
+                 {"run", run.label()},
+                 {"split", a.split},
+                 {"directions", a.directions},
+                 {"through", through},
+                 {"trajectories", paths},
+                 {"text", text}};
   result["figures"].push_back(figure("loss", "Loss", "loss", &TaskValue::loss));
   if (a.scores) result["figures"].push_back(figure("score", "Score", "score", &TaskValue::score));
   finish_analysis(run, a, result, csv_of(grid, landscape.tasks()), terminal);

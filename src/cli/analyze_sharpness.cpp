@@ -115,8 +115,12 @@ void analyze_sharpness(SharpnessArguments a) {
     progress.advance();
   }
   progress.finish();
-  Json result = {{"schema", 1},        {"analysis", "sharpness"},           {"title", "Sharpness"},
-                 {"run", run.label()}, {"learner", run.learner(a.learner)}, {"rows", rows.size()},
+  Json result = {{"schema", Analysis::kSchema},
+                 {"analysis", "sharpness"},
+                 {"title", "Sharpness"},
+                 {"run", run.label()},
+                 {"learner", run.learner(a.learner)},
+                 {"rows", rows.size()},
                  {"points", points}};
   result["text"] = {fmt::format(
       "Hessian of the mean loss over {} training rows of {}, in the space of the adapter's values: "

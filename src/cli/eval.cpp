@@ -3,7 +3,6 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -13,6 +12,8 @@
 #include "eval/evaluator.h"
 #include "model/peft.h"
 #include "model/prompt_pool.h"
+#include "runs/results.h"
+#include "runs/schema.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -27,20 +28,11 @@ struct EvalArguments {
   bool json = false, answers = false;
 };
 
-// Where a task stands in a run, from 0; none for other tasks.
-std::optional<size_t> place_in(const Json& results, const std::string& task) {
-  const Json& tasks = results.at("tasks");
-  for (size_t j = 0; j < tasks.size(); ++j) {
-    if (tasks[j] == task) return j;
-  }
-  return std::nullopt;
-}
-
 // The measure asked for; without one, that of the run for its own tasks, and auto for others.
-std::string measure_for(const EvalArguments& a, const Json& results, const std::string& task) {
+std::string measure_for(const EvalArguments& a, const Results& run, const std::string& task) {
   if (!a.measure.empty()) return a.measure;
-  const auto place = place_in(results, task);
-  return place ? results.at("measures").at(*place).get<std::string>() : "auto";
+  const auto column = run.column(task);
+  return column && !run.measure(*column).empty() ? run.measure(*column) : "auto";
 }
 
 // What is scored is said by options of the command; of the run's, those count by which texts are
@@ -110,8 +102,8 @@ Json evaluate_all(const EvalArguments& a) {
   const auto configuration = configuration_of(folder);
   configuration->set(a.settings);
   const Recipe& recipe = configuration->recipe;
-  const Json run_results =
-      fs::exists(folder.results()) ? read_json(folder.results()) : Json({{"tasks", Json::array()}});
+  Results run;
+  if (fs::exists(folder.path(Results::kFile))) run = read_run_file<Results>(folder);
   const int64_t number = a.task > 0 ? a.task : folder.last_task();
   if (number == 0 || !fs::is_directory(folder.task(number))) {
     throw Error(ErrorKind::kFile,
@@ -130,12 +122,12 @@ Json evaluate_all(const EvalArguments& a) {
   SavedLearners saved(folder, bench, a.learners.empty() ? folder.learners(number) : a.learners);
   const std::vector<std::string>& learners = saved.names();
   for (const TaskText& text : tasks) {
-    const TaskEval task = make_task_eval(text, split, measure_for(a, run_results, text.name));
+    const TaskEval task = make_task_eval(text, split, measure_for(a, run, text.name));
     evaluator.check(task);
     int64_t after = number;
-    if (const auto place = place_in(run_results, text.name);
-        place && a.task == 0 && configuration->method().answers_by_task())
-      after = std::min(static_cast<int64_t>(*place) + 1, number);
+    if (const auto column = run.column(text.name);
+        column && a.task == 0 && configuration->method().answers_by_task())
+      after = std::min(static_cast<int64_t>(*column) + 1, number);
     const std::vector<TaskScore> scores = evaluator.evaluate_each(task, saved.after(after));
     for (size_t l = 0; l < learners.size(); ++l) {
       const TaskScore& score = scores[l];

@@ -32,7 +32,7 @@ void keep_results(std::span<const Cell> cells, const fs::path& from, const fs::p
     const CellState state = cell.state();
     if (state != CellState::kFinished && state != CellState::kFailed) continue;
     const fs::path folder = to / fs::relative(cell.folder, from);
-    for (const char* name : {"config.yaml", "results.json", "rows.jsonl", "failed.json"}) {
+    for (const std::string& name : kept_files()) {
       if (!fs::exists(cell.folder / name)) {
         fs::remove(folder / name);
         continue;

@@ -2,7 +2,9 @@
 #include <filesystem>
 #include <iostream>
 
+#include "base/clock.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/interrupt.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -11,6 +13,7 @@
 #include "cli/gemm_rate.h"
 #include "cli/profile_table.h"
 #include "report/report.h"
+#include "runs/results.h"
 #include "session/training.h"
 #include "train/environment.h"
 
@@ -29,7 +32,7 @@ void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, 
                   bool json) {
   const Json profile =
       profile_json(profile_entries(), seconds, peak, bench.files.config(), {recipe.lora.rank});
-  write_json(RunFolder(recipe.output).path() / "profile.json", profile);
+  write_json(RunFolder(recipe.output).profile(), profile);
   if (!json) std::cout << profile_text(profile) << "\n";
 }
 
@@ -58,7 +61,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   const std::vector<std::filesystem::path> runs = {folder.path()};
   write_report(runs, folder.report());
   if (a.json) {
-    std::cout << read_json(folder.results()).dump(2) << "\n";
+    std::cout << read_file(folder.path(Results::kFile));
   } else {
     std::cout << comparison_table(runs);
     log().info("report: {}", folder.report().string());

@@ -356,6 +356,12 @@ void TensorFolder::open_shards(const std::filesystem::path& folder,
   }
 }
 
+std::vector<std::filesystem::path> TensorFolder::files() const {
+  std::vector<std::filesystem::path> paths;
+  for (const SafetensorsFile& file : files_) paths.emplace_back(file.name());
+  return paths;
+}
+
 const StoredTensor* TensorFolder::find_tensor(std::string_view name) const {
   if (const auto it = index_.find(name); it != index_.end()) return &tensors_[it->second];
   for (const SafetensorsFile& file : files_) {

@@ -94,6 +94,7 @@ class TensorFolder {
   explicit TensorFolder(const std::filesystem::path& folder);
 
   const std::string& name() const { return name_; }  // the folder, for messages
+  std::vector<std::filesystem::path> files() const;
   // Those of the types read, shard by shard.
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
   // As in SafetensorsFile.

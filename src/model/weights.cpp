@@ -107,6 +107,10 @@ ModelFiles::~ModelFiles() = default;
 ModelFiles::ModelFiles(ModelFiles&&) noexcept = default;
 ModelFiles& ModelFiles::operator=(ModelFiles&&) noexcept = default;
 
+std::vector<std::filesystem::path> ModelFiles::weight_files() const {
+  return folder_ != nullptr ? folder_->files() : std::vector{path_};
+}
+
 const StoredTensor& Weights::find(const ModelFiles& files, const std::string& gguf_name,
                                   const std::string& hf_name,
                                   std::initializer_list<int64_t> dims) const {

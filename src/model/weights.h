@@ -31,7 +31,8 @@ class ModelFiles {
 
   const std::filesystem::path& path() const { return path_; }
   const ModelConfig& config() const { return config_; }
-  const GgufFile* gguf() const { return gguf_.get(); }  // null for a folder
+  const GgufFile* gguf() const { return gguf_.get(); }      // null for a folder
+  std::vector<std::filesystem::path> weight_files() const;  // those that hold the weights
 
  private:
   friend class Weights;

@@ -6,11 +6,10 @@
 
 #include "base/error.h"
 #include "report/html.h"
+#include "runs/analysis.h"
 
 namespace ilora::report {
 namespace {
-
-namespace fs = std::filesystem;
 
 // The order of their sections; others follow by name.
 constexpr std::array<const char*, 6> kOrder = {"path",     "plane",    "cka",
@@ -32,49 +31,26 @@ void round_numbers(Json& value) {
   }
 }
 
-Json read_analysis(const fs::path& file) {
-  Json json = read_json(file);
-  const bool whole = json.is_object() && json.value("title", Json()).is_string() &&
-                     json.value("text", Json()).is_array() &&
-                     json.value("figures", Json()).is_array();
-  if (!whole) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[report] expected an analysis with title, text and figures, got "
-                            "something else ({})",
-                            file.string()),
-                "Only `ilora analyze` writes into this folder; move the file away.");
-  }
-  return json;
-}
-
 }  // namespace
 
-Json read_analyses(const std::vector<RunData>& runs) {
+Json collect_analyses(const std::vector<RunData>& runs) {
   struct Found {
     std::string name, analysis;
     Json json;
   };
   std::vector<Found> found;
   for (const RunData& run : runs) {
-    if (!fs::is_directory(run.folder / "analysis")) continue;
-    std::vector<fs::path> files;
-    for (const auto& entry : fs::directory_iterator(run.folder / "analysis")) {
-      if (entry.path().extension() == ".json") files.push_back(entry.path());
-    }
-    std::sort(files.begin(), files.end());
-    for (const fs::path& file : files) {
-      const Json content = read_analysis(file);
-      const std::string name = file.stem().string();
+    for (const auto& [name, content] : read_analyses(RunFolder(run.folder))) {
       auto at =
           std::find_if(found.begin(), found.end(), [&](const Found& f) { return f.name == name; });
       if (at == found.end()) {
         found.push_back({name,
-                         content.value("analysis", ""),
-                         {{"name", name}, {"title", content["title"]}, {"runs", Json::array()}}});
+                         content.analysis,
+                         {{"name", name}, {"title", content.title}, {"runs", Json::array()}}});
         at = found.end() - 1;
       }
       at->json["runs"].push_back(
-          {{"label", run.label}, {"text", content["text"]}, {"figures", content["figures"]}});
+          {{"label", run.label}, {"text", content.text}, {"figures", content.figures}});
     }
   }
   std::stable_sort(found.begin(), found.end(), [](const Found& a, const Found& b) {
@@ -99,7 +75,6 @@ std::string analysis_sections(const Json& analyses, bool several_runs) {
           several_runs ? fmt::format("<b>{}</b>: ", escape(run["label"].get<std::string>())) : "";
       bool first = true;
       for (const Json& sentence : run["text"]) {
-        if (!sentence.is_string()) continue;
         out += fmt::format("<p class=\"note said\">{}{}</p>\n", first ? who : "",
                            escape(sentence.get<std::string>()));
         first = false;

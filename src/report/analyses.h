@@ -13,7 +13,7 @@ namespace ilora::report {
 
 // [{name, title, runs: [{label, text, figures}]}], the same name in all runs together; numbers
 // rounded to six digits. Throws Error(kFormat) naming the file that is no analysis.
-Json read_analyses(const std::vector<RunData>& runs);
+Json collect_analyses(const std::vector<RunData>& runs);
 
 // One section each: title and sentences; page and analysis.js add the pictures.
 std::string analysis_sections(const Json& analyses, bool several_runs);

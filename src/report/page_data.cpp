@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "report/words.h"
+#include "runs/schema.h"
 
 namespace ilora::report {
 namespace {
@@ -31,23 +32,11 @@ Json rounded(const std::vector<double>& values) {
   return list;
 }
 
-Json scores_json(const ScoreMatrix& scores) {
-  Json rows = Json::array();
-  for (const auto& row : scores) {
-    Json list = Json::array();
-    for (const Score& score : row) list.push_back(score ? Json(*score) : Json(nullptr));
-    rows.push_back(list);
-  }
-  return rows;
-}
-
 Json curves_json(const Curves& curves) {
   Json series = Json::array();
   for (const Series& s : curves.series)
     series.push_back({{"group", s.group}, {"name", s.name}, {"values", rounded(s.values)}});
-  Json steps = Json::array();
-  for (const double step : curves.step) steps.push_back(static_cast<int64_t>(step));
-  return {{"step", steps},
+  return {{"step", curves.step},
           {"task_index", curves.task_index},
           {"steps_per_point", curves.steps_per_point},
           {"series", series}};
@@ -64,7 +53,7 @@ std::string page_data(std::vector<RunData>& runs, const Json& analyses) {
     run.curves.thin(std::max<size_t>(points, 1));
     list.push_back({{"label", run.label},
                     {"tasks", run.tasks},
-                    {"scores", scores_json(run.scores)},
+                    {"scores", json_of(run.scores)},
                     {"curves", curves_json(run.curves)}});
   }
   const Json data = {{"tasks", all_tasks(runs)}, {"runs", list}, {"analyses", analyses}};

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "report/html.h"
 #include "report/words.h"
+#include "runs/spread.h"
 
 namespace ilora::report {
 namespace {
@@ -43,13 +44,13 @@ std::string matrix_table(const RunData& run, const ScoreMatrix& scores,
 
 // Every learner, where there are several.
 std::string other_scores(const RunData& run) {
-  const std::vector<std::string> learners = learners_of(run);
+  const std::vector<std::string> learners = run.learners();
   if (learners.size() < 2) return {};
   std::string rows, matrices;
   for (const std::string& learner : learners) {
-    const ScoreMatrix scores = scores_of(run, learner);
+    const ScoreMatrix scores = run.scores_of(learner);
     const auto* row = last_row(scores);
-    const Score mean = row != nullptr ? average(*row) : std::nullopt;
+    const Score mean = row != nullptr ? mean_score(*row) : std::nullopt;
     const bool deployed = learner == run.deployed;
     rows += fmt::format("<tr><th scope=\"row\">{}{}</th><td class=\"number\">{}</td></tr>\n",
                         escape(learner), deployed ? " <small>deployed</small>" : "",
@@ -73,7 +74,7 @@ std::string probes_table(const RunData& run) {
   for (const std::string& task : run.tasks)
     head += fmt::format("<th scope=\"col\" class=\"number\">{}</th>", escape(task));
   std::string rows;
-  for (const Probe& probe : run.probes) {
+  for (const ProbeScores& probe : run.probes) {
     rows +=
         fmt::format("<tr><th scope=\"row\">{}, {}</th>", escape(probe.name), escape(probe.measure));
     for (const Score& value : probe.values)
@@ -85,6 +86,20 @@ std::string probes_table(const RunData& run) {
       "<div class=\"scroll\"><table class=\"plain\"><thead><tr>{}</tr></thead><tbody>{}</tbody>"
       "</table></div>\n",
       head, rows);
+}
+
+// The keys of results.json's environment, as they stand there.
+std::vector<std::pair<std::string, std::string>> facts_of(const Environment& environment) {
+  struct Collector {
+    std::vector<std::pair<std::string, std::string>> facts;
+    void value(const char* key, const std::string& text) { facts.emplace_back(key, text); }
+    void value(const char* key, std::optional<int64_t> number) {
+      if (number) facts.emplace_back(key, std::to_string(*number));
+    }
+  };
+  Collector collector;
+  Environment::visit(collector, environment);
+  return collector.facts;
 }
 
 std::string facts(const RunData& run) {
@@ -99,7 +114,7 @@ std::string facts(const RunData& run) {
   add("model", run.model);
   add("average incremental accuracy", number(run.metrics.average_incremental_accuracy));
   add("intransigence", number(run.metrics.intransigence));
-  for (const auto& [name, value] : run.environment) add(name, value);
+  for (const auto& [name, value] : facts_of(run.environment)) add(name, value);
   add("folder", run.folder.lexically_normal().string());
   return out + "</dl>\n";
 }
@@ -152,11 +167,10 @@ std::string runs_table(const std::vector<RunData>& runs) {
   std::string body;
   for (size_t r = 0; r < runs.size(); ++r) {
     const RunData& run = runs[r];
-    const bool unfinished = !run.status.empty() && run.status != "finished";
-    body += fmt::format("<tr><th scope=\"row\">{}{}</th><td data-label=\"Seed\">{}</td>",
-                        escape(run.method),
-                        unfinished ? fmt::format(" <small>{}</small>", escape(run.status)) : "",
-                        run.seed.empty() ? "–" : escape(run.seed));
+    body += fmt::format(
+        "<tr><th scope=\"row\">{}{}</th><td data-label=\"Seed\">{}</td>", escape(run.method),
+        run.unfinished() ? fmt::format(" <small>{}</small>", escape(run.status)) : "",
+        run.seed ? run.seed_text() : "–");
     for (size_t c = 0; c < columns().size(); ++c) {
       const Score value = columns()[c].value(run);
       body +=
@@ -177,19 +191,11 @@ std::string seeds_table(const std::vector<RunData>& runs) {
                         escape(method), members.size());
     for (size_t c = 0; c < 4; ++c) {
       const Column& column = columns()[c];
-      double sum = 0, squares = 0;
-      bool complete = true;
-      for (const RunData* run : members) {
-        const Score value = column.value(*run);
-        complete = complete && value;
-        sum += value.value_or(0);
-        squares += value.value_or(0) * value.value_or(0);
-      }
-      const double n = static_cast<double>(members.size()), mean = sum / n;
-      const double deviation = std::sqrt(std::max(0.0, (squares - n * mean * mean) / (n - 1)));
-      body +=
-          fmt::format("<td class=\"number\" data-label=\"{}\">{}</td>", column.name,
-                      complete ? fmt::format("{} ± {:.3f}", column.show(mean), deviation) : "–");
+      const auto spread =
+          spread_of(members, [&](const RunData* run) { return column.value(*run); });
+      body += fmt::format(
+          "<td class=\"number\" data-label=\"{}\">{}</td>", column.name,
+          spread ? fmt::format("{} ± {:.3f}", column.show(spread->mean), *spread->deviation) : "–");
     }
     body += "</tr>\n";
   }

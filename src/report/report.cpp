@@ -58,7 +58,7 @@ std::string fill(std::string_view page, const std::map<std::string, std::string>
 
 std::string render(std::span<const std::filesystem::path> folders, std::string_view plotly) {
   std::vector<RunData> runs = read_runs({folders.begin(), folders.end()});
-  const Json analyses = read_analyses(runs);
+  const Json analyses = collect_analyses(runs);
   std::string sentences;
   for (const std::string& sentence : summary(runs)) sentences += escape(sentence) + "\n";
   std::map<std::string, std::string> parts = {

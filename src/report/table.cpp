@@ -10,7 +10,6 @@ namespace ilora {
 namespace {
 
 using report::RunData;
-using report::Score;
 
 constexpr size_t kLongestName = 16;  // of a task, in a column's head
 
@@ -44,11 +43,10 @@ std::string comparison_table(std::span<const std::filesystem::path> folders) {
       1, {"method", "seed", "average", "backward", "forgetting"});
   for (const std::string& task : tasks) rows[0].push_back(short_name(task));
   for (const RunData& run : runs) {
-    const report::Metrics& m = run.metrics;
+    const ContinualMetrics& m = run.metrics;
     std::string method = short_name(run.method);
-    if (!run.status.empty() && run.status != "finished")
-      method += fmt::format(" ({})", short_name(run.status));
-    rows.push_back({method, run.seed.empty() ? "-" : short_name(run.seed), cell(m.average_accuracy),
+    if (run.unfinished()) method += fmt::format(" ({})", short_name(run.status));
+    rows.push_back({method, run.seed ? run.seed_text() : "-", cell(m.average_accuracy),
                     cell(m.backward_transfer), cell(m.forgetting)});
     for (const std::string& task : tasks)
       rows.back().push_back(cell(report::final_score(run, task)));

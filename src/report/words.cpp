@@ -43,8 +43,8 @@ void describe_one(std::vector<std::string>& out, const RunData& run) {
   out.push_back(fmt::format(
       "{}{} {} {}: {}.", run.label, run.model.empty() ? "" : " on " + run.model,
       trained ? "learned" : "was asked", count(run.tasks.size(), "task"), join(run.tasks)));
-  const Metrics& m = run.metrics;
-  const Score before = run.scores.empty() ? std::nullopt : average(run.scores.front());
+  const ContinualMetrics& m = run.metrics;
+  const Score before = run.scores.empty() ? std::nullopt : mean_score(run.scores.front());
   if (m.average_accuracy && before)
     out.push_back(
         fmt::format("Its average accuracy went from {} before training to {} after the last task.",
@@ -128,7 +128,7 @@ void add_warnings(std::vector<std::string>& out, const std::vector<RunData>& run
   std::set<std::string> models;
   bool same_order = true;
   for (const RunData& run : runs) {
-    if (!run.status.empty() && run.status != "finished") unfinished.push_back(run.label);
+    if (run.unfinished()) unfinished.push_back(run.label);
     models.insert(run.model);
     same_order = same_order && run.tasks == runs.front().tasks;
   }
@@ -165,28 +165,10 @@ std::vector<MethodRuns> by_method(const std::vector<RunData>& runs) {
   return methods;
 }
 
-const std::vector<Score>* last_row(const ScoreMatrix& scores) {
-  for (auto row = scores.rbegin(); row != scores.rend(); ++row)
-    if (std::any_of(row->begin(), row->end(), [](const Score& s) { return s.has_value(); }))
-      return &*row;
-  return nullptr;
-}
-
 Score final_score(const RunData& run, const std::string& task) {
-  const auto it = std::find(run.tasks.begin(), run.tasks.end(), task);
+  const auto column = run.column(task);
   const auto* row = last_row(run.scores);
-  return row == nullptr || it == run.tasks.end()
-             ? std::nullopt
-             : (*row)[static_cast<size_t>(it - run.tasks.begin())];
-}
-
-Score average(const std::vector<Score>& row) {
-  double sum = 0;
-  for (const Score& score : row) {
-    if (!score) return std::nullopt;
-    sum += *score;
-  }
-  return row.empty() ? std::nullopt : Score(sum / static_cast<double>(row.size()));
+  return row == nullptr || !column ? std::nullopt : (*row)[*column];
 }
 
 bool same_tasks(const std::vector<RunData>& runs) {

@@ -21,11 +21,7 @@ struct MethodRuns {
 };
 std::vector<MethodRuns> by_method(const std::vector<RunData>& runs);
 
-// The last row of `scores` that holds a score at all; nullptr where none does.
-const std::vector<Score>* last_row(const ScoreMatrix& scores);
 Score final_score(const RunData& run, const std::string& task);
-// Mean over the tasks of a row; nullopt where one is missing.
-Score average(const std::vector<Score>& row);
 
 // Whether averages may be compared: the same set of tasks in every run.
 bool same_tasks(const std::vector<RunData>& runs);

@@ -3,8 +3,33 @@
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/log.h"
+#include "runs/made_from.h"
 
 namespace ilora {
+namespace {
+
+namespace fs = std::filesystem;
+
+void find_paths(Recipe& recipe, const RunFolder& folder, const MadeFrom& made_from) {
+  recipe.replace_paths([&](const std::string& option, const std::string& path) {
+    FoundPath found = find_path(path, made_from, folder);
+    if (!found.looked.empty()) recipe.missing.push_back({found.path, option, found.looked});
+    return found.path;
+  });
+}
+
+// Nothing tells where they led.
+void warn_of_relative_paths(Recipe& recipe) {
+  recipe.replace_paths([&](const std::string& option, const std::string& path) {
+    if (fs::path(path).is_relative())
+      log().warn("{} does not say where it was trained: its {} {} is looked for from here",
+                 recipe.output, option, path);
+    return path;
+  });
+}
+
+}  // namespace
 
 Configuration::Configuration() {
   recipe.add_options(options);
@@ -38,19 +63,24 @@ std::string setting_key(const std::string& assignment) {
 
 std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
   auto configuration = std::make_unique<Configuration>();
+  Recipe& recipe = configuration->recipe;
   configuration->options.load_yaml(folder.config());
-  configuration->recipe.output = folder.path().string();
-  // A library's run that was moved brings the rows that it was given along.
-  const std::filesystem::path given = folder.path() / "tasks";
-  std::string& data = configuration->recipe.data_folder;
-  if (!std::filesystem::exists(data) && std::filesystem::exists(given))
-    data = std::filesystem::absolute(given).lexically_normal().string();
+  const std::optional<MadeFrom> made_from = made_from_of(folder, recipe.output);
+  recipe.output = folder.path().string();
+  if (made_from) {
+    find_paths(recipe, folder, *made_from);
+  } else {
+    warn_of_relative_paths(recipe);
+  }
+  // A library's run of an earlier version brings the rows that it was given along.
+  if (!fs::exists(recipe.data_folder) && fs::exists(folder.given_tasks()))
+    recipe.data_folder = fs::absolute(folder.given_tasks()).lexically_normal().string();
   return configuration;
 }
 
 std::vector<TaskText> read_tasks(const Recipe& recipe) {
   std::vector<TaskText> tasks;
-  for (const std::filesystem::path& folder : recipe.task_folders())
+  for (const fs::path& folder : recipe.task_folders())
     tasks.push_back(read_task(folder, recipe.limits(task_name(folder)), recipe.evaluated_split()));
   return tasks;
 }

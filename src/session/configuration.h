@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "methods/registry.h"
+#include "runs/run_folder.h"
 #include "train/recipe.h"
-#include "train/run_folder.h"
 
 namespace ilora {
 
@@ -31,7 +31,7 @@ struct Configuration {
 // The key of "key = value", without the space around it.
 std::string setting_key(const std::string& assignment);
 
-// The recipe of a run folder.
+// The recipe of a run folder, its paths as they lead to the run's own model and tasks from here.
 std::unique_ptr<Configuration> configuration_of(const RunFolder& folder);
 
 std::vector<TaskText> read_tasks(const Recipe& recipe);

@@ -5,9 +5,10 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "model/peft.h"
+#include "runs/results.h"
+#include "runs/schema.h"
 #include "train/environment.h"
 #include "train/memory_plan.h"
 #include "train/workbench.h"
@@ -61,6 +62,12 @@ std::vector<std::string> names_of(const std::vector<fs::path>& folders, const Re
   return names;
 }
 
+// What is read to go on. Of data.folder, task_folders() says whether it is needed.
+void require_paths(const Recipe& recipe) {
+  for (const std::string& path : recipe.paths())
+    if (path != recipe.data_folder) recipe.require_found(path);
+}
+
 }  // namespace
 
 void settle(Recipe& recipe) {
@@ -82,13 +89,7 @@ bool may_change(const std::string& setting) {
 }
 
 bool is_finished(const RunFolder& folder) {
-  if (!fs::exists(folder.results())) return false;
-  const Json results = read_json(folder.results());
-  if (!results.is_object())
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[run] expected an object ({})", folder.results().string()),
-                "`ilora train --resume` writes it anew where the file is removed.");
-  return results.contains("status") && results["status"] == "finished";
+  return fs::exists(folder.path(Results::kFile)) && read_run_file<Results>(folder).finished();
 }
 
 void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks) {
@@ -128,6 +129,7 @@ PreparedRun prepare_resume(const fs::path& run, const std::vector<std::string>& 
   check_resume_settings(settings);
   PreparedRun prepared{configuration_of(folder), fs::exists(folder.state())};
   prepared.configuration->set(settings);
+  require_paths(prepared.configuration->recipe);
   if (!prepared.restore && folder.last_task() > 0) {
     throw Error(ErrorKind::kFile,
                 fmt::format("[train] {} has adapters and no {}: it cannot go on",
@@ -152,6 +154,7 @@ PreparedRun prepare_continue(const fs::path& run, const std::vector<std::string>
   }
   // The tasks so far, by name where they are in data.folder, then the new ones.
   Recipe& recipe = prepared.configuration->recipe;
+  require_paths(recipe);
   const std::vector<fs::path> before = recipe.task_folders();
   std::vector<std::string> all = names_of(before, recipe);
   for (const std::string& task : tasks) {

@@ -7,8 +7,9 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "base/json.h"
 #include "base/log.h"
+#include "runs/results.h"
+#include "runs/schema.h"
 #include "session/answers.h"
 #include "session/training.h"
 
@@ -46,7 +47,7 @@ struct Session::Implementation {
   std::unique_ptr<Workbench> bench;      // loaded when first needed, kept from task to task
   std::unique_ptr<Responder> responder;  // of the state after the last task
 
-  bool begun() const { return fs::exists(folder.config()); }
+  bool begun() const { return folder.exists(); }
 
   // Of the settings, those that a run which is there takes over.
   std::vector<std::string> changes() const {
@@ -150,7 +151,7 @@ struct Session::Implementation {
     if (begun()) return train(prepare_continue(folder.path(), {path}, changes()));
     auto first = configuration();
     if (!first->options.given("data.folder"))
-      first->recipe.data_folder = fs::absolute(folder.path() / "tasks").lexically_normal().string();
+      first->recipe.data_folder = fs::absolute(folder.given_tasks()).lexically_normal().string();
     // By its name where it is there, so that a run folder with its rows may be moved.
     const bool inside = fs::path(path).parent_path() == first->recipe.data_folder;
     first->recipe.tasks = {inside ? name : path};
@@ -164,10 +165,6 @@ struct Session::Implementation {
     if (folder.last_task() > 0) adapter = answering_adapter(folder, *c, "");
     responder = std::make_unique<Responder>(workbench(c->recipe), adapter);
     return *responder;
-  }
-
-  Json results() const {
-    return fs::exists(folder.results()) ? read_json(folder.results()) : Json::object();
   }
 };
 
@@ -192,7 +189,7 @@ bool Session::learn(const std::string& name, const std::vector<Sample>& train,
     if (train.empty()) {
       throw Error(ErrorKind::kData, fmt::format("[session] task {} has no training rows", name));
     }
-    const fs::path folder = implementation_->folder.path() / "tasks" / name;
+    const fs::path folder = implementation_->folder.given_tasks() / name;
     if (std::ranges::count(implementation_->known(), name) == 0)
       write_task(folder, {name, examples(train), {}, examples(test.empty() ? train : test)});
     return implementation_->learn(folder);
@@ -243,12 +240,13 @@ std::vector<std::string> Session::tasks() const {
 std::vector<double> Session::scores() const {
   return with_hints([&] {
     std::vector<double> scores;
-    const Json results = implementation_->results();
+    const RunFolder& folder = implementation_->folder;
+    if (!fs::exists(folder.path(Results::kFile))) return scores;
+    const ScoreMatrix matrix = read_run_file<Results>(folder).scores;
     const size_t learned = implementation_->learned().size();  // row k: after k tasks
-    if (!results.contains("scores") || results["scores"].size() <= learned) return scores;
-    const Json& row = results["scores"][learned];
+    if (matrix.size() <= learned) return scores;
     for (size_t task = 0; task < learned; ++task)
-      scores.push_back(row[task].is_null() ? 0.0 : row[task].get<double>());
+      scores.push_back(matrix[learned][task].value_or(0.0));
     return scores;
   });
 }

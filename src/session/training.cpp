@@ -1,11 +1,11 @@
 #include "session/training.h"
 
-#include <array>
 #include <string>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/process.h"
+#include "runs/metrics.h"
 
 namespace ilora {
 namespace {
@@ -15,8 +15,7 @@ namespace fs = std::filesystem;
 // What a finished run was before it learns more: copies in checkpoints/before, until that ends.
 class Before {
  public:
-  explicit Before(const RunFolder& folder)
-      : folder_(folder), place_(folder.path() / "checkpoints" / "before") {}
+  explicit Before(const RunFolder& folder) : folder_(folder), place_(folder.before()) {}
 
   bool there() const { return fs::exists(place_); }
 
@@ -25,15 +24,15 @@ class Before {
     fs::remove_all(beside);
     fs::remove_all(place_);
     make_folder(beside);
-    for (const fs::path& file : files()) {
+    for (const fs::path& file : folder_.rewritten_files()) {
       if (fs::exists(file)) fs::copy_file(file, beside / file.filename());
     }
-    write_file_atomic(beside / kMetricsBytes, std::to_string(folder_.metrics_bytes()));
+    write_file_atomic(beside / kMetricsBytes, std::to_string(metrics_bytes(folder_)));
     fs::rename(beside, place_);
   }
 
   void put_back() const {
-    for (const fs::path& file : files()) {
+    for (const fs::path& file : folder_.rewritten_files()) {
       const fs::path kept = place_ / file.filename();
       if (fs::exists(kept)) {
         write_file_atomic(file, read_file(kept));
@@ -41,7 +40,7 @@ class Before {
         fs::remove(file);
       }
     }
-    folder_.truncate_metrics(std::stoll(read_file(place_ / kMetricsBytes)));
+    truncate_metrics(folder_, std::stoll(read_file(place_ / kMetricsBytes)));
     drop();
   }
 
@@ -49,10 +48,6 @@ class Before {
 
  private:
   static constexpr const char* kMetricsBytes = "metrics.bytes";
-
-  std::array<fs::path, 4> files() const {
-    return {folder_.state(), folder_.rows(), folder_.results(), folder_.config()};
-  }
 
   const RunFolder& folder_;
   fs::path place_;
@@ -71,7 +66,7 @@ void train(const PreparedRun& prepared, Trainer& trainer) {
   const FolderLock lock(folder.path());
   const Before before(folder);
   if (prepared.learns_more) before.keep();
-  if (!prepared.restore) folder.truncate_metrics(0);
+  if (!prepared.restore) truncate_metrics(folder, 0);
   try {
     if (prepared.restore) trainer.restore();
     trainer.run();

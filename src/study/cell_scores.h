@@ -5,22 +5,22 @@
 #include <string>
 #include <vector>
 
-#include "report/run_data.h"
+#include "runs/results.h"
 #include "study/grid.h"
 
 namespace ilora {
 
-using RowScores = std::map<std::string, std::vector<double>>;  // by task; none where not written
+using RowsByTask = std::map<std::string, std::vector<double>>;  // by task; none where not written
 
 // What one learner of a finished cell scored.
 struct LearnerScores {
-  report::ScoreMatrix scores;
-  RowScores last, learned;  // of single rows: the latest written; right after the task itself
+  ScoreMatrix scores;
+  RowsByTask last, learned;  // of single rows: the latest written; right after the task itself
 };
 
 struct FinishedCell {
   const Cell* cell;
-  report::RunData run;
+  Results run;
   std::map<std::string, LearnerScores> learners;  // by name
   std::string split;
 };

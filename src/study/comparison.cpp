@@ -21,54 +21,27 @@ struct Scope {
   std::vector<size_t> columns;              // those compared on
 };
 
-using Value = std::optional<double> (*)(const View&, const Scope&);
+using Value = Score (*)(const View&, const Scope&);
 struct Summary {
   ComparedColumn column;
   Value value;
 };
 
-std::optional<double> score_at(const View& view, size_t row, size_t column) {
-  const report::ScoreMatrix& scores = view.learner->scores;
-  return row < scores.size() ? scores[row].at(column) : std::nullopt;
+Score final_score(const View& view, const Scope& scope, size_t column) {
+  return score_at(view.learner->scores, scope.learned.size(), column);
 }
 
-std::optional<double> final_score(const View& view, const Scope& scope, size_t column) {
-  return score_at(view, scope.learned.size(), column);
+Score average_accuracy(const View& view, const Scope& scope) {
+  return ilora::average_accuracy(view.learner->scores, scope.columns);
 }
 
-// The mean of some values; none where one is missing, or all.
-template <class Get>
-std::optional<double> mean_of(const std::vector<size_t>& columns, Get get) {
-  double sum = 0;
-  for (const size_t column : columns) {
-    const std::optional<double> value = get(column);
-    if (!value) return std::nullopt;
-    sum += *value;
-  }
-  return columns.empty() ? std::nullopt : std::optional(sum / static_cast<double>(columns.size()));
-}
-
-std::optional<double> average_accuracy(const View& view, const Scope& scope) {
-  return mean_of(scope.columns, [&](size_t j) { return final_score(view, scope, j); });
-}
-
-// The last task learned has nothing after it.
-std::vector<size_t> with_later_tasks(const Scope& scope) {
-  std::vector<size_t> columns = scope.columns;
-  std::erase(columns, scope.learned.size() - 1);
-  return columns;
-}
-
-std::optional<double> backward_transfer(const View& view, const Scope& scope) {
-  return mean_of(with_later_tasks(scope), [&](size_t j) -> std::optional<double> {
-    const auto end = final_score(view, scope, j), learned = score_at(view, j + 1, j);
-    return end && learned ? std::optional(*end - *learned) : std::nullopt;
-  });
+Score backward_transfer(const View& view, const Scope& scope) {
+  return ilora::backward_transfer(view.learner->scores, scope.columns);
 }
 
 // Of all tasks, as the run wrote it for the learner that it deploys.
-std::optional<double> forgetting(const View& view, const Scope& scope) {
-  const report::RunData& run = view.cell->run;
+Score forgetting(const View& view, const Scope& scope) {
+  const Results& run = view.cell->run;
   const bool whole = scope.columns.size() == scope.learned.size();
   const bool deployed = view.learner == &view.cell->learners.at(run.deployed);
   return whole && deployed ? run.metrics.forgetting : std::nullopt;
@@ -85,30 +58,19 @@ const std::vector<Summary>& costs() {
       {{"train seconds", 0, 0},
        [](const View& v, const Scope&) { return v.cell->run.timing.train_seconds; }},
       {{"train tokens", 0, 0},
-       [](const View& v, const Scope&) { return v.cell->run.timing.train_tokens; }}};
+       [](const View& v, const Scope&) -> Score { return v.cell->run.timing.train_tokens; }}};
   return list;
-}
-
-template <class Get>
-std::optional<Spread> spread_over(const std::vector<View>& runs, Get get) {
-  std::vector<double> values;
-  for (const View& view : runs) {
-    const std::optional<double> value = get(view);
-    if (!value) return std::nullopt;
-    values.push_back(*value);
-  }
-  return values.empty() ? std::nullopt : std::optional(spread_of(values));
 }
 
 std::vector<std::optional<Spread>> values_of(const std::vector<View>& runs, const Scope& scope) {
   std::vector<std::optional<Spread>> values;
   const auto add = [&](const Summary& m) {
-    values.push_back(spread_over(runs, [&](const View& view) { return m.value(view, scope); }));
+    values.push_back(spread_of(runs, [&](const View& view) { return m.value(view, scope); }));
   };
   for (const Summary& m : summaries()) add(m);
   for (const size_t column : scope.columns)
     values.push_back(
-        spread_over(runs, [&](const View& view) { return final_score(view, scope, column); }));
+        spread_of(runs, [&](const View& view) { return final_score(view, scope, column); }));
   for (const Summary& m : costs()) add(m);
   return values;
 }
@@ -133,7 +95,7 @@ void mark_best(Comparison& c, size_t column) {
 // A learner's rows of a task.
 using RowsOf = std::optional<std::vector<double>> (*)(const View&, const std::string& task);
 
-std::optional<std::vector<double>> find_rows(const RowScores& scores, const std::string& task) {
+std::optional<std::vector<double>> find_rows(const RowsByTask& scores, const std::string& task) {
   const auto found = scores.find(task);
   return found == scores.end() ? std::nullopt : std::optional(found->second);
 }
@@ -182,6 +144,13 @@ MethodDifference::Value difference_of(const std::vector<Pair>& pairs, RowsOf row
     }
   }
   return {paired_bootstrap(paired, bootstrap.resamples, bootstrap.seed), {}};
+}
+
+// The last task learned has nothing after it.
+std::vector<size_t> with_later_tasks(const Scope& scope) {
+  std::vector<size_t> columns = scope.columns;
+  std::erase(columns, scope.learned.size() - 1);
+  return columns;
 }
 
 MethodDifference::Value transfer_difference(const std::vector<Pair>& pairs, const Scope& scope,
@@ -259,12 +228,6 @@ std::vector<size_t> columns_of(const std::vector<std::string>& tasks,
   return columns;
 }
 
-std::string cpu_of(const report::RunData& run) {
-  for (const auto& [name, value] : run.environment)
-    if (name == "cpu") return value;
-  return {};
-}
-
 std::vector<ComparedColumn> columns_for(const std::vector<std::string>& tasks) {
   std::vector<ComparedColumn> columns;
   for (const Summary& m : summaries()) columns.push_back(m.column);
@@ -336,7 +299,7 @@ Comparison compare_cells(std::span<const Cell> cells, const std::string& against
   if (!finished.empty()) {
     const FinishedCell& first = finished.front();
     c.model = first.run.model;
-    c.cpu = cpu_of(first.run);
+    c.cpu = first.run.environment.cpu;
     c.split = split_of(finished);
   }
   const std::vector<View> reference = views_of(finished, against, "");

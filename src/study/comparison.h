@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "runs/spread.h"
 #include "study/grid.h"
 #include "study/statistics.h"
 

@@ -3,13 +3,10 @@
 #include "base/csv.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "runs/schema.h"
 
 namespace ilora {
 namespace {
-
-Json or_null(const std::optional<double>& value) {
-  return value ? Json(*value) : Json(nullptr);
-}
 
 Json method_json(const Comparison& c, const ComparedMethod& m) {
   Json json = {{"method", m.method}, {"seeds", m.seeds}, {"failed", Json::array()}};
@@ -20,7 +17,7 @@ Json method_json(const Comparison& c, const ComparedMethod& m) {
     const auto& value = m.values[i];
     Json& group = c.columns[i].task ? json["tasks"] : json["values"];
     group[c.columns[i].name] = {{"mean", value ? Json(value->mean) : Json(nullptr)},
-                                {"deviation", value ? or_null(value->deviation) : Json(nullptr)},
+                                {"deviation", value ? json_of(value->deviation) : Json(nullptr)},
                                 {"best", static_cast<bool>(m.best[i])}};
   }
   if (m.difference) {

@@ -6,15 +6,17 @@
 #include <thread>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/parallel.h"
 #include "base/process.h"
 #include "base/progress.h"
-#include "report/run_data.h"
+#include "runs/failure.h"
+#include "runs/results.h"
+#include "runs/schema.h"
 
 namespace ilora {
 namespace {
@@ -23,14 +25,6 @@ namespace fs = std::filesystem;
 
 constexpr int kInterruptedCode = 130;  // of `ilora`, after Ctrl-C
 constexpr auto kPause = std::chrono::milliseconds(50);
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-fs::path failure_file(const Cell& cell) {
-  return cell.folder / "failed.json";
-}
 
 // The first error that a run's output ends with, as `ilora` prints it.
 std::string error_in(const std::string& output, int code) {
@@ -61,11 +55,11 @@ class RunningCell {
         place_(std::move(place)),
         output_(prepared(cell)),
         before_(fs::exists(output_) ? fs::file_size(output_) : 0),
-        began_(now()),
+        began_(seconds_now()),
         process_(command_of(cell, options.program), output_, environment(options)) {}
 
   std::string status() const {
-    return fmt::format("{} {}  {}", place_, cell_.name, format_duration(now() - began_));
+    return fmt::format("{} {}  {}", place_, cell_.name, format_duration(seconds_now() - began_));
   }
   void interrupt() { process_.interrupt(); }
   bool running() { return !process_.exit_code(); }
@@ -75,13 +69,14 @@ class RunningCell {
     const int code = process_.wait();
     if (code == kInterruptedCode) return false;
     if (code == 0 && cell_.state() == CellState::kFinished) {
-      const auto score = report::read_results(cell_.folder).metrics.average_accuracy;
+      const Score score = read_run_file<Results>(cell_.run()).metrics.average_accuracy;
       log().info("{} {}: average {}, {}", place_, cell_.name,
-                 score ? fmt::format("{:.3f}", *score) : "-", format_duration(now() - began_));
+                 score ? fmt::format("{:.3f}", *score) : "-",
+                 format_duration(seconds_now() - began_));
       return true;
     }
     const std::string error = error_in(read_file(output_).substr(before_), code);
-    write_json(failure_file(cell_), {{"exit", code}, {"error", error}});
+    write_run_file(cell_.run(), Failure{code, error});
     log().warn("{} {} failed: {} ({})", place_, cell_.name, error, output_.string());
     return true;
   }
@@ -89,8 +84,8 @@ class RunningCell {
  private:
   static fs::path prepared(const Cell& cell) {
     make_folder(cell.folder);
-    fs::remove(failure_file(cell));
-    return cell.folder / "log.txt";
+    fs::remove(cell.run().path(Failure::kFile));
+    return cell.run().log();
   }
   // Through the environment, so that a cell's configuration does not depend on how many ran beside
   // it.
@@ -109,33 +104,23 @@ class RunningCell {
 };
 
 std::string status_of(const std::list<RunningCell>& running) {
-  std::string text;
-  for (const RunningCell& cell : running) text += (text.empty() ? "" : "   ") + cell.status();
-  return text;
-}
-
-// A text of a file that a cell wrote; empty where the file lacks it.
-std::string text_in(const fs::path& file, const char* key) {
-  const Json json = read_json(file);
-  if (!json.is_object() || (json.contains(key) && !json.at(key).is_string()))
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[grid] expected an object with \"{}\" ({})", key, file.string()),
-                "The file is damaged: remove the cell, and the same command runs it again.");
-  return json.value(key, "");
+  std::vector<std::string> texts;
+  for (const RunningCell& cell : running) texts.push_back(cell.status());
+  return fmt::format("{}", fmt::join(texts, "   "));
 }
 
 }  // namespace
 
 CellState Cell::state() const {
-  if (fs::exists(failure_file(*this))) return CellState::kFailed;
-  const fs::path results = folder / "results.json";
-  if (fs::exists(results) && text_in(results, "status") == "finished") return CellState::kFinished;
-  return fs::exists(folder / "config.yaml") ? CellState::kBegun : CellState::kAbsent;
+  if (fs::exists(run().path(Failure::kFile))) return CellState::kFailed;
+  const bool scored = fs::exists(run().path(Results::kFile));
+  if (scored && read_run_file<Results>(run()).finished()) return CellState::kFinished;
+  return run().exists() ? CellState::kBegun : CellState::kAbsent;
 }
 
 std::string Cell::failure() const {
-  if (!fs::exists(failure_file(*this))) return {};
-  const std::string why = text_in(failure_file(*this), "error");
+  if (!fs::exists(run().path(Failure::kFile))) return {};
+  const auto why = read_run_file<Failure>(run()).error;
   return why.empty() ? "unknown" : why;
 }
 

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "runs/run_folder.h"
+
 namespace ilora {
 
 enum class CellState {
@@ -25,6 +27,7 @@ struct Cell {
   std::filesystem::path folder;
   std::vector<std::string> arguments;  // of `ilora`, for a cell that begins
 
+  RunFolder run() const { return RunFolder(folder); }
   CellState state() const;
   std::string failure() const;  // why it failed; empty where it did not
 };

@@ -1,20 +1,12 @@
-// What several runs of a method say together: mean, standard deviation, and the paired bootstrap of
-// the difference between two methods. Pure functions. Called by comparison.cpp and trials.cpp.
+// The paired bootstrap of the difference between two methods. Pure functions. Called by
+// comparison.cpp.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 #include <vector>
 
 namespace ilora {
-
-struct Spread {
-  double mean = 0;
-  std::optional<double> deviation;  // of a sample (n - 1); none for a single value
-};
-// `values` is not empty.
-Spread spread_of(std::span<const double> values);
 
 // What method A scores above method B, row by row: [task][seed][row], the same seeds in every task
 // and the same rows in every seed of a task.

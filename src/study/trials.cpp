@@ -2,15 +2,16 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "report/run_data.h"
-#include "study/statistics.h"
+#include "runs/results.h"
+#include "runs/schema.h"
+#include "runs/spread.h"
 
 namespace ilora {
 namespace {
 
-std::optional<double> score_of(const Cell& cell) {
+Score score_of(const Cell& cell) {
   if (cell.state() != CellState::kFinished) return std::nullopt;
-  return report::read_results(cell.folder).metrics.average_accuracy;
+  return read_run_file<Results>(cell.run()).metrics.average_accuracy;
 }
 
 // A cell of a Markdown table holds no line breaks and no bars.
@@ -114,12 +115,10 @@ void write_trials_json(const std::filesystem::path& file, const std::vector<Meth
       Json seeds = Json::array();
       for (const Cell& cell : trial.cells) {
         const auto score = score_of(cell);
-        seeds.push_back({{"seed", cell.seed}, {"score", score ? Json(*score) : Json(nullptr)}});
+        seeds.push_back({{"seed", cell.seed}, {"score", json_of(score)}});
       }
       const auto score = trial.score();
-      trials.push_back({{"settings", trial.point},
-                        {"score", score ? Json(*score) : Json(nullptr)},
-                        {"seeds", seeds}});
+      trials.push_back({{"settings", trial.point}, {"score", json_of(score)}, {"seeds", seeds}});
       if (!trial.failure().empty()) trials.back()["error"] = trial.failure();
     }
     const auto best = tried.best();

@@ -40,8 +40,7 @@ StateReader::StateReader(const std::filesystem::path& path) : file_(path) {
 const Json& StateReader::json(const std::string& name) const {
   if (!numbers_.contains(name)) {
     throw Error(ErrorKind::kFormat,
-                fmt::format("[checkpoint] {} is missing ({})", name, file_.name()),
-                "The checkpoint was written by another version or for another method.");
+                fmt::format("[checkpoint] {} is missing ({})", name, file_.name()), kRemedy);
   }
   return numbers_[name];
 }

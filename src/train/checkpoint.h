@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "continual/state.h"
 #include "formats/safetensors.h"
+#include "runs/schema.h"
 
 namespace ilora {
 
@@ -44,8 +45,15 @@ class StateReader : public StateVisitor {
   void rows(const std::string& name, std::vector<Row>& rows) override;
   bool has(const std::string& name) const { return numbers_.contains(name); }
   const Json& json(const std::string& name) const;
+  template <class T>
+  T parse(const std::string& name) const {
+    return JsonReader::parse<T>(json(name), {fmt::format("{}, {}", file_.name(), name), kRemedy});
+  }
 
  private:
+  static constexpr const char* kRemedy =
+      "The checkpoint was written by another version or for another method.";
+
   template <class Number>
   void number(const std::string& name, Number& x) const;
   std::vector<int32_t> integers(const std::string& name) const;

@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "kernels/kernels.h"
+#include "runs/schema.h"
 
 namespace ilora {
 
@@ -33,12 +34,12 @@ double resident_memory_mib() {
   return resident * static_cast<double>(sysconf(_SC_PAGESIZE)) / (1 << 20);
 }
 
+Environment environment_of(const std::string& mode) {
+  return {ILORA_VERSION, cpu_model(), cpu_features().target, max_threads(), mode};
+}
+
 Json environment_json(const std::string& mode) {
-  return {{"version", ILORA_VERSION},
-          {"cpu", cpu_model()},
-          {"target", cpu_features().target},
-          {"threads", max_threads()},
-          {"mode", mode}};
+  return json_of(environment_of(mode));
 }
 
 }  // namespace ilora

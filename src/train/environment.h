@@ -4,13 +4,14 @@
 #include <string>
 
 #include "base/json.h"
+#include "runs/results.h"
 
 namespace ilora {
 
 std::string cpu_model();       // "Intel(R) Xeon(R) ...", or "unknown"
 double peak_memory_mib();      // largest resident size of this process so far
 double resident_memory_mib();  // resident size now
-// {"version", "cpu", "target", "threads", "mode"}
-Json environment_json(const std::string& mode);
+Environment environment_of(const std::string& mode);
+Json environment_json(const std::string& mode);  // the same, for what is printed
 
 }  // namespace ilora

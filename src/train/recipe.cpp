@@ -99,7 +99,48 @@ void check_row_limits(const std::vector<std::string>& task_rows,
   }
 }
 
+// The one list of paths.
+template <class AnyRecipe, class Visit>
+void visit_paths(AnyRecipe& recipe, const Visit& visit) {
+  const auto one = [&](const char* option, auto& path) {
+    if (!path.empty()) visit(option, path);
+  };
+  const auto each = [&](const char* option, auto& paths) {
+    for (auto& path : paths) one(option, path);
+  };
+  one("model.path", recipe.model);
+  one("data.folder", recipe.data_folder);
+  for (auto& task : recipe.tasks)
+    if (fs::path(task).is_absolute()) one("data.tasks", task);  // others are in data.folder
+  one("lora.start", recipe.start_adapter);
+  each("eval.references", recipe.references);
+  each("probe.text", recipe.probe.text);
+  each("probe.choices", recipe.probe.choices);
+}
+
 }  // namespace
+
+std::vector<std::string> Recipe::paths() const {
+  std::vector<std::string> all;
+  visit_paths(*this, [&](const char*, const std::string& path) { all.push_back(path); });
+  return all;
+}
+
+void Recipe::replace_paths(const ReplacePath& replace) {
+  visit_paths(*this, [&](const char* option, std::string& path) { path = replace(option, path); });
+}
+
+void Recipe::require_found(const std::string& path) const {
+  const auto found = std::ranges::find(missing, path, &MissingPath::path);
+  if (found == missing.end()) return;
+  throw Error(ErrorKind::kFile,
+              fmt::format("[run] there is no {} any more ({} of {})",
+                          fmt::join(found->looked, " and no "), found->option, output),
+              fmt::format("It was looked for where the run was trained and from the run's folder. "
+                          "Move it back, or say where it is now: --set {}=... where the command "
+                          "has that, or in the run's config.yaml.",
+                          found->option));
+}
 
 LossOptions Recipe::loss() const {
   return {loss_reduction == "token" ? LossReduction::kToken : LossReduction::kSequence,
@@ -129,6 +170,7 @@ std::vector<fs::path> Recipe::task_folders() const {
   for (const std::string& task : tasks) {
     folders.push_back(fs::path(data_folder) / task);
     if (fs::is_directory(folders.back())) continue;
+    require_found(fs::path(task).is_absolute() ? task : data_folder);
     std::vector<std::string> there;
     for (const fs::path& other : tasks_below(data_folder, kSaidBy))
       there.push_back(task_name(other));
@@ -137,7 +179,10 @@ std::vector<fs::path> Recipe::task_folders() const {
         fmt::format("[data] there is no task folder {} (data.tasks)", folders.back().string()),
         fmt::format("In {} are: {}.", data_folder, fmt::join(there, ", ")));
   }
-  if (tasks.empty()) folders = tasks_below(data_folder, kSaidBy);
+  if (tasks.empty()) {
+    require_found(data_folder);
+    folders = tasks_below(data_folder, kSaidBy);
+  }
   check_names(folders);
   if (measures.size() > 1 && measures.size() != folders.size()) {
     throw Error(ErrorKind::kUsage,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,22 @@ struct Recipe {
   // The folders of the tasks; with no tasks named, every subfolder of data.folder that holds a
   // task's file, by name.
   std::vector<std::filesystem::path> task_folders() const;
+
+  // Every file and folder that is read, as the options name it.
+  std::vector<std::string> paths() const;
+  // Sets each to what `replace` makes of it; that is told the option's key, too.
+  using ReplacePath =
+      std::function<std::string(const std::string& option, const std::string& path)>;
+  void replace_paths(const ReplacePath& replace);
+  // Throws Error(kFile) where a path is one of `missing`.
+  void require_found(const std::string& path) const;
+
+  // Of a run that was opened: paths that are not where they were.
+  struct MissingPath {
+    std::string path, option;
+    std::vector<std::string> looked;  // where it was looked for
+  };
+  std::vector<MissingPath> missing;
 };
 
 // The task folders below `folder`, or `folder` itself where it is one. Throws Error(kFile) where

@@ -3,12 +3,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
 #include "base/log.h"
+#include "runs/metrics.h"
+#include "runs/schema.h"
 
 namespace ilora {
 namespace {
@@ -44,14 +45,14 @@ Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& benc
 bool Scoring::evaluate(int64_t row) {
   const bool whole =
       recipe_.matrix == "full" || row == 0 || row == static_cast<int64_t>(tasks_.size());
-  std::string lines;
+  std::vector<ScoredRows> found;
   for (size_t column = 0; column < tasks_.size(); ++column) {
     const bool just_learned = static_cast<int64_t>(column) == row - 1;
     if (!whole && (recipe_.matrix == "last" || !just_learned)) continue;
-    lines += evaluate_task(row, column);
+    for (ScoredRows& rows : evaluate_task(row, column)) found.push_back(std::move(rows));
     if (interrupted()) return false;
   }
-  if (!lines.empty()) keep_rows(row, whole, lines);
+  if (!found.empty()) keep_rows(row, whole, found);
   if (!probes_.empty()) probe(row);
   tell(row);
   return true;
@@ -66,9 +67,9 @@ void Scoring::begin_learners() {
   for (const std::string& learner : method_.scored(run_)) scores_.begin_learner(learner, "fast");
 }
 
-size_t Scoring::restore(const Json& scores) {
+size_t Scoring::restore(ScoreBook scores) {
   const std::vector<std::string> names = scores_.tasks(), measures = scores_.measures();
-  scores_.from_json(scores);
+  scores_ = std::move(scores);
   const std::vector<std::string> known = scores_.tasks();
   if (known.size() > names.size() || !std::equal(known.begin(), known.end(), names.begin())) {
     throw Error(
@@ -106,18 +107,20 @@ void Scoring::evaluate_untaught(size_t first, int64_t row) {
   }
 }
 
-// All learners that are scored on one task, together. Their lines of rows.jsonl.
-std::string Scoring::evaluate_task(int64_t row, size_t column) {
+// All learners that are scored on one task, together.
+std::vector<ScoredRows> Scoring::evaluate_task(int64_t row, size_t column) {
   const std::vector<std::string> learners = method_.scored(run_);
   std::vector<Deployed> deployed;
   deployed.reserve(learners.size());
   for (const std::string& learner : learners)
     deployed.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
   const std::vector<TaskScore> found = evaluate_learners(learners, deployed, row, column);
-  std::string lines;
-  for (size_t i = 0; i < learners.size(); ++i)
-    lines += rows_line(row, column, learners[i], found[i].rows);
-  return lines;
+  std::vector<ScoredRows> scored;
+  for (size_t i = 0; i < learners.size(); ++i) {
+    scored.push_back({tasks_[column].name, learners[i], row, recipe_.split, {}});
+    for (const RowScore& one : found[i].rows) scored.back().scores.push_back(one.score);
+  }
+  return scored;
 }
 
 std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>& learners,
@@ -129,12 +132,8 @@ std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>
   log().status("");
   for (size_t i = 0; i < learners.size(); ++i) {
     scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);
-    folder_.log_event({{"event", "eval"},
-                       {"after", row},
-                       {"task", task.name},
-                       {"learner", learners[i]},
-                       {"measure", task.measure->name},
-                       {"score", found[i].score}});
+    append_run_line(folder_, EvalEvent{row, task.name, learners[i], std::string(task.measure->name),
+                                       found[i].score});
   }
   return found;
 }
@@ -146,43 +145,22 @@ void Scoring::probe(int64_t row) {
   const Deployed deployed = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
   for (const Probes::Value& probed : probes_.measure(*bench_.engine, deployed)) {
     scores_.set_probe(probed.name, probed.measure, static_cast<size_t>(row), probed.value);
-    folder_.log_event({{"event", "probe"},
-                       {"after", row},
-                       {"name", probed.name},
-                       {"learner", learner},
-                       {"measure", probed.measure},
-                       {"value", probed.value}});
+    append_run_line(folder_, ProbeEvent{row, probed.name, learner, probed.measure, probed.value});
     log().info("{} of {}: {:.4g}", probed.measure, probed.name, probed.value);
   }
 }
 
 // rows.jsonl has each task right after it was learned, and the latest evaluation of all tasks.
-void Scoring::keep_rows(int64_t row, bool whole, const std::string& lines) const {
-  std::string kept;
-  std::ifstream stream(folder_.rows());
-  for (std::string line; std::getline(stream, line);) {
-    const Json json = parse_json(line, folder_.rows().string());
-    const int64_t after = json.at("after");
-    if (after >= row) continue;  // of a run that was stopped behind it, and is resumed
-    const std::vector<std::string>& tasks = scores_.tasks();
-    const auto task = std::find(tasks.begin(), tasks.end(), json.at("task").get<std::string>());
-    if (!whole || task - tasks.begin() == after - 1) kept += line + "\n";
+void Scoring::keep_rows(int64_t row, bool whole, const std::vector<ScoredRows>& found) const {
+  const std::vector<std::string>& tasks = scores_.tasks();
+  std::string lines;
+  for (const ScoredRows& earlier : read_run_lines<ScoredRows>(folder_)) {
+    if (earlier.after >= row) continue;  // of a run that was stopped behind it, and is resumed
+    const auto task = std::find(tasks.begin(), tasks.end(), earlier.task);
+    if (!whole || task - tasks.begin() == earlier.after - 1) lines += run_line(earlier) + "\n";
   }
-  write_file_atomic(folder_.rows(), kept + lines);
-}
-
-// A line of rows.jsonl: what each row of a task was worth to a learner.
-std::string Scoring::rows_line(int64_t row, size_t column, const std::string& learner,
-                               const std::vector<RowScore>& rows) const {
-  Json scores = Json::array();
-  for (const RowScore& scored : rows) scores.push_back(scored.score);
-  return Json({{"task", tasks_[column].name},
-               {"learner", learner},
-               {"after", row},
-               {"split", recipe_.split},
-               {"scores", scores}})
-             .dump() +
-         "\n";
+  for (const ScoredRows& rows : found) lines += run_line(rows) + "\n";
+  write_file_atomic(folder_.path(ScoredRows::kFile), lines);
 }
 
 void Scoring::tell(int64_t row) const {
@@ -197,38 +175,37 @@ void Scoring::tell(int64_t row) const {
              line);
 }
 
-std::vector<std::optional<double>> Scoring::read_references() const {
+std::vector<Score> Scoring::read_references() const {
   if (recipe_.references.empty()) return {};
-  std::vector<std::optional<double>> scores(tasks_.size());
-  for (const std::string& run : recipe_.references) {
-    const Json results = read_json(open_run(run).results());
-    if (results.value("status", "") != "finished")
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("[eval] {} is not finished (eval.references)", run));
-    const std::string model = results.value("model", "");
-    if (const std::string& own = bench_.files.config().name; model != own)
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("[eval] {} is a run of {} (eval.references), and this one of {}", run,
-                              model, own));
-    const std::vector<std::string> tasks = results.at("tasks"), measures = results.at("measures");
-    const Json& rows = results.at("scores");
-    for (size_t column = 0; column < tasks_.size(); ++column) {
-      const auto at = std::find(tasks.begin(), tasks.end(), tasks_[column].name);
-      if (at == tasks.end()) continue;
-      const auto j = static_cast<size_t>(at - tasks.begin());
-      if (measures.at(j) != scores_.measures()[column]) {
-        throw Error(
-            ErrorKind::kUsage,
-            fmt::format("[eval] {} is measured by {} in {} (eval.references), and by {} here",
-                        tasks[j], measures[j], run, scores_.measures()[column]),
-            "A reference's score must be of the same measure.");
-      }
-      // Just after the task; in a run of all tasks together, at the end.
-      const Json& score = rows.at(j + 1).at(j).is_null() ? rows.back().at(j) : rows.at(j + 1).at(j);
-      if (!score.is_null()) scores[column] = score.get<double>();
-    }
-  }
+  std::vector<Score> scores(tasks_.size());
+  for (const std::string& run : recipe_.references) add_references(scores, run);
   return scores;
+}
+
+void Scoring::add_references(std::vector<Score>& scores, const std::string& run) const {
+  const auto results = read_run_file<Results>(open_run(run));
+  if (!results.finished())
+    throw Error(ErrorKind::kUsage, fmt::format("[eval] {} is not finished (eval.references)", run));
+  if (const std::string& own = bench_.files.config().name; results.model != own)
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[eval] {} is a run of {} (eval.references), and this one of {}", run,
+                            results.model, own));
+  for (size_t column = 0; column < tasks_.size(); ++column) {
+    const auto there = results.column(tasks_[column].name);
+    if (!there) continue;
+    if (results.measure(*there) != scores_.measures()[column]) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[eval] {} is measured by {} in {} (eval.references), and by {} here",
+                              tasks_[column].name, results.measure(*there), run,
+                              scores_.measures()[column]),
+                  "A reference's score must be of the same measure.");
+    }
+    // Just after the task; in a run of all tasks together, at the end.
+    const Score learned = score_at(results.scores, *there + 1, *there);
+    const Score score =
+        learned ? learned : score_at(results.scores, results.scores.size() - 1, *there);
+    if (score) scores[column] = score;
+  }
 }
 
 }  // namespace ilora

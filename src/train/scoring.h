@@ -9,9 +9,10 @@
 #include "continual/method.h"
 #include "data/task.h"
 #include "eval/evaluator.h"
+#include "runs/rows.h"
+#include "runs/run_folder.h"
+#include "runs/score_book.h"
 #include "train/recipe.h"
-#include "train/run_folder.h"
-#include "train/scores.h"
 #include "train/workbench.h"
 
 namespace ilora {
@@ -35,7 +36,7 @@ class Scoring {
   void begin_learners();
   // The scores of a checkpoint; returns the number of tasks that it knows. Throws Error(kUsage)
   // unless they are the first of the configuration's, measured as they were.
-  size_t restore(const Json& scores);
+  size_t restore(ScoreBook scores);
   // Tasks from `first` on, which are new to a run that goes on: first row 0, while the run is as
   // training began, then row `row`, as it is after `row` tasks. Throws Error(kInterrupted) after
   // Ctrl-C.
@@ -45,18 +46,17 @@ class Scoring {
   const ScoreBook& scores() const { return scores_; }
   size_t tasks() const { return tasks_.size(); }
   // eval.references: each task's score in a run of its own, for intransigence; empty: none given.
-  const std::vector<std::optional<double>>& references() const { return references_; }
+  const std::vector<Score>& references() const { return references_; }
 
  private:
-  std::vector<std::optional<double>> read_references() const;
-  std::string evaluate_task(int64_t row, size_t column);
+  std::vector<Score> read_references() const;
+  void add_references(std::vector<Score>& scores, const std::string& run) const;
+  std::vector<ScoredRows> evaluate_task(int64_t row, size_t column);
   std::vector<TaskScore> evaluate_learners(const std::vector<std::string>& learners,
                                            std::span<const Deployed> deployed, int64_t row,
                                            size_t column);
   void probe(int64_t row);
-  void keep_rows(int64_t row, bool whole, const std::string& lines) const;
-  std::string rows_line(int64_t row, size_t column, const std::string& learner,
-                        const std::vector<RowScore>& rows) const;
+  void keep_rows(int64_t row, bool whole, const std::vector<ScoredRows>& found) const;
   void tell(int64_t row) const;
 
   const Recipe& recipe_;
@@ -68,7 +68,7 @@ class Scoring {
   Evaluator evaluator_;
   Probes probes_;
   ScoreBook scores_;
-  std::vector<std::optional<double>> references_;
+  std::vector<Score> references_;
 };
 
 }  // namespace ilora

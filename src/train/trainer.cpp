@@ -1,9 +1,9 @@
 #include "train/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/interrupt.h"
@@ -11,15 +11,14 @@
 #include "base/progress.h"
 #include "base/random.h"
 #include "model/peft.h"
+#include "runs/metrics.h"
+#include "runs/schema.h"
 #include "train/environment.h"
+#include "train/made_from.h"
 #include "train/schedule.h"
 
 namespace ilora {
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelConfig& config) {
   method.check(config);
@@ -75,7 +74,8 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       run_(*bench.engine, first_adapter(recipe, method, bench.files.config()),
            static_cast<uint64_t>(recipe.seed)),
       optimizer_(bench.kernels, recipe, run_.fast().layout().size()),
-      scoring_(recipe, method, run_, bench, folder_, tasks) {
+      scoring_(recipe, method, run_, bench, folder_, tasks),
+      made_from_(describe_sources(recipe, options, bench.files, tasks)) {
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
     task.name = tasks[t].name;
@@ -161,8 +161,7 @@ void Trainer::learn_task() {
   end_task();
   evaluate(current().learned);
   save_adapters();
-  folder_.log_event(
-      {{"event", "task_end"}, {"task", name}, {"task_index", at.task}, {"step", at.step}});
+  append_run_line(folder_, TaskEndEvent{name, at.task, at.step});
   ++at.task;
   at.task_step = 0;
   at.epoch = 0;
@@ -172,15 +171,15 @@ void Trainer::learn_task() {
 
 // The method's work between tasks counts as training.
 void Trainer::end_task() {
-  const double began = now();
+  const double began = seconds_now();
   method_.end_task(run_);
-  if (current().steps > 0) train_seconds_ += now() - began;
+  if (current().steps > 0) train_seconds_ += seconds_now() - began;
   train_tokens_ += run_.take_extra_tokens();
 }
 
 // One optimiser step: what every method has in common.
 void Trainer::step(const std::vector<const Row*>& rows) {
-  const double began = now();
+  const double began = seconds_now();
   Position& at = run_.position;
   at.epoch = at.task_step / steps_per_epoch(current());
   const double rate = method_.rate_factor() * scheduled_rate(recipe_, at.task_step, at.task_steps);
@@ -191,10 +190,10 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   const Pass pass = method_.plan(run_, rows);
   const PassReport report = run_.run_step(pass);
   comm_.sum(gradient);
-  Json norms = term_gradient_norms(pass);
+  Figures norms = term_gradient_norms(pass);
   run_.step_losses = report;
   method_.edit_gradient(run_);
-  for (const auto& [name, term] : run_.own_terms()) norms[name] = term.gradient_norm;
+  for (const auto& [name, term] : run_.own_terms()) norms.emplace_back(name, term.gradient_norm);
   const double norm = optimizer_.clip(gradient);
   require_finite(pass, report, norm);
   optimizer_.step(run_.fast().values(), gradient, rate);
@@ -202,7 +201,7 @@ void Trainer::step(const std::vector<const Row*>& rows) {
   ++at.task_step;
   const int64_t tokens = trained_tokens(pass);  // now: a memory may let go of replayed rows
   method_.after_update(run_, rows);
-  const double seconds = now() - began;
+  const double seconds = seconds_now() - began;
   train_seconds_ += seconds;
   record(tokens, report, norms, norm, rate, seconds);
 }
@@ -260,14 +259,14 @@ void Trainer::require_finite(const Pass& pass, const PassReport& report, double 
 
 // The norm of each loss term's own gradient. With one term it is the step's gradient; with two, one
 // more pass now and then gives the second's, and the first's is the rest.
-Json Trainer::term_gradient_norms(const Pass& pass) {
+Figures Trainer::term_gradient_norms(const Pass& pass) {
   const Kernels& k = bench_.kernels;
   const Tensor gradient = run_.gradient();
   const bool two = std::any_of(pass.segments.begin(), pass.segments.end(),
                                [](const Segment& s) { return s.consistency.weight != 0; });
   if (!two) return {{"cross_entropy", std::sqrt(k.dot(gradient, gradient))}};
   const int64_t every = recipe_.gradient_norms_every;
-  if (every == 0 || run_.position.step % every != 0) return Json::object();
+  if (every == 0 || run_.position.step % every != 0) return {};
   const Buffer alone(DType::kF32, {gradient.shape[0]});
   Pass consistency = pass;
   for (Segment& segment : consistency.segments) {
@@ -281,35 +280,33 @@ Json Trainer::term_gradient_norms(const Pass& pass) {
           {"consistency", std::sqrt(k.dot(alone.view(), alone.view()))}};
 }
 
-void Trainer::record(int64_t pass_tokens, const PassReport& report, Json norms, double norm,
+void Trainer::record(int64_t pass_tokens, const PassReport& report, Figures norms, double norm,
                      double rate, double seconds) {
   const Position& at = run_.position;
-  const int64_t tokens = pass_tokens + run_.take_extra_tokens();
-  train_tokens_ += tokens;
-  norms["total"] = norm;
-  Json terms = {{"cross_entropy", report.cross_entropy}};
-  if (report.consistency != 0) terms["consistency"] = report.consistency;
+  StepEvent event;
+  event.step = at.step;
+  event.task = current().name;
+  event.task_index = at.task;
+  event.epoch = at.epoch;
+  event.terms.emplace_back("cross_entropy", report.cross_entropy);
+  if (report.consistency != 0) event.terms.emplace_back("consistency", report.consistency);
   double loss = report.total();
   for (const auto& [name, term] : run_.own_terms()) {
-    terms[name] = term.value;
+    event.terms.emplace_back(name, term.value);
     loss += term.value;
   }
-  Json event = {{"event", "step"},
-                {"step", at.step},
-                {"task", current().name},
-                {"task_index", at.task},
-                {"epoch", at.epoch},
-                {"loss", loss},
-                {"terms", terms},
-                {"gradient_norms", norms},
-                {"learning_rate", rate},
-                {"tokens", tokens},
-                {"tokens_per_second", static_cast<double>(tokens) / seconds}};
-  for (const auto& [name, value] : run_.reported()) event[name] = value;
-  folder_.log_event(event);
+  event.loss = loss;
+  event.gradient_norms = std::move(norms);
+  event.gradient_norms.emplace_back("total", norm);
+  event.learning_rate = rate;
+  event.tokens = pass_tokens + run_.take_extra_tokens();
+  event.tokens_per_second = static_cast<double>(event.tokens) / seconds;
+  event.reported.assign(run_.reported().begin(), run_.reported().end());
+  train_tokens_ += event.tokens;
+  append_run_line(folder_, event);
   if (progress_ != nullptr) {
-    progress_->advance(1, fmt::format("loss {:.4f}  {:.0f} tokens/s", loss,
-                                      static_cast<double>(tokens) / seconds));
+    progress_->advance(1,
+                       fmt::format("loss {:.4f}  {:.0f} tokens/s", loss, event.tokens_per_second));
   }
 }
 
@@ -353,8 +350,9 @@ void Trainer::save() {
   writer.json("method", recipe_.method);
   writer.json("mode", bench_.mode());
   writer.json("learners", learners);
-  writer.json("scores", scoring_.scores().to_json());
-  writer.json("metrics_bytes", folder_.metrics_bytes());
+  writer.json("scores", json_of(scoring_.scores()));
+  writer.json("made_from", json_of(made_from_));
+  writer.json("metrics_bytes", metrics_bytes(folder_));
   make_folder(folder_.state().parent_path());
   writer.write(folder_.state());
 }
@@ -373,7 +371,7 @@ void Trainer::restore() {
         "uninterrupted run",
         recipe_.output, reader.json("mode").get<std::string>(), bench_.mode());
   }
-  const size_t known = scoring_.restore(reader.json("scores"));
+  const size_t known = scoring_.restore(reader.parse<ScoreBook>("scores"));
   const bool together = stream_.size() < scoring_.tasks();
   if (known < scoring_.tasks() && together) {
     throw Error(ErrorKind::kUsage,
@@ -381,7 +379,7 @@ void Trainer::restore() {
                             recipe_.method),
                 "Start a new run with all the tasks.");
   }
-  folder_.truncate_metrics(reader.json("metrics_bytes").get<int64_t>());
+  truncate_metrics(folder_, reader.json("metrics_bytes").get<int64_t>());
   if (scores_base()) scoring_.evaluate_base(known);  // now: the run is still as training began
   for (const Json& name : reader.json("learners")) {
     if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);
@@ -397,30 +395,28 @@ void Trainer::save_adapters() {
 }
 
 void Trainer::write_results(const std::string& status) const {
-  Json json = {{"schema", 1},
-               {"status", status},
-               {"method", recipe_.method},
-               {"seed", recipe_.seed},
-               {"model", bench_.files.config().name},
-               {"deployed", method_.deployed()}};
-  json.update(scoring_.scores().results(method_.deployed(), scoring_.references()));
+  Results results;
+  results.status = status;
+  results.method = recipe_.method;
+  results.seed = recipe_.seed;
+  results.model = bench_.files.config().name;
+  results.deployed = method_.deployed();
+  scoring_.scores().tell(results, method_.deployed(), scoring_.references());
   if (stream_.size() < scoring_.tasks()) {
-    json["note"] =
+    results.note =
         "The tasks were learned together: there is a first and a last row of scores and none "
         "between, so transfer, forgetting and incremental accuracy are not defined.";
   }
   if (method_.answers_by_task()) {
-    json["note"] =
+    results.note =
         "Each task is answered with what was saved right after it: the method is told which task a "
         "row belongs to, which others are not.";
   }
-  json["timing"] = {
-      {"train_seconds", train_seconds_},
-      {"train_tokens", train_tokens_},
-      {"tokens_per_second",
-       train_seconds_ > 0 ? static_cast<double>(train_tokens_) / train_seconds_ : 0.0}};
-  json["environment"] = environment_json(bench_.mode());
-  write_json(folder_.results(), json);
+  results.timing = {train_seconds_, train_tokens_,
+                    train_seconds_ > 0 ? static_cast<double>(train_tokens_) / train_seconds_ : 0.0};
+  results.environment = environment_of(bench_.mode());
+  results.made_from = made_from_;
+  write_run_file(folder_, results);
 }
 
 }  // namespace ilora

@@ -10,10 +10,11 @@
 #include "comm/comm.h"
 #include "continual/method.h"
 #include "data/task.h"
+#include "runs/metrics.h"
+#include "runs/run_folder.h"
 #include "train/checkpoint.h"
 #include "train/optimizer.h"
 #include "train/recipe.h"
-#include "train/run_folder.h"
 #include "train/scoring.h"
 #include "train/workbench.h"
 
@@ -44,9 +45,9 @@ class Trainer {
   void step(const std::vector<const Row*>& rows);
   std::vector<const Row*> batch(int64_t task_step) const;
   void require_finite(const Pass& pass, const PassReport& report, double norm) const;
-  void record(int64_t pass_tokens, const PassReport& report, Json norms, double norm, double rate,
-              double seconds);
-  Json term_gradient_norms(const Pass& pass);
+  void record(int64_t pass_tokens, const PassReport& report, Figures norms, double norm,
+              double rate, double seconds);
+  Figures term_gradient_norms(const Pass& pass);
 
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // after Ctrl-C
@@ -72,6 +73,7 @@ class Trainer {
   Run run_;
   Optimizer optimizer_;
   Scoring scoring_;
+  MadeFrom made_from_;
   Progress* progress_ = nullptr;
   double train_seconds_ = 0;
   int64_t train_tokens_ = 0;

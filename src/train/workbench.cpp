@@ -28,6 +28,7 @@ ModelFiles open_model(const Recipe& recipe) {
                 "Set model.path to a GGUF file or a Hugging Face folder; scripts/model.sh obtains "
                 "a small one.");
   }
+  recipe.require_found(recipe.model);
   return ModelFiles(recipe.model);
 }
 

@@ -86,7 +86,8 @@ TEST(NewMethod, ResumesToTheSameBits) {
   ASSERT_EQ(run_ilora(folder, train_arguments(settings(whole, "anchor"))).code, 0);
   {
     Child child(folder, train_arguments(settings(cut, "anchor")));
-    while (child.running() && (!fs::exists(RunFolder(cut).metrics()) || count_steps(cut) < 17))
+    while (child.running() &&
+           (!fs::exists(RunFolder(cut).path(kMetricsFile)) || count_steps(cut) < 17))
       std::this_thread::sleep_for(std::chrono::microseconds(500));
     child.send(SIGKILL);
     EXPECT_EQ(child.wait().signal, SIGKILL) << "the run was over too soon";

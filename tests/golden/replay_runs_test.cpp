@@ -24,7 +24,8 @@ struct Case {
 
 // Kills the child once the run has logged `steps` steps.
 void kill_after(Child& child, const fs::path& run, int64_t steps) {
-  while (child.running() && (!fs::exists(RunFolder(run).metrics()) || count_steps(run) < steps))
+  while (child.running() &&
+         (!fs::exists(RunFolder(run).path(kMetricsFile)) || count_steps(run) < steps))
     std::this_thread::sleep_for(std::chrono::microseconds(500));
   child.send(SIGKILL);
   EXPECT_EQ(child.wait().signal, SIGKILL) << "the run was over too soon";

@@ -23,7 +23,7 @@ bool signal_after(Child& child, const fs::path& run, int64_t steps, int signal) 
   using Clock = std::chrono::steady_clock;
   const auto deadline = Clock::now() + std::chrono::seconds(60);
   while (Clock::now() < deadline && child.running()) {
-    if (fs::exists(RunFolder(run).metrics()) && count_steps(run) >= steps) {
+    if (fs::exists(RunFolder(run).path(kMetricsFile)) && count_steps(run) >= steps) {
       child.send(signal);
       return true;
     }
@@ -68,7 +68,7 @@ TEST_P(Killed, AtARandomMomentAndResumedHasTheUninterruptedBits) {
   std::string moments;
   int killed = 0;
   const auto kill_at_random = [&](const std::vector<std::string>& arguments) {
-    const int64_t done = fs::exists(RunFolder(cut).metrics()) ? count_steps(cut) : 0;
+    const int64_t done = fs::exists(RunFolder(cut).path(kMetricsFile)) ? count_steps(cut) : 0;
     const int64_t step =
         std::uniform_int_distribution<int64_t>(done, std::max<int64_t>(done, 30))(random);
     moments += fmt::format(" {}", step);
@@ -162,7 +162,7 @@ TEST(FullDisk, LeavesTheLastCheckpointValid) {
   // The log may grow a little, the checkpoint (five flat vectors of 14 KiB) does not fit any more.
   const fs::path state = RunFolder(cut).state();
   const std::string before = read_file(state);
-  const auto limit = static_cast<int64_t>(fs::file_size(RunFolder(cut).metrics())) + 8192;
+  const auto limit = static_cast<int64_t>(fs::file_size(RunFolder(cut).path(kMetricsFile))) + 8192;
   ASSERT_LT(limit, static_cast<int64_t>(before.size()));
   const Outcome full =
       run_ilora(folder, {"train", "--resume", cut.string(), "--set", "checkpoint.every=1"},
@@ -186,11 +186,11 @@ TEST(Resume, OfAFinishedRunChangesNothing) {
   ASSERT_EQ(
       run_ilora(folder, train_arguments(tiny_settings(run, "ilora", {"train.epochs=1"}))).code, 0);
   const auto adapters = adapter_bytes(run);
-  const auto log = read_file(RunFolder(run).metrics());
+  const auto log = read_file(RunFolder(run).path(kMetricsFile));
   const Json scores = results_of(run).at("scores");
   ASSERT_EQ(run_ilora(folder, {"train", "--resume", run.string()}).code, 0);
   EXPECT_EQ(adapter_bytes(run), adapters);
-  EXPECT_EQ(read_file(RunFolder(run).metrics()), log);
+  EXPECT_EQ(read_file(RunFolder(run).path(kMetricsFile)), log);
   EXPECT_EQ(results_of(run).at("scores"), scores);
 }
 
@@ -207,7 +207,7 @@ TEST(Resume, IsRefusedWhileAnotherProcessWorksInTheFolder) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";
   ASSERT_EQ(learn_alpha(folder, run).code, 0);
-  const std::string log = read_file(RunFolder(run).metrics());
+  const std::string log = read_file(RunFolder(run).path(kMetricsFile));
   const FolderLock lock(run);
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"train", "--resume", run.string()},
@@ -216,7 +216,7 @@ TEST(Resume, IsRefusedWhileAnotherProcessWorksInTheFolder) {
     EXPECT_EQ(outcome.code, 2) << outcome.all();
     EXPECT_THAT(outcome.err, HasSubstr("in use by another ilora"));
   }
-  EXPECT_EQ(read_file(RunFolder(run).metrics()), log);
+  EXPECT_EQ(read_file(RunFolder(run).path(kMetricsFile)), log);
   EXPECT_EQ(results_of(run).at("status"), "finished");
 }
 
@@ -283,13 +283,13 @@ TEST(Continued, IsRefusedWhereAllTasksAreLearnedTogether) {
   const Settings more = {"train.epochs=1", "data.tasks=alpha,beta"};
   ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(run, "mtl", more))).code, 0);
   const Json before = results_of(run);
-  const std::string log = read_file(RunFolder(run).metrics());
+  const std::string log = read_file(RunFolder(run).path(kMetricsFile));
   const Outcome outcome = run_ilora(folder, {"train", "--continue", run.string(), "--task",
                                              data_folder("tiny-tasks/gamma").string()});
   EXPECT_EQ(outcome.code, 2) << outcome.all();
   EXPECT_THAT(outcome.err, HasSubstr("together"));
   EXPECT_EQ(results_of(run), before) << "nothing was changed";
-  EXPECT_EQ(read_file(RunFolder(run).metrics()), log);
+  EXPECT_EQ(read_file(RunFolder(run).path(kMetricsFile)), log);
 }
 
 TEST(Continued, ThatFailsIsResumedAndNotTaughtTwice) {
@@ -316,9 +316,9 @@ TEST(Continued, ThatCannotWorkLeavesTheRunAsItWas) {
   const auto adapters = adapter_bytes(run);
   const auto content = [&] {
     const RunFolder files(run);
-    return std::vector{read_file(files.config()), read_file(files.results()),
-                       read_file(files.rows()), read_file(files.metrics()),
-                       read_file(files.state())};
+    return std::vector{read_file(files.config()), read_file(files.path(Results::kFile)),
+                       read_file(files.path(ScoredRows::kFile)),
+                       read_file(files.path(kMetricsFile)), read_file(files.state())};
   };
   const auto before = content();
   const std::vector<std::string> again = {"train", "--continue", run.string(), "--task",

@@ -19,6 +19,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 using Layers = std::map<std::string, std::set<std::string>>;
 
@@ -163,6 +164,16 @@ TEST(Layers, EveryIncludeObeysTheTable) {
   ASSERT_GT(sources.size(), 10u) << "the source tree was not found";
   Checker checker(read_file(ILORA_SOURCE_DIR "/src/layers.txt"));
   EXPECT_THAT(checker.check(sources), IsEmpty());
+}
+
+// What a run folder holds is known in one place: nobody else spells the names of its files.
+TEST(Layers, FilesOfARunFolderAreNamedInRunsAlone) {
+  for (const auto& [path, content] : sources_of_this_tree()) {
+    if (path.starts_with("runs/")) continue;
+    for (const char* file : {"config.yaml", "results.json", "rows.jsonl", "metrics.jsonl",
+                             "failed.json", "state.safetensors", "log.txt"})
+      EXPECT_THAT(content, Not(HasSubstr('"' + std::string(file) + '"'))) << path;
+  }
 }
 
 constexpr const char* kTable =

@@ -52,7 +52,7 @@ class Report : public testing::Test {
             {"timing",
              {{"train_seconds", 83.0}, {"train_tokens", 9000}, {"tokens_per_second", 1234.0}}},
             {"environment", {{"cpu", "abacus"}, {"threads", 2}}},
-            {"measures", {"choice"}},
+            {"measures", {"choice", "choice"}},
             {"status", "finished"}};
   }
 
@@ -131,10 +131,10 @@ TEST_F(Report, LeavesNoPlaceholderAndLoadsNothing) {
 TEST_F(Report, EscapesWhatComesFromFiles) {
   const std::string evil = "</script><script>alert('&\"')</script>";
   Json content = results(evil, {evil, "<!--"});
-  for (const char* key : {"model", "seed", "status"}) content[key] = evil;
-  content["measures"] = {evil};
-  content["environment"] = {{evil, evil}};
-  content["scores_by"] = {{evil, {{evil, content["scores"]}, {"x", {{0.5, 0.5}}}}}};
+  for (const char* key : {"model", "status"}) content[key] = evil;
+  content["measures"] = {evil, evil};
+  content["environment"] = {{"cpu", evil}};
+  content["scores_by"] = {{evil, {{evil, content["scores"]}, {"x", Json(1, {0.5, 0.5})}}}};
   const Json event = {{"event", "step"}, {"step", 1}, {"loss", 1}, {"terms", {{evil, 1}}}};
   const std::string clean = page({write_run("clean", results("seq"))});
   const auto scripts = [](const std::string& html) {
@@ -228,10 +228,10 @@ TEST_F(Report, WithoutPlotlySaysSoAndKeepsTheNumbers) {
 TEST_F(Report, ToleratesWhatIsUnknownAndWhatIsMissing) {
   Json bare = {{"tasks", {"birds"}}, {"scores", {{0.5}}}, {"future", {1, 2}}};
   EXPECT_TRUE(has(page({write_run("bare", bare)}), "--v:0.500"));
-  const std::string metrics = R"({"event":"weather","sun":true})"
+  const std::string metrics = R"({"event":"weather","terms":3})"
                               "\n\n" +
                               step(1, 0, 1) +
-                              R"({"event":"step","step":2,"loss":null,"terms":3})"
+                              R"({"event":"step","step":2,"loss":null,"sun":[]})"
                               "\n";
   const Json run = embedded(page({write_run("odd", results("seq"), metrics)}))["runs"][0];
   EXPECT_EQ(values(run, "loss", "loss"), Json({1, nullptr}));
@@ -306,6 +306,9 @@ TEST_F(Report, DamagedInputNamesItsFile) {
                                                  {"scores", {{0.5}}},
                                                  {"scores", {{0.5, "x"}}},
                                                  {"scores", {{1, 1}, {1, 1}, {1, 1}, {1, 1}}},
+                                                 {"measures", {"choice"}},
+                                                 {"seed", "one"},
+                                                 {"metrics", {{"forgetting", "much"}}},
                                                  {"schema", 2}}) {
     const std::string message = with(key, value);
     EXPECT_THAT(message, testing::AllOf(HasSubstr(key), HasSubstr("wrong/results.json")))

@@ -28,21 +28,6 @@ PairedDifferences differences_of(const Json& a, const Json& b) {
 // Sums of at most a hundred numbers of size 1 in another order: 1e-12 is far above their rounding.
 constexpr double kTolerance = 1e-12;
 
-TEST(Spread, AgreesWithNumpy) {
-  for (const Json& expected : reference().at("spreads")) {
-    const auto values = expected.at("values").get<std::vector<double>>();
-    const Spread spread = spread_of(values);
-    EXPECT_NEAR(spread.mean, expected.at("mean").get<double>(), kTolerance);
-    EXPECT_NEAR(spread.deviation.value(), expected.at("deviation").get<double>(), kTolerance);
-  }
-}
-
-TEST(Spread, OfASingleValueHasNoDeviation) {
-  const Spread spread = spread_of(std::vector<double>{0.5});
-  EXPECT_EQ(spread.mean, 0.5);
-  EXPECT_FALSE(spread.deviation);
-}
-
 TEST(PairedBootstrap, StatisticIntervalAndPAgreeWithNumpyOnFixedIndices) {
   for (const Json& expected : reference().at("cases")) {
     const PairedDifferences paired = differences_of(expected.at("a"), expected.at("b"));

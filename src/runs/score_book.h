@@ -1,4 +1,4 @@
-// The score matrix of every learner of a run, and what results.json says of it.
+// The score matrix of every learner of a run as it is filled, task by task (train/scoring.cpp).
 #pragma once
 
 #include <map>
@@ -6,8 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json.h"
-#include "eval/continual_metrics.h"
+#include "runs/results.h"
 
 namespace ilora {
 
@@ -19,7 +18,7 @@ class ScoreBook {
 
   // The score of `learner` on task `column` after `row` tasks (0: before training).
   void set(const std::string& learner, size_t row, size_t column, double score);
-  std::optional<double> get(const std::string& learner, size_t row, size_t column) const;
+  Score get(const std::string& learner, size_t row, size_t column) const;
   // A learner that begins now has the scores of `from` so far.
   void begin_learner(const std::string& learner, const std::string& from);
   // Nothing was trained since row `from`: row `to` repeats it.
@@ -32,22 +31,22 @@ class ScoreBook {
   const std::vector<std::string>& tasks() const { return tasks_; }
   const std::vector<std::string>& measures() const { return measures_; }
 
-  // The "tasks", "measures", "scores", "scores_by", "metrics" and (where there are any) "probes" of
-  // results.json.
-  Json results(const std::string& deployed,
-               const std::vector<std::optional<double>>& references) const;
-  Json to_json() const;
-  void from_json(const Json& json);
+  // Fills in what results.json says of all this. `references`: as of continual_metrics().
+  void tell(Results& results, const std::string& deployed,
+            const std::vector<Score>& references) const;
+
+  // Its whole state, for the checkpoint.
+  static void visit(auto& keys, auto& self) {
+    keys.required("tasks", self.tasks_);
+    keys.required("measures", self.measures_);
+    keys.required("learners", self.by_learner_);
+    keys.value("probes", self.probes_);
+  }
 
  private:
   std::vector<std::string> tasks_, measures_;
   std::map<std::string, ScoreMatrix> by_learner_;
-  struct Probe {
-    std::string name, measure;
-    std::vector<std::optional<double>> values;  // T+1
-  };
-  std::vector<Probe> probes_;
-  Json probes_json() const;
+  std::vector<ProbeScores> probes_;
 };
 
 }  // namespace ilora

@@ -1,21 +1,19 @@
-#include "eval/continual_metrics.h"
+#include "runs/continual_metrics.h"
 
 #include <algorithm>
 #include <cstddef>
+#include <numeric>
 
 #include "base/error.h"
 
 namespace ilora {
 namespace {
 
-using Score = std::optional<double>;
-
-// Entries by the letters of the formulas: k = 0..T, j = 1..T; a row that is missing was not
-// evaluated.
+// Entries by the letters of the formulas: k = 0..T, j = 1..T.
 struct Scores {
   const ScoreMatrix& rows;
   size_t tasks;
-  Score at(size_t k, size_t j) const { return k < rows.size() ? rows[k][j - 1] : std::nullopt; }
+  Score at(size_t k, size_t j) const { return score_at(rows, k, j - 1); }
 };
 
 // A sum that is nullopt as soon as one of its terms is.
@@ -34,22 +32,15 @@ Score minus(Score x, Score y) {
   return x && y ? Score(*x - *y) : std::nullopt;
 }
 
-Score average_of_row(const Scores& a, size_t k, size_t tasks) {
-  Sum sum;
-  for (size_t j = 1; j <= tasks; ++j) sum.add(a.at(k, j));
-  return sum.over(tasks);
+// Of row k, over tasks 1..k.
+Score average_so_far(const Scores& a, size_t k) {
+  return k < a.rows.size() ? mean_score(std::span(a.rows[k]).first(k)) : std::nullopt;
 }
 
 Score average_incremental(const Scores& a) {
   Sum sum;
-  for (size_t k = 1; k <= a.tasks; ++k) sum.add(average_of_row(a, k, k));
+  for (size_t k = 1; k <= a.tasks; ++k) sum.add(average_so_far(a, k));
   return sum.over(a.tasks);
-}
-
-Score backward_transfer(const Scores& a) {
-  Sum sum;
-  for (size_t j = 1; j < a.tasks; ++j) sum.add(minus(a.at(a.tasks, j), a.at(j, j)));
-  return sum.over(a.tasks - 1);
 }
 
 Score forward_transfer(const Scores& a) {
@@ -83,6 +74,28 @@ Score intransigence(const Scores& a, std::span<const Score> references) {
 
 }  // namespace
 
+Score average_accuracy(const ScoreMatrix& scores, std::span<const size_t> tasks) {
+  if (scores.empty()) return std::nullopt;
+  const Scores a{scores, scores.front().size()};
+  Sum sum;
+  for (const size_t column : tasks) sum.add(a.at(a.tasks, column + 1));
+  return sum.over(tasks.size());
+}
+
+Score backward_transfer(const ScoreMatrix& scores, std::span<const size_t> tasks) {
+  if (scores.empty()) return std::nullopt;
+  const Scores a{scores, scores.front().size()};
+  Sum sum;
+  size_t count = 0;
+  for (const size_t column : tasks) {
+    const size_t j = column + 1;
+    if (j == a.tasks) continue;
+    sum.add(minus(a.at(a.tasks, j), a.at(j, j)));
+    ++count;
+  }
+  return sum.over(count);
+}
+
 ContinualMetrics continual_metrics(const ScoreMatrix& scores, std::span<const Score> references) {
   ContinualMetrics metrics;
   if (scores.empty() || scores.front().empty()) return metrics;
@@ -92,9 +105,11 @@ ContinualMetrics continual_metrics(const ScoreMatrix& scores, std::span<const Sc
     ILORA_CHECK(row.size() == a.tasks, "a row of {} scores for {} tasks", row.size(), a.tasks);
   ILORA_CHECK(references.empty() || references.size() == a.tasks, "{} references for {} tasks",
               references.size(), a.tasks);
-  metrics.average_accuracy = average_of_row(a, a.tasks, a.tasks);
+  std::vector<size_t> all(a.tasks);
+  std::iota(all.begin(), all.end(), size_t{0});
+  metrics.average_accuracy = average_accuracy(scores, all);
   metrics.average_incremental_accuracy = average_incremental(a);
-  metrics.backward_transfer = backward_transfer(a);
+  metrics.backward_transfer = backward_transfer(scores, all);
   metrics.forward_transfer = forward_transfer(a);
   metrics.forgetting = forgetting(a);
   metrics.intransigence = intransigence(a, references);

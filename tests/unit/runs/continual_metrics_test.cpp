@@ -1,5 +1,5 @@
 // Every expected value is worked out by hand from the formulas in the header.
-#include "eval/continual_metrics.h"
+#include "runs/continual_metrics.h"
 
 #include <gtest/gtest.h>
 
@@ -7,8 +7,6 @@
 
 namespace ilora {
 namespace {
-
-using Score = std::optional<double>;
 
 // Three tasks. Task 1 peaks after task 2, so forgetting and backward transfer differ by more than
 // their sign.
@@ -92,6 +90,19 @@ TEST(ContinualMetrics, AnInterruptedRunHasOnlyWhatItsRowsAllow) {
 TEST(ContinualMetrics, AMissingReferenceLeavesIntransigenceEmpty) {
   const std::array<Score, 3> references = {0.85, std::nullopt, 0.90};
   EXPECT_FALSE(continual_metrics(three_tasks(), references).intransigence);
+}
+
+TEST(ContinualMetrics, OfSomeTasksAlone) {
+  const ScoreMatrix scores = three_tasks();
+  const std::vector<size_t> first = {0}, ends = {0, 2}, last = {2}, all = {0, 1, 2};
+  expect_near(average_accuracy(scores, ends), (0.50 + 0.95) / 2);
+  expect_near(backward_transfer(scores, first), -0.30);  // .50 - .80
+  expect_near(backward_transfer(scores, ends), -0.30);   // the last has nothing after it
+  EXPECT_FALSE(backward_transfer(scores, last));
+  EXPECT_FALSE(average_accuracy(scores, {}));
+  EXPECT_FALSE(average_accuracy({}, first));
+  EXPECT_EQ(average_accuracy(scores, all), continual_metrics(scores).average_accuracy);
+  EXPECT_EQ(backward_transfer(scores, all), continual_metrics(scores).backward_transfer);
 }
 
 TEST(ContinualMetrics, EmptyMatrix) {

@@ -1,4 +1,4 @@
-#include "train/run_folder.h"
+#include "runs/run_folder.h"
 
 #include <fmt/ranges.h>
 
@@ -6,7 +6,9 @@
 #include <cstdlib>
 
 #include "base/error.h"
-#include "base/file.h"
+#include "runs/failure.h"
+#include "runs/results.h"
+#include "runs/rows.h"
 
 namespace ilora {
 
@@ -57,17 +59,14 @@ bool RunFolder::exists() const {
   return fs::exists(config());
 }
 
-void RunFolder::log_event(const Json& event) const {
-  // The name of a folder may hold any bytes.
-  append_line(metrics(), event.dump(-1, ' ', false, Json::error_handler_t::replace));
+std::vector<fs::path> RunFolder::rewritten_files() const {
+  return {state(), path(ScoredRows::kFile), path(Results::kFile), config()};
 }
 
-int64_t RunFolder::metrics_bytes() const {
-  return fs::exists(metrics()) ? static_cast<int64_t>(fs::file_size(metrics())) : 0;
-}
-
-void RunFolder::truncate_metrics(int64_t bytes) const {
-  if (metrics_bytes() > bytes) fs::resize_file(metrics(), static_cast<uintmax_t>(bytes));
+const std::vector<std::string>& kept_files() {
+  static const std::vector<std::string> names = {"config.yaml", Results::kFile, ScoredRows::kFile,
+                                                 Failure::kFile};
+  return names;
 }
 
 RunFolder open_run(const fs::path& path) {
