@@ -12,6 +12,8 @@
 #include <fstream>
 #include <stdexcept>
 
+#include "base/parallel.h"
+
 namespace ilora::testing {
 namespace {
 

@@ -33,8 +33,8 @@ void copy_task(const std::string& name, const fs::path& to);
 // ---- the program as a child process --------------------------------------------------------
 
 struct ChildOptions {
-  std::map<std::string, std::string> environment;  // added to this process's
-  int64_t file_limit = 0;  // RLIMIT_FSIZE in bytes: a disk that is full; 0: none
+  std::map<std::string, std::string> environment = {};  // added to this process's
+  int64_t file_limit = 0;   // RLIMIT_FSIZE in bytes: a disk that is full; 0: none
   fs::path directory = {};  // where it works; empty: here
 };
 

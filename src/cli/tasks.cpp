@@ -12,11 +12,10 @@ void print_tasks() {
   std::cout << fmt::format("{:<12} {:<5} {:<16} {:<17} {:>6}  {}\n", "folder", "lang", "measure",
                            "generated", "tokens", "what it is, options");
   for (const TaskDefinition& task : task_definitions()) {
-    std::cout << fmt::format("{:<12} {:<5} {:<16} {:<17} {:>6}  {}{}\n", task.name, task.language,
-                             task.measure, task.generated, task.max_new_tokens, task.summary,
-                             task.options.empty()
-                                 ? ""
-                                 : fmt::format(" [{}]", fmt::join(task.options, ", ")));
+    std::cout << fmt::format(
+        "{:<12} {:<5} {:<16} {:<17} {:>6}  {}{}\n", task.name, task.language, task.measure,
+        task.generated, task.max_new_tokens, task.summary,
+        task.options.empty() ? "" : fmt::format(" [{}]", fmt::join(task.options, ", ")));
   }
   std::cout << "\nA folder of one of these names is measured so. Any other task says it in a file "
                "task.yaml in its folder:\nmeasure, generated, options, max_new_tokens, language, "

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "runs/rows.h"
 #include "session/prepare.h"
 #include "tests/run_fixture.h"
 
@@ -99,7 +100,8 @@ class HowOptions : public OptionRoles {};
 TEST_P(HowOptions, LeaveEveryBit) {
   compare([](const fs::path& plain, const fs::path& other) {
     EXPECT_EQ(adapter_bytes(other), adapter_bytes(plain));
-    EXPECT_EQ(read_file(RunFolder(other).rows()), read_file(RunFolder(plain).rows()));
+    EXPECT_EQ(read_file(RunFolder(other).path(ScoredRows::kFile)),
+              read_file(RunFolder(plain).path(ScoredRows::kFile)));
     EXPECT_EQ(told(other), told(plain));
   });
 }

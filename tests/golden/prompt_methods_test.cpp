@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "methods/registry.h"
 #include "tests/model_fixture.h"
+#include "train/step.h"
 
 namespace ilora {
 namespace {

@@ -95,7 +95,8 @@ TEST_F(RunPaths, WhatIsGoneIsSaidWithThePlacesLookedAt) {
   EXPECT_THAT(said.err, AllOf(HasSubstr("a/model"), HasSubstr("b/model"), HasSubstr("model.path")));
   // What needs no model still works, and the command line may say where it is now.
   EXPECT_EQ(in("b", {"report", "runs/mine"}).code, 0);
-  const Outcome told = in("b", {"generate", "--run", "runs/mine", "--model", "../gone/model", "w1"});
+  const Outcome told =
+      in("b", {"generate", "--run", "runs/mine", "--model", "../gone/model", "w1"});
   EXPECT_EQ(told.code, 0) << told.all();
 }
 
@@ -104,9 +105,8 @@ TEST_F(RunPaths, ATasksFolderThatIsGoneIsSaidToo) {
   const Outcome resumed = in("b", {"train", "--resume", "../a/runs/mine"});
   EXPECT_EQ(resumed.code, 1);
   EXPECT_THAT(resumed.err, AllOf(HasSubstr("a/tasks"), HasSubstr("data.folder")));
-  const Outcome analysed =
-      in("b", {"analyze", "sharpness", "../a/runs/mine", "--set", "data.folder=../a/elsewhere",
-               "--steps", "2", "--probes", "1"});
+  const Outcome analysed = in("b", {"analyze", "sharpness", "../a/runs/mine", "--set",
+                                    "data.folder=../a/elsewhere", "--steps", "2", "--probes", "1"});
   EXPECT_EQ(analysed.code, 0) << analysed.all();
 }
 
@@ -132,7 +132,9 @@ TEST_F(EarlierRun, IsReadAndWouldBeWrittenToTheSameBytes) {
   EXPECT_EQ(std::ranges::count(steps, '\n'), 16);
   std::ifstream log(run_.path(kMetricsFile));
   for (std::string line; std::getline(log, line);) {
-    if (line.starts_with("{\"event\":\"step\"")) EXPECT_THAT(steps, HasSubstr(line + "\n"));
+    if (line.starts_with("{\"event\":\"step\"")) {
+      EXPECT_THAT(steps, HasSubstr(line + "\n"));
+    }
   }
 }
 

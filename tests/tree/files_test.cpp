@@ -111,7 +111,7 @@ TEST(Comments, NameFilesThatThereAre) {
 
 TEST(AbsentFiles, AreFoundByWholeNames) {
   const std::set<std::string> known = {"base/file.h", "file.h"};
-  const std::string comment = "/" + std::string("/ ");  // apart: this file is looked at too
+  const std::string comment = std::string("/") + "/ ";  // apart: this file is looked at too
   const std::string text = "int x;  " + comment + "file.h, base/file.h, (file.h)\n" + comment +
                            "gone.cpp: base/gone.h.\n";
   EXPECT_THAT(absent_files(text, known), ElementsAre("2: gone.cpp", "2: base/gone.h"));

@@ -41,9 +41,10 @@ TEST(Hash, OfASmallFileIsThatOfItsBytes) {
 }
 
 // A file with holes, so that it takes no room.
+constexpr int64_t kSize = int64_t{1} << 30;
+
 TEST(Hash, OfALargeFileSeesItsSizeItsEndsAndWhatIsChangedAllOver) {
   const TemporaryFolder folder;
-  constexpr int64_t kSize = int64_t{1} << 30;
   const auto hash_with = [&](int64_t at, int64_t size = kSize) {
     std::ofstream(folder / "file") << "head";
     std::filesystem::resize_file(folder / "file", static_cast<uintmax_t>(size));
@@ -54,7 +55,8 @@ TEST(Hash, OfALargeFileSeesItsSizeItsEndsAndWhatIsChangedAllOver) {
     return hash_file(folder / "file");
   };
   std::set<uint64_t> hashes;
-  for (const int64_t at : {int64_t{5}, int64_t{10'000'000}, kSize - 1}) hashes.insert(hash_with(at));
+  for (const int64_t at : {int64_t{5}, int64_t{10'000'000}, kSize - 1})
+    hashes.insert(hash_with(at));
   hashes.insert(hash_with(5, kSize + 1));
   EXPECT_EQ(hashes.size(), 4U);
 }

@@ -347,28 +347,6 @@ class OpCases : public TableComparison {
     }
   }
 
-  // A teacher that knows a part of the vocabulary alone, in its last row a single token.
-  void divergences(const Block& logits, const Block& loss, const std::vector<float>& scale,
-                   int64_t pad) {
-    const int64_t n = logits.rows(), v = logits.width();
-    Block teacher(DType::kF32, {n, v}, pad, 3, 6.0);
-    for (int64_t c = 0; c < v; ++c) {
-      if (c % 3 == 1) teacher.set(0, c, -1e30);
-      if (n > 1 && c != v / 2) teacher.set(n - 1, c, -1e30);
-    }
-    for (const double temperature : {1.0, 2.5}) {
-      const std::string where = row_case(n, v, pad) + fmt::format(" temperature {}", temperature);
-      compare("kl_divergence", DType::kF32, {&loss}, where,
-              [&](const Kernels& k, const std::vector<Tensor>& o) {
-                k.kl_divergence(o[0], logits.view(), teacher.view(), temperature);
-              });
-      compare("kl_divergence_backward", DType::kF32, {&loss, &teacher}, where,
-              [&](const Kernels& k, const std::vector<Tensor>& o) {
-                k.kl_divergence_backward(o[0], logits.view(), o[1], temperature, scale);
-              });
-    }
-  }
-
   void state_vectors(int64_t n, const std::string& where) {
     const DType t = DType::kF32;
     const Block y(t, {n}, 0, 1), x(t, {n}, 0, 2), sums(t, {2}, 0, 3);

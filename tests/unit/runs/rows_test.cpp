@@ -32,8 +32,9 @@ TEST(ScoredRows, EveryKeyIsRequired) {
   for (const char* key : {"task", "learner", "after", "split", "scores"}) {
     Json json = Json::parse(kLine);
     json.erase(key);
-    EXPECT_THAT(message_of([&] { parsed(json.dump()); }),
-                HasSubstr(fmt::format("expected a key \"{}\", got none (rows.jsonl, line 1)", key)));
+    EXPECT_THAT(
+        message_of([&] { parsed(json.dump()); }),
+        HasSubstr(fmt::format("expected a key \"{}\", got none (rows.jsonl, line 1)", key)));
     json[key] = true;
     EXPECT_THAT(message_of([&] { parsed(json.dump()); }),
                 HasSubstr(fmt::format("expected \"{}\" to be", key)));

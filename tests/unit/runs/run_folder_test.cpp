@@ -42,7 +42,8 @@ TEST(RunFolder, NamesWhatTrainingRewritesAndWhatIsKept) {
   EXPECT_THAT(run.rewritten_files(),
               ElementsAre("r/checkpoints/last/state.safetensors", "r/rows.jsonl", "r/results.json",
                           "r/config.yaml"));
-  EXPECT_THAT(kept_files(), ElementsAre("config.yaml", "results.json", "rows.jsonl", "failed.json"));
+  EXPECT_THAT(kept_files(),
+              ElementsAre("config.yaml", "results.json", "rows.jsonl", "failed.json"));
 }
 
 }  // namespace

@@ -126,9 +126,8 @@ TEST(Schema, WhatIsWrongIsNamedWithItsKeyAndWhatWouldBeRight) {
   EXPECT_THAT(with("ordered", {{"z", "x"}}), HasSubstr("\"ordered.z\" to be a number"));
   EXPECT_THAT(with("kind", "half"), HasSubstr("\"kind\" to be whole, got \"half\""));
   EXPECT_THAT(with("name", 0), HasSubstr("\nWrite it again.")) << "and what to do";
-  EXPECT_THAT(with("schema", 4),
-              AllOf(HasSubstr("expected schema 3, got schema 4 (whole.json)"),
-                    HasSubstr("another version")));
+  EXPECT_THAT(with("schema", 4), AllOf(HasSubstr("expected schema 3, got schema 4 (whole.json)"),
+                                       HasSubstr("another version")));
   Json without = right;
   without.erase("count");
   EXPECT_THAT(message_of([&] { parsed(without); }), HasSubstr("expected a key \"count\""));
