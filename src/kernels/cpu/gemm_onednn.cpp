@@ -8,8 +8,10 @@
 //  number of threads but for long sums (run() below);
 //  - a row stride larger than the width, bf16 operands, or a CPU without AVX-512 get "gemm:jit":
 //  about as fast in f32,
-//    but it splits sums by the number of threads. Such products are cut into tiles by shape alone,
-//    and each tile runs on one thread (tests/unit/kernels/cpu_test.cpp compares the bits);
+//    but it splits sums by the number of threads. With AMX, bf16 operands get "brg:…amx", which
+//    chooses the blocks of a sum by the number of threads, from 1,024 terms on. Both are cut into
+//    tiles by shape alone, and each tile runs on one thread (tests/unit/kernels/cpu_test.cpp
+//    compares the bits);
 //  - bf16 without bf16 instructions runs at a third of the f32 rate, so operands are expanded to
 //  f32 in blocks.
 #include <algorithm>
@@ -153,7 +155,8 @@ PrimitivePtr make_primitive(const Operand& c, const Operand& a, const Operand& b
   p->implementation = choice.impl_info_str();
   p->workspace = choice.scratchpad_desc();
   p->workspace_bytes = p->workspace.get_size();
-  const bool same_bits = std::string_view(p->implementation).starts_with("brg");
+  const std::string_view name = p->implementation;
+  const bool same_bits = name.starts_with("brg") && name.find("amx") == name.npos;
   if (one_thread || same_bits) p->run = dnnl::matmul(choice);
   return p;
 }
