@@ -54,7 +54,8 @@ TEST(Results, HaveTheKeysOfTheDocumentedSchema) {
   results.note = "a word";
   results.made_from.emplace();
   std::vector<std::string> keys;
-  for (const auto& [key, value] : json_of(results).items()) keys.push_back(key);
+  const Json json = json_of(results);
+  for (const auto& [key, value] : json.items()) keys.push_back(key);
   EXPECT_THAT(keys, ElementsAre("schema", "status", "method", "seed", "model", "deployed", "tasks",
                                 "measures", "scores", "scores_by", "metrics", "probes", "note",
                                 "timing", "environment", "made_from"));
