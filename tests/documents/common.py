@@ -42,7 +42,7 @@ class Program:
 
     def shell(self, command):
         done = subprocess.run(["bash", "-euo", "pipefail", "-c", command], cwd=self.folder, env=self.environment,
-                              capture_output=True, text=True, errors="replace", timeout=300)
+                              capture_output=True, text=True, errors="replace")
         if done.returncode != 0:
             problem(f"exit code {done.returncode}: {command}\n{done.stdout[-500:]}{done.stderr[-1500:]}")
         return done.stdout
