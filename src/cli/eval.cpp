@@ -39,7 +39,9 @@ std::string measure_for(const EvalArguments& a, const Results& run, const std::s
 // What is scored is said by options of the command; of the run's, those count by which texts are
 // read and computed.
 void refuse_run_options(const OptionList& options, const std::vector<std::string>& settings) {
-  const auto counts = [&](std::string_view key) { return options.rules(key).answers; };
+  const auto counts = [&](std::string_view key) {
+    return options.rules(key).from != OptionStage::kTraining;
+  };
   for (const std::string& setting : settings) {
     const std::string key = setting_key(setting);
     options.require(key, "--set");
