@@ -30,20 +30,20 @@ Landscape::Landscape(Engine& engine, const Encoder& encoder, EvalOptions options
 }
 
 Values Landscape::measure(const Adapter& adapter, bool scores) {
-  const Deployed deployed = answering(engine_, adapter);
+  const Answerer answerer = answerer_of(engine_, adapter);
   Values values;
   for (const TaskEval& task : tasks_)
     values.push_back(
-        value_of(evaluator_.evaluate(task, deployed, {.score = scores, .loss = true}), scores));
+        value_of(evaluator_.evaluate(task, answerer, {.score = scores, .loss = true}), scores));
   return values;
 }
 
 std::vector<Values> Landscape::measure_each(std::span<const Adapter> adapters, bool scores) {
-  std::vector<Deployed> deployed;
-  for (const Adapter& adapter : adapters) deployed.push_back(answering(engine_, adapter));
+  std::vector<Answerer> answerers;
+  for (const Adapter& adapter : adapters) answerers.push_back(answerer_of(engine_, adapter));
   std::vector<Values> values(adapters.size());
   for (const TaskEval& task : tasks_) {
-    const auto results = evaluator_.evaluate_each(task, deployed, {.score = scores, .loss = true});
+    const auto results = evaluator_.evaluate_each(task, answerers, {.score = scores, .loss = true});
     for (size_t i = 0; i < results.size(); ++i) values[i].push_back(value_of(results[i], scores));
   }
   return values;

@@ -6,10 +6,9 @@
 #include <string>
 #include <string_view>
 
-namespace ilora {
+#include "base/json_fwd.h"
 
-// Keeps the order of keys, so that files read as they were written.
-using Json = nlohmann::ordered_json;
+namespace ilora {
 
 // Parses `text`; `where` names the source in the error (kind kFormat, with line and column).
 Json parse_json(std::string_view text, const std::string& where);

@@ -200,6 +200,16 @@ std::string OptionList::keys_text(const KeyFilter& wanted) const {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
+void OptionList::visit_texts(const KeyFilter& wanted, const TextVisitor& visit) {
+  for (const Option& option : options_) {
+    if (!wanted(option.key)) continue;
+    if (const auto* text = std::get_if<std::string*>(&option.target)) visit(option.key, **text);
+    if (const auto* list = std::get_if<std::vector<std::string>*>(&option.target)) {
+      for (std::string& text : **list) visit(option.key, text);
+    }
+  }
+}
+
 bool OptionList::is_section(std::string_view key) const {
   return std::ranges::any_of(options_, [&](const Option& option) {
     return option.key.size() > key.size() && option.key.starts_with(key) &&

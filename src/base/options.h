@@ -27,6 +27,9 @@ enum class OptionRole : uint8_t {
   kWhere      // where something is read or written
 };
 
+// The first thing that an option counts for; it counts for all that comes after it, too.
+enum class OptionStage : uint8_t { kModel, kAnswers, kTraining };
+
 // What a value must satisfy, what it means, and what documentation says beside it.
 struct OptionRules {
   // Of numbers, and of each element of a list of numbers.
@@ -41,7 +44,7 @@ struct OptionRules {
   OptionRole role = OptionRole::kResult;
   // With another value, what was learned, kept or scored so far would mean something else.
   bool fixed_once_learned = false;
-  bool answers = false;  // counts wherever a model answers, not in training alone
+  OptionStage from = OptionStage::kTraining;
 };
 
 class OptionList {
@@ -92,6 +95,10 @@ class OptionList {
   // options where it has several and all are wanted.
   using KeyFilter = std::function<bool(std::string_view key)>;
   std::string keys_text(const KeyFilter& wanted) const;
+
+  // Every text of the options that are `wanted`, one after another where an option is a list.
+  using TextVisitor = std::function<void(const std::string& key, std::string& text)>;
+  void visit_texts(const KeyFilter& wanted, const TextVisitor& visit);
 
   // Every option with its present value, by section, the help as end-of-line comment.
   std::string to_yaml() const;

@@ -19,10 +19,10 @@ struct CkaArguments : AnalyzeOptions {
 
 // Prompts of a task as they are fed, with room for one token: no answer follows.
 std::vector<std::vector<int32_t>> prompts_of(const Encoder& encoder, const TaskEval& task,
-                                             const Deployed& deployed) {
+                                             const Answerer& answerer) {
   std::vector<std::vector<int32_t>> prompts;
   for (const Example& row : task.rows)
-    prompts.push_back(fed_prompt(encoder, encoder.prompt(row.prompt), 1, deployed));
+    prompts.push_back(fed_prompt(encoder, encoder.prompt(row.prompt), 1, answerer));
   return prompts;
 }
 
@@ -36,17 +36,17 @@ TaskStates states_of(AnalyzedRun& run, AnalyzedRun* other, const CkaArguments& a
                      const TaskEval& task, Progress& progress) {
   Engine& engine = run.bench().engine;
   TaskStates result;
-  const auto add = [&](const std::string& name, const Deployed& deployed) {
-    const auto prompts = prompts_of(run.bench().encoder, task, deployed);
+  const auto add = [&](const std::string& name, const Answerer& answerer) {
+    const auto prompts = prompts_of(run.bench().encoder, task, answerer);
     result.names.push_back(name);
-    result.states.push_back(hidden_states(engine, prompts, deployed.uses));
+    result.states.push_back(hidden_states(engine, prompts, answerer.uses));
     progress.advance();
   };
   const auto add_run = [&](const AnalyzedRun& from, const std::string& suffix) {
     const std::string learner = from.learner(suffix.empty() ? a.learner : "");
     for (const int64_t k : from.saved_tasks()) {
       const Adapter adapter = run.adapter(from.checkpoint(k, learner));
-      add(fmt::format("task {}{}", k, suffix), answering(engine, adapter));
+      add(fmt::format("task {}{}", k, suffix), answerer_of(engine, adapter));
     }
   };
   add("base", {});

@@ -53,8 +53,8 @@ struct Texts {
 };
 
 // A model with at most one adapter, and the prompts as tokens.
-struct Answerer {
-  explicit Answerer(const AnswerArguments& a)
+struct Setup {
+  explicit Setup(const AnswerArguments& a)
       : texts(a.texts, a.prompts),
         recipe(recipe_of(a)),
         threads(recipe.threads),
@@ -69,7 +69,7 @@ struct Answerer {
       prompt_tokens += static_cast<int64_t>(prompts.back().size());
     }
   }
-  Answerer(const Answerer&) = delete;
+  Setup(const Setup&) = delete;
 
   static Recipe recipe_of(const AnswerArguments& a) {
     Configuration configuration;
@@ -118,11 +118,11 @@ struct MadeUpAdapters {
       for (int64_t i = 0; i < values.size(); ++i)
         values.ptr<float>()[i] =
             static_cast<float>(0.04 * random.uniform(static_cast<uint64_t>(i)) - 0.02);
-      deployed.push_back({{{adapters.back().get(), 1.0, {}}}, {}});
+      answerers.push_back({{{adapters.back().get(), 1.0, {}}}, {}});
     }
   }
   std::vector<std::unique_ptr<Adapter>> adapters;
-  std::vector<Deployed> deployed;
+  std::vector<Answerer> answerers;
 };
 
 // What the engine holds for passes, in MiB.
@@ -134,9 +134,9 @@ double passes_mib(Engine& engine) {
 
 // Both ways in turns: one by one first, so that what the engine holds grows only where working
 // together takes more.
-Json in_turns(const AnswerArguments& a, Answerer& answerer, const std::function<void()>& one_by_one,
+Json in_turns(const AnswerArguments& a, Setup& setup, const std::function<void()>& one_by_one,
               const std::function<void()>& together) {
-  Engine& engine = answerer.bench.engine;
+  Engine& engine = setup.bench.engine;
   one_by_one();
   const double before = passes_mib(engine);
   together();
@@ -147,7 +147,7 @@ Json in_turns(const AnswerArguments& a, Answerer& answerer, const std::function<
     apart.push_back(repeat_timed(once, one_by_one).front());
     joined.push_back(repeat_timed(once, together).front());
   }
-  Json json = answerer.facts(joined);
+  Json json = setup.facts(joined);
   json.erase("seconds");
   json["adapters"] = a.adapters;
   json["seconds_one_by_one"] = median(apart);
@@ -159,20 +159,20 @@ Json in_turns(const AnswerArguments& a, Answerer& answerer, const std::function<
 }
 
 Json bench_eval_each(const AnswerArguments& a) {
-  Answerer answerer(a);
-  const MadeUpAdapters many(answerer.model.config(), answerer.recipe.lora, a.adapters);
-  Evaluator evaluator(answerer.bench.engine, answerer.bench.encoder, {});
-  const Texts& texts = answerer.texts;
+  Setup setup(a);
+  const MadeUpAdapters many(setup.model.config(), setup.recipe.lora, a.adapters);
+  Evaluator evaluator(setup.bench.engine, setup.bench.encoder, {});
+  const Texts& texts = setup.texts;
   std::vector<Evaluator::Likelihoods> apart, joined;
   Json json = in_turns(
-      a, answerer,
+      a, setup,
       [&] {
         apart.clear();
-        for (const Deployed& d : many.deployed)
+        for (const Answerer& d : many.answerers)
           apart.push_back(evaluator.option_likelihoods(texts.prompts, texts.options, d));
       },
       [&] {
-        joined = evaluator.option_likelihoods_each(texts.prompts, texts.options, many.deployed);
+        joined = evaluator.option_likelihoods_each(texts.prompts, texts.options, many.answerers);
       });
   double largest = 0;
   size_t equal = 0, all = 0;
@@ -188,21 +188,21 @@ Json bench_eval_each(const AnswerArguments& a) {
   }
   json["equal_bits"] = static_cast<double>(equal) / static_cast<double>(all);
   json["largest_relative_difference"] = largest;
-  json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) *
+  json["prompt_tokens_per_second"] = static_cast<double>(setup.prompt_tokens) *
                                      static_cast<double>(a.adapters) /
                                      json["seconds_together"].get<double>();
   return json;
 }
 
 Json bench_generate_each(const AnswerArguments& a) {
-  Answerer answerer(a);
-  const MadeUpAdapters many(answerer.model.config(), answerer.recipe.lora, a.adapters);
-  Engine& engine = answerer.bench.engine;
+  Setup setup(a);
+  const MadeUpAdapters many(setup.model.config(), setup.recipe.lora, a.adapters);
+  Engine& engine = setup.bench.engine;
   std::vector<Lane> lanes;
-  for (const Deployed& d : many.deployed) lanes.push_back({&d.uses, answerer.prompts});
+  for (const Answerer& d : many.answerers) lanes.push_back({&d.uses, setup.prompts});
   std::vector<Answers> apart, joined;
   Json json = in_turns(
-      a, answerer,
+      a, setup,
       [&] {
         apart.clear();
         for (const Lane& lane : lanes)
@@ -226,39 +226,37 @@ Json bench_generate_each(const AnswerArguments& a) {
 
 Json bench_eval(const AnswerArguments& a) {
   if (a.adapters > 0) return bench_eval_each(a);
-  Answerer answerer(a);
-  Evaluator evaluator(answerer.bench.engine, answerer.bench.encoder, {});
+  Setup setup(a);
+  Evaluator evaluator(setup.bench.engine, setup.bench.encoder, {});
   std::vector<std::vector<double>> likelihoods;
   const auto seconds = repeat_timed(
       a.pacing,
       [&] {
-        likelihoods = evaluator.option_likelihoods(answerer.texts.prompts, answerer.texts.options,
-                                                   {answerer.uses, {}});
+        likelihoods = evaluator.option_likelihoods(setup.texts.prompts, setup.texts.options,
+                                                   {setup.uses, {}});
       },
       [&] {
-        if (answerer.bench.profile) answerer.bench.profile->clear();
+        if (setup.bench.profile) setup.bench.profile->clear();
       });
-  Json json = answerer.facts(seconds);
-  json["prompt_tokens_per_second"] = static_cast<double>(answerer.prompt_tokens) / median(seconds);
+  Json json = setup.facts(seconds);
+  json["prompt_tokens_per_second"] = static_cast<double>(setup.prompt_tokens) / median(seconds);
   json["likelihoods"] = likelihoods;
   return json;
 }
 
 Json bench_generate(const AnswerArguments& a) {
   if (a.adapters > 0) return bench_generate_each(a);
-  Answerer answerer(a);
+  Setup setup(a);
   std::vector<std::vector<int32_t>> answers;
   const auto seconds = repeat_timed(
       a.pacing,
+      [&] { answers = generate(setup.bench.engine, setup.uses, setup.prompts, a.generation); },
       [&] {
-        answers = generate(answerer.bench.engine, answerer.uses, answerer.prompts, a.generation);
-      },
-      [&] {
-        if (answerer.bench.profile) answerer.bench.profile->clear();
+        if (setup.bench.profile) setup.bench.profile->clear();
       });
   size_t tokens = 0;
   for (const auto& answer : answers) tokens += answer.size();
-  Json json = answerer.facts(seconds);
+  Json json = setup.facts(seconds);
   json["new_tokens"] = tokens;
   json["new_tokens_per_second"] = static_cast<double>(tokens) / median(seconds);
   json["answers"] = answers;

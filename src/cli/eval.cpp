@@ -39,7 +39,9 @@ std::string measure_for(const EvalArguments& a, const Results& run, const std::s
 // What is scored is said by options of the command; of the run's, those count by which texts are
 // read and computed.
 void refuse_run_options(const OptionList& options, const std::vector<std::string>& settings) {
-  const auto counts = [&](std::string_view key) { return options.rules(key).answers; };
+  const auto counts = [&](std::string_view key) {
+    return options.rules(key).from != OptionStage::kTraining;
+  };
   for (const std::string& setting : settings) {
     const std::string key = setting_key(setting);
     options.require(key, "--set");
@@ -59,21 +61,21 @@ class SavedLearners {
 
   const std::vector<std::string>& names() const { return names_; }
   // Valid until the next call.
-  const std::vector<Deployed>& after(int64_t task) {
-    if (task == loaded_) return deployed_;
-    deployed_.clear();
+  const std::vector<Answerer>& after(int64_t task) {
+    if (task == loaded_) return answerers_;
+    answerers_.clear();
     adapters_.clear();
     for (const std::string& name : names_) {
       if (name == "base") {
-        deployed_.emplace_back();
+        answerers_.emplace_back();
         continue;
       }
       adapters_.push_back(std::make_unique<Adapter>(
           load_peft(folder_.saved_adapter(task, name), bench_.model.config())));
-      deployed_.push_back(answering(bench_.engine, *adapters_.back()));
+      answerers_.push_back(answerer_of(bench_.engine, *adapters_.back()));
     }
     loaded_ = task;
-    return deployed_;
+    return answerers_;
   }
 
  private:
@@ -81,7 +83,7 @@ class SavedLearners {
   Workbench& bench_;
   std::vector<std::string> names_;
   std::vector<std::unique_ptr<Adapter>> adapters_;
-  std::vector<Deployed> deployed_;
+  std::vector<Answerer> answerers_;
   int64_t loaded_ = 0;
 };
 

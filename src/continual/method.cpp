@@ -28,11 +28,11 @@ std::vector<Exported> Method::exported(Run& run) {
   return all;
 }
 
-Deployed Method::answer_with(Run& run, const std::string& learner, int64_t task) {
+Answerer Method::answer_with(Run& run, const std::string& learner, int64_t task) {
   static_cast<void>(task);
   const Adapter* adapter = run.find(learner);
   ILORA_CHECK(adapter != nullptr, "no learner {}", learner);
-  return run.answering(*adapter);
+  return run.answerer_of(*adapter);
 }
 
 }  // namespace ilora

@@ -81,7 +81,7 @@ class Method {
   virtual std::vector<std::string> scored(const Run& run) const;
   // How a scored learner answers rows of task `task` of the stream (from 0; it may not be learned
   // yet). Default: with that learner's adapter, its soft prompts in front (model/prompt_pool.h).
-  virtual Deployed answer_with(Run& run, const std::string& learner, int64_t task);
+  virtual Answerer answer_with(Run& run, const std::string& learner, int64_t task);
   // Whether each task is answered, ever after, with what was saved right after it: rows come with
   // their task.
   virtual bool answers_by_task() const { return false; }

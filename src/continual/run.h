@@ -88,7 +88,7 @@ class Run {
   void per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit);
   // How an adapter answers by itself; which soft prompts a text chooses; values to begin them with
   // (model/prompt_pool.h).
-  Deployed answering(const Adapter& adapter) { return ilora::answering(engine_, adapter); }
+  Answerer answerer_of(const Adapter& adapter) { return ilora::answerer_of(engine_, adapter); }
   std::vector<float> prompt_query(std::span<const int32_t> tokens) {
     return ilora::prompt_query(engine_, tokens);
   }

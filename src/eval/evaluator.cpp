@@ -29,9 +29,9 @@ double mean_loss(const std::vector<RowScore>& rows) {
   return rows.empty() ? 0 : sum / static_cast<double>(rows.size());
 }
 
-std::vector<Uses> lists_of(std::span<const Deployed> deployed) {
+std::vector<Uses> lists_of(std::span<const Answerer> answerers) {
   std::vector<Uses> lists;
-  for (const Deployed& d : deployed) lists.push_back(d.uses);
+  for (const Answerer& d : answerers) lists.push_back(d.uses);
   return lists;
 }
 
@@ -49,23 +49,23 @@ class Evaluator::Prompts {
  public:
   // Throws Error(kData) for a prompt without tokens.
   Prompts(const Encoder& encoder, const std::vector<Example>& rows,
-          std::span<const Deployed> deployed, const std::vector<int64_t>& answers)
-      : deployed_(deployed), own_(deployed.size()) {
+          std::span<const Answerer> answerers, const std::vector<int64_t>& answers)
+      : answerers_(answerers), own_(answerers.size()) {
     for (size_t i = 0; i < rows.size(); ++i) {
       std::vector<int32_t> ids = encoder.prompt(rows[i].prompt);
       if (ids.empty()) {
         throw Error(ErrorKind::kData, fmt::format("[eval] the prompt of row {} has no tokens",
                                                   row_number(rows[i], i)));
       }
-      for (size_t d = 0; d < deployed.size(); ++d) {
-        if (deployed[d].prefix)
-          own_[d].push_back(fed_prompt(encoder, ids, answers[i], deployed[d]));
+      for (size_t d = 0; d < answerers.size(); ++d) {
+        if (answerers[d].prefix)
+          own_[d].push_back(fed_prompt(encoder, ids, answers[i], answerers[d]));
       }
       shared_.push_back(fed_prompt(encoder, std::move(ids), answers[i], {}));
     }
   }
   const std::vector<std::vector<int32_t>>& of(size_t d) const {
-    return deployed_[d].prefix ? own_[d] : shared_;
+    return answerers_[d].prefix ? own_[d] : shared_;
   }
   const std::vector<int32_t>& of(const Job& job) const {
     return of(static_cast<size_t>(job.under))[job.row];
@@ -75,7 +75,7 @@ class Evaluator::Prompts {
   // that run together are of similar length.
   std::vector<Job> jobs() const {
     std::vector<Job> all;
-    for (size_t d = 0; d < deployed_.size(); ++d) {
+    for (size_t d = 0; d < answerers_.size(); ++d) {
       const auto first = static_cast<std::ptrdiff_t>(all.size());
       for (size_t row = 0; row < shared_.size(); ++row)
         all.push_back({static_cast<int32_t>(d), row});
@@ -86,29 +86,29 @@ class Evaluator::Prompts {
   }
 
  private:
-  std::span<const Deployed> deployed_;
+  std::span<const Answerer> answerers_;
   std::vector<std::vector<int32_t>> shared_;
   std::vector<std::vector<std::vector<int32_t>>> own_;  // where an adapter has a prefix
 };
 
-TaskScore Evaluator::evaluate(const TaskEval& task, const Deployed& deployed,
+TaskScore Evaluator::evaluate(const TaskEval& task, const Answerer& answerer,
                               const EvalRequest& request) {
-  return std::move(evaluate_each(task, {&deployed, 1}, request).front());
+  return std::move(evaluate_each(task, {&answerer, 1}, request).front());
 }
 
 std::vector<TaskScore> Evaluator::evaluate_each(const TaskEval& task,
-                                                std::span<const Deployed> deployed,
+                                                std::span<const Answerer> answerers,
                                                 const EvalRequest& request) {
   const Engine::FrozenAdapters frozen(engine_);
-  std::vector<TaskScore> results(deployed.size());
+  std::vector<TaskScore> results(answerers.size());
   for (TaskScore& result : results) result.rows.resize(task.rows.size());
   const bool chooses = task.measure->score == nullptr;
   if (request.score && chooses) {
-    choose(task, deployed, request, results);
+    choose(task, answerers, request, results);
   } else if (request.score) {
-    generate_answers(task, deployed, results);
+    generate_answers(task, answerers, results);
   }
-  if (request.loss && !(request.score && chooses)) answer_losses(task, deployed, results);
+  if (request.loss && !(request.score && chooses)) answer_losses(task, answerers, results);
   for (TaskScore& result : results) {
     if (request.score) result.score = task_score(task, result.rows);
     if (request.loss) result.loss = mean_loss(result.rows);
@@ -124,11 +124,11 @@ std::vector<int32_t> Evaluator::answer_tokens(const std::string& text,
   return ids;
 }
 
-void Evaluator::choose(const TaskEval& task, std::span<const Deployed> deployed,
+void Evaluator::choose(const TaskEval& task, std::span<const Answerer> answerers,
                        const EvalRequest& request, std::vector<TaskScore>& results) {
   const auto likelihoods =
-      option_likelihoods_each(task.rows, task.options, deployed, !task.measure->by_letter);
-  for (size_t d = 0; d < deployed.size(); ++d) {
+      option_likelihoods_each(task.rows, task.options, answerers, !task.measure->by_letter);
+  for (size_t d = 0; d < answerers.size(); ++d) {
     for (size_t i = 0; i < task.rows.size(); ++i) {
       const auto first = likelihoods[d][i].begin();
       const auto best = std::max_element(first, first + task.offered(i)) - first;
@@ -138,7 +138,7 @@ void Evaluator::choose(const TaskEval& task, std::span<const Deployed> deployed,
     }
   }
   if (request.loss && !losses_of_options(task, likelihoods, results))
-    answer_losses(task, deployed, results);
+    answer_losses(task, answerers, results);
 }
 
 // The rows' losses where every answer is among the options, whole: they are known then.
@@ -160,13 +160,13 @@ bool Evaluator::losses_of_options(const TaskEval& task, const std::vector<Likeli
 
 Evaluator::Likelihoods Evaluator::option_likelihoods(const std::vector<Example>& rows,
                                                      const std::vector<std::string>& options,
-                                                     const Deployed& deployed, bool whole) {
-  return std::move(option_likelihoods_each(rows, options, {&deployed, 1}, whole).front());
+                                                     const Answerer& answerer, bool whole) {
+  return std::move(option_likelihoods_each(rows, options, {&answerer, 1}, whole).front());
 }
 
 std::vector<Evaluator::Likelihoods> Evaluator::option_likelihoods_each(
     const std::vector<Example>& rows, const std::vector<std::string>& options,
-    std::span<const Deployed> deployed, bool whole) {
+    std::span<const Answerer> answerers, bool whole) {
   const Engine::FrozenAdapters frozen(engine_);
   std::vector<std::vector<int32_t>> option_ids;
   size_t longest_option = 0, fed_options = 0;  // tokens fed for the options of one prompt
@@ -175,12 +175,12 @@ std::vector<Evaluator::Likelihoods> Evaluator::option_likelihoods_each(
     longest_option = std::max(longest_option, option_ids.back().size());
     fed_options += option_ids.back().size() + (whole ? 1 : 0);
   }
-  const Prompts prompts(encoder_, rows, deployed,
+  const Prompts prompts(encoder_, rows, answerers,
                         std::vector(rows.size(), static_cast<int64_t>(longest_option)));
   const std::vector<Job> jobs = prompts.jobs();
-  const std::vector<Uses> lists = lists_of(deployed);
+  const std::vector<Uses> lists = lists_of(answerers);
 
-  std::vector<Likelihoods> likelihoods(deployed.size(), Likelihoods(rows.size()));
+  std::vector<Likelihoods> likelihoods(answerers.size(), Likelihoods(rows.size()));
   const auto fed = [&](size_t i) { return prompts.of(jobs[i]).size() - 1 + fed_options; };
   in_batches(jobs.size(), engine_.options().max_tokens, fed, [&](size_t first, size_t count) {
     score_batch(std::span(jobs).subspan(first, count), prompts, option_ids, whole, lists,
@@ -209,7 +209,7 @@ void Evaluator::score_batch(std::span<const Job> jobs, const Prompts& prompts,
   }
 }
 
-void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> deployed,
+void Evaluator::answer_losses(const TaskEval& task, std::span<const Answerer> answerers,
                               std::vector<TaskScore>& results) {
   // As rows are learned: a long answer is cut, and then no end token follows.
   std::vector<std::vector<int32_t>> answers;
@@ -221,9 +221,9 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Deployed> de
     lengths.push_back(static_cast<int64_t>(answer.size()));
     labels.push_back(lengths.back() + (whole ? 1 : 0));
   }
-  const Prompts prompts(encoder_, task.rows, deployed, lengths);
+  const Prompts prompts(encoder_, task.rows, answerers, lengths);
   const std::vector<Job> jobs = prompts.jobs();
-  const std::vector<Uses> lists = lists_of(deployed);
+  const std::vector<Uses> lists = lists_of(answerers);
   const auto fed = [&](size_t i) {
     return prompts.of(jobs[i]).size() + answers[jobs[i].row].size();
   };
@@ -300,15 +300,16 @@ GenerateOptions Evaluator::generation(const TaskEval& task) const {
   return options;
 }
 
-void Evaluator::generate_answers(const TaskEval& task, std::span<const Deployed> deployed,
+void Evaluator::generate_answers(const TaskEval& task, std::span<const Answerer> answerers,
                                  std::vector<TaskScore>& results) {
   const GenerateOptions options = generation(task);
-  const Prompts prompts(encoder_, task.rows, deployed,
+  const Prompts prompts(encoder_, task.rows, answerers,
                         std::vector(task.rows.size(), options.max_new_tokens));
   std::vector<Lane> lanes;
-  for (size_t d = 0; d < deployed.size(); ++d) lanes.push_back({&deployed[d].uses, prompts.of(d)});
+  for (size_t d = 0; d < answerers.size(); ++d)
+    lanes.push_back({&answerers[d].uses, prompts.of(d)});
   const std::vector<Answers> answers = generate(engine_, lanes, options);
-  for (size_t d = 0; d < deployed.size(); ++d) {
+  for (size_t d = 0; d < answerers.size(); ++d) {
     for (size_t i = 0; i < task.rows.size(); ++i) {
       RowScore& row = results[d].rows[i];
       row.answer = encoder_.tokenizer().decode(answers[d][i]);

@@ -52,35 +52,35 @@ class Evaluator {
   // prompts will be cut to fit; empty: nothing.
   [[nodiscard]] std::string check(const TaskEval& task) const;
   // Without adapters the base model answers.
-  TaskScore evaluate(const TaskEval& task, const Deployed& deployed,
+  TaskScore evaluate(const TaskEval& task, const Answerer& answerer,
                      const EvalRequest& request = {});
   // The same for each of many, together. What each gets is what it gets alone, up to the rounding
   // of products of another number of rows.
-  std::vector<TaskScore> evaluate_each(const TaskEval& task, std::span<const Deployed> deployed,
+  std::vector<TaskScore> evaluate_each(const TaskEval& task, std::span<const Answerer> answerers,
                                        const EvalRequest& request = {});
 
   // The summed log-likelihood of each option behind each prompt: [row][option]. `whole`: an option
   // is a whole answer, so the end token counts; otherwise it is an answer's beginning.
   using Likelihoods = std::vector<std::vector<double>>;
   Likelihoods option_likelihoods(const std::vector<Example>& rows,
-                                 const std::vector<std::string>& options, const Deployed& deployed,
+                                 const std::vector<std::string>& options, const Answerer& answerer,
                                  bool whole = true);
   std::vector<Likelihoods> option_likelihoods_each(const std::vector<Example>& rows,
                                                    const std::vector<std::string>& options,
-                                                   std::span<const Deployed> deployed,
+                                                   std::span<const Answerer> answerers,
                                                    bool whole = true);
 
  private:
   struct Job;
   class Prompts;
 
-  void choose(const TaskEval& task, std::span<const Deployed> deployed, const EvalRequest& request,
+  void choose(const TaskEval& task, std::span<const Answerer> answerers, const EvalRequest& request,
               std::vector<TaskScore>& results);
   bool losses_of_options(const TaskEval& task, const std::vector<Likelihoods>& likelihoods,
                          std::vector<TaskScore>& results) const;
-  void generate_answers(const TaskEval& task, std::span<const Deployed> deployed,
+  void generate_answers(const TaskEval& task, std::span<const Answerer> answerers,
                         std::vector<TaskScore>& results);
-  void answer_losses(const TaskEval& task, std::span<const Deployed> deployed,
+  void answer_losses(const TaskEval& task, std::span<const Answerer> answerers,
                      std::vector<TaskScore>& results);
   GenerateOptions generation(const TaskEval& task) const;
   // Throws Error(kData) for a text without tokens, which `what` names.

@@ -3,10 +3,10 @@
 namespace ilora {
 
 std::vector<int32_t> fed_prompt(const Encoder& encoder, std::vector<int32_t> prompt,
-                                int64_t reserve, const Deployed& deployed) {
+                                int64_t reserve, const Answerer& answerer) {
   encoder.cut(prompt, reserve);
-  if (!deployed.prefix) return prompt;
-  std::vector<int32_t> fed = deployed.prefix(prompt);
+  if (!answerer.prefix) return prompt;
+  std::vector<int32_t> fed = answerer.prefix(prompt);
   encoder.cut(prompt, reserve, static_cast<int64_t>(fed.size()));
   fed.insert(fed.end(), prompt.begin(), prompt.end());
   return fed;

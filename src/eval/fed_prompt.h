@@ -13,6 +13,6 @@ namespace ilora {
 // puts in front of them (soft prompts, chosen by the cut prompt), which may cost the prompt more
 // tokens. Throws Error(kUsage) where that does not fit (Encoder::cut).
 std::vector<int32_t> fed_prompt(const Encoder& encoder, std::vector<int32_t> prompt,
-                                int64_t reserve, const Deployed& deployed);
+                                int64_t reserve, const Answerer& answerer);
 
 }  // namespace ilora

@@ -96,16 +96,16 @@ Probes::Probes(const Encoder& encoder, const ProbeOptions& options) : encoder_(e
   }
 }
 
-std::vector<Probes::Value> Probes::measure(Engine& engine, const Deployed& deployed) const {
+std::vector<Probes::Value> Probes::measure(Engine& engine, const Answerer& answerer) const {
   std::vector<Value> values;
   for (const Text& text : texts_)
-    values.push_back({text.name, "perplexity", perplexity(engine, deployed, text)});
+    values.push_back({text.name, "perplexity", perplexity(engine, answerer, text)});
   for (const Set& set : sets_)
-    values.push_back({set.name, "accuracy", accuracy(engine, deployed, set)});
+    values.push_back({set.name, "accuracy", accuracy(engine, answerer, set)});
   return values;
 }
 
-double Probes::perplexity(Engine& engine, const Deployed& deployed, const Text& text) const {
+double Probes::perplexity(Engine& engine, const Answerer& answerer, const Text& text) const {
   double loss = 0, count = 0;
   const auto length = [&](size_t i) { return static_cast<int64_t>(text.windows[i].size()); };
   const auto run = [&](size_t first, size_t n) {
@@ -113,7 +113,7 @@ double Probes::perplexity(Engine& engine, const Deployed& deployed, const Text& 
     std::vector<Feed> feeds;
     for (size_t i = 0; i < n; ++i) {
       const std::vector<int32_t>& window = text.windows[first + i];
-      if (deployed.prefix) tokens[i] = deployed.prefix(window);
+      if (answerer.prefix) tokens[i] = answerer.prefix(window);
       targets[i].assign(tokens[i].size(), -1);
       // Soft prompts come on top, as in training; only the context's end costs a window its last
       // tokens.
@@ -126,14 +126,14 @@ double Probes::perplexity(Engine& engine, const Deployed& deployed, const Text& 
       count += static_cast<double>(kept - 1);
     }
     std::vector<double> sums(n);
-    engine.score(feeds, {&deployed.uses, 1}, nullptr, sums);
+    engine.score(feeds, {&answerer.uses, 1}, nullptr, sums);
     for (const double sum : sums) loss += sum;
   };
   in_batches(text.windows.size(), engine.options().max_tokens, length, run);
   return std::exp(loss / count);
 }
 
-double Probes::accuracy(Engine& engine, const Deployed& deployed, const Set& set) const {
+double Probes::accuracy(Engine& engine, const Answerer& answerer, const Set& set) const {
   int64_t right = 0;
   const auto length = [&](size_t i) {
     const Question& question = set.questions[i];
@@ -143,24 +143,24 @@ double Probes::accuracy(Engine& engine, const Deployed& deployed, const Set& set
   };
   in_batches(set.questions.size(), engine.options().max_tokens, length,
              [&](size_t first, size_t n) {
-               right += right_answers(engine, deployed, std::span(set.questions).subspan(first, n));
+               right += right_answers(engine, answerer, std::span(set.questions).subspan(first, n));
              });
   return static_cast<double>(right) / static_cast<double>(set.questions.size());
 }
 
-int64_t Probes::right_answers(Engine& engine, const Deployed& deployed,
+int64_t Probes::right_answers(Engine& engine, const Answerer& answerer,
                               std::span<const Question> questions) const {
   std::vector<std::vector<int32_t>> prompts;
   for (const Question& question : questions) {
     prompts.push_back(
-        fed_prompt(encoder_, question.prompt, longest_of(question.choices), deployed));
+        fed_prompt(encoder_, question.prompt, longest_of(question.choices), answerer));
   }
   Continuations batch;
   for (size_t i = 0; i < questions.size(); ++i) {
     batch.prompt(prompts[i], 0);
     for (const std::vector<int32_t>& choice : questions[i].choices) batch.add(choice);
   }
-  const std::vector<double> values = batch.log_likelihoods(engine, {&deployed.uses, 1});
+  const std::vector<double> values = batch.log_likelihoods(engine, {&answerer.uses, 1});
   auto value = values.begin();
   int64_t right = 0;
   for (const Question& question : questions) {

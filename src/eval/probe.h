@@ -49,7 +49,7 @@ class Probes {
   // Every probe of one model. Perplexity: over windows of the longest row that do not overlap, each
   // token but a window's first given those before it. Accuracy: the choice with the largest
   // log-likelihood per byte behind "question\nAnswer:" is right.
-  std::vector<Value> measure(Engine& engine, const Deployed& deployed) const;
+  std::vector<Value> measure(Engine& engine, const Answerer& answerer) const;
 
  private:
   struct Question {
@@ -67,10 +67,10 @@ class Probes {
     std::vector<Question> questions;
   };
 
-  double perplexity(Engine& engine, const Deployed& deployed, const Text& text) const;
-  double accuracy(Engine& engine, const Deployed& deployed, const Set& set) const;
+  double perplexity(Engine& engine, const Answerer& answerer, const Text& text) const;
+  double accuracy(Engine& engine, const Answerer& answerer, const Set& set) const;
   // How many of a batch's questions are answered rightly.
-  int64_t right_answers(Engine& engine, const Deployed& deployed,
+  int64_t right_answers(Engine& engine, const Answerer& answerer,
                         std::span<const Question> questions) const;
 
   const Encoder& encoder_;

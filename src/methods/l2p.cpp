@@ -32,7 +32,7 @@ class LearningToPrompt : public Method {
   void begin_task(Run& run) override;
   Pass plan(Run& run, const std::vector<const Row*>& current) override;
   void edit_gradient(Run& run) override;
-  Deployed answer_with(Run& run, const std::string& learner, int64_t task) override;
+  Answerer answer_with(Run& run, const std::string& learner, int64_t task) override;
 
  private:
   // What a row of the step chose.
@@ -168,7 +168,7 @@ void LearningToPrompt::edit_gradient(Run& run) {
   run.report("key_similarity", run.comm().sum(similarity) / (rows * static_cast<double>(chosen_)));
 }
 
-Deployed LearningToPrompt::answer_with(Run& run, const std::string& learner, int64_t task) {
+Answerer LearningToPrompt::answer_with(Run& run, const std::string& learner, int64_t task) {
   if (run.position.step == 0) return {};  // nothing is learned yet: the base model
   return Method::answer_with(run, learner, task);
 }

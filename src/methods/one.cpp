@@ -30,7 +30,7 @@ class OneAdapterPerTask : public Method {
   std::vector<std::string> scored(const Run&) const override { return {"fast"}; }
   bool answers_by_task() const override { return true; }
   // A task that is not learned yet: by what it will start from.
-  Deployed answer_with(Run& run, const std::string& learner, int64_t task) override {
+  Answerer answer_with(Run& run, const std::string& learner, int64_t task) override {
     for (const std::string& name : {learner_of(task), std::string(kStart)}) {
       if (run.find(name) != nullptr) return Method::answer_with(run, name, task);
     }

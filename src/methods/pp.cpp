@@ -28,7 +28,7 @@ class ProgressivePrompts : public Method {
   void end_task(Run& run) override;
   std::vector<std::string> scored(const Run&) const override { return {"fast"}; }
   bool answers_by_task() const override { return true; }
-  Deployed answer_with(Run& run, const std::string& learner, int64_t task) override;
+  Answerer answer_with(Run& run, const std::string& learner, int64_t task) override;
   std::vector<Exported> exported(Run& run) override;
 
  private:
@@ -99,7 +99,7 @@ void ProgressivePrompts::end_task(Run& run) {
   run.add_copy_of_fast(name_of(run.position.task + 1));
 }
 
-Deployed ProgressivePrompts::answer_with(Run& run, const std::string& learner, int64_t task) {
+Answerer ProgressivePrompts::answer_with(Run& run, const std::string& learner, int64_t task) {
   static_cast<void>(learner);
   // A task that is yet to be learned is answered with all that there is; before any, by the base
   // model.

@@ -27,7 +27,7 @@ struct AdapterUse {
 using Uses = std::vector<AdapterUse>;
 
 // What answers the rows of a task.
-struct Deployed {
+struct Answerer {
   Uses uses;  // empty: the base model
   // Token ids that stand before a row's prompt, chosen by its tokens (soft prompts); empty: none.
   std::function<std::vector<int32_t>(std::span<const int32_t> prompt)> prefix;

@@ -57,11 +57,11 @@ std::vector<int32_t> rows_of_keys(const PromptShape& shape, std::span<const int3
   return rows;
 }
 
-Deployed answering(Engine& engine, const Adapter& adapter) {
-  Deployed deployed{{{&adapter, 1.0, {}}}, {}};
+Answerer answerer_of(Engine& engine, const Adapter& adapter) {
+  Answerer answerer{{{&adapter, 1.0, {}}}, {}};
   const PromptShape& shape = adapter.layout().prompts();
   if (shape.keys > 0) {
-    deployed.prefix = [&engine, &adapter](std::span<const int32_t> prompt) {
+    answerer.prefix = [&engine, &adapter](std::span<const int32_t> prompt) {
       const AdapterLayout& layout = adapter.layout();
       const auto similarities =
           key_similarities(prompt_keys(adapter.values(), layout), prompt_query(engine, prompt));
@@ -71,9 +71,9 @@ Deployed answering(Engine& engine, const Adapter& adapter) {
   } else if (shape.rows > 0) {
     std::vector<int32_t> all(static_cast<size_t>(shape.rows));
     std::iota(all.begin(), all.end(), 0);
-    deployed.prefix = [ids = ids_of_rows(all)](std::span<const int32_t>) { return ids; };
+    answerer.prefix = [ids = ids_of_rows(all)](std::span<const int32_t>) { return ids; };
   }
-  return deployed;
+  return answerer;
 }
 
 void fill_with_embeddings(Engine& engine, Tensor prompts, const Random& random) {

@@ -26,7 +26,7 @@ std::vector<int32_t> rows_of_keys(const PromptShape& shape, std::span<const int3
 
 // How an adapter answers by itself: LoRA as it is; soft prompts all in front, in their order; of a
 // pool with keys, those that the row's prompt chooses. Engine and adapter outlive the result.
-Deployed answering(Engine& engine, const Adapter& adapter);
+Answerer answerer_of(Engine& engine, const Adapter& adapter);
 
 // prompts (P,D) = the embeddings of tokens drawn by `random` from the first 5,000 of the
 // vocabulary, the most common ones where it was made by merging pairs (Lester et al. 2021,

@@ -21,7 +21,7 @@ std::filesystem::path answering_adapter(const RunFolder& folder, Configuration& 
 Responder::Responder(Workbench& bench, const std::filesystem::path& adapter) : bench_(bench) {
   if (adapter.empty()) return;
   adapter_ = load_peft(adapter, bench.model.config());
-  deployed_ = answering(bench.engine, adapter_);
+  answerer_ = answerer_of(bench.engine, adapter_);
 }
 
 std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string> prompts,
@@ -31,12 +31,12 @@ std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string>
   for (const std::string& text : prompts) {
     std::vector<int32_t>& prompt = tokens.emplace_back(bench_.encoder.prompt(text));
     if (prompt.empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
-    if (!deployed_.prefix) continue;
-    const std::vector<int32_t> prefix = deployed_.prefix(prompt);
+    if (!answerer_.prefix) continue;
+    const std::vector<int32_t> prefix = answerer_.prefix(prompt);
     prompt.insert(prompt.begin(), prefix.begin(), prefix.end());
   }
   options.stop = bench_.encoder.stop_tokens();
-  return generate(bench_.engine, deployed_.uses, tokens, options, visit);
+  return generate(bench_.engine, answerer_.uses, tokens, options, visit);
 }
 
 }  // namespace ilora

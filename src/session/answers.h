@@ -25,7 +25,7 @@ class Responder {
   Responder(Workbench& bench, const std::filesystem::path& adapter);
   Responder(const Responder&) = delete;
 
-  const Deployed& deployed() const { return deployed_; }
+  const Answerer& answerer() const { return answerer_; }
 
   // The answers' tokens, in order. `options.stop` is filled in. Throws Error(kData) for an empty
   // prompt or one that leaves no room in the context.
@@ -35,7 +35,7 @@ class Responder {
  private:
   Workbench& bench_;
   Adapter adapter_;
-  Deployed deployed_;  // its uses point to adapter_
+  Answerer answerer_;  // its uses point to adapter_
 };
 
 }  // namespace ilora

@@ -55,9 +55,10 @@ std::optional<std::string> Configuration::change(const std::vector<std::string>&
   std::map<std::string, std::string> before;
   for (const std::string& key : options.keys()) before[key] = options.value_text(key);
   set(assignments);
-  for (const std::string& assignment : assignments) {
-    const std::string key = setting_key(assignment);
-    if (!may_change(key) && options.value_text(key) != before.at(key)) return assignment;
+  // From the last on: of a key that is given twice, the one that counts.
+  for (auto at = assignments.rbegin(); at != assignments.rend(); ++at) {
+    const std::string key = setting_key(*at);
+    if (!may_change(key) && options.value_text(key) != before.at(key)) return *at;
   }
   return std::nullopt;
 }

@@ -20,7 +20,7 @@ struct Configuration {
   Configuration();
   // Applies "key=value" overrides in order.
   void set(const std::vector<std::string>& assignments);
-  // The same for a run that is there. The first that gives an option a new value although it may
+  // The same for a run that is there. The last that gives an option a new value although it may
   // not; none where all may.
   std::optional<std::string> change(const std::vector<std::string>& assignments,
                                     const OptionList::KeyFilter& may_change);

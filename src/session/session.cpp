@@ -3,7 +3,6 @@
 #include "ilora/ilora.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <filesystem>
 #include <iterator>
@@ -48,16 +47,19 @@ auto with_hints(Work&& work) {
 
 // What a model's settings say. Throws Error(kUsage) for one that says something else.
 Recipe model_recipe(const std::string& path, const std::vector<std::string>& settings) {
-  constexpr std::array<std::string_view, 4> kKeys = {"model.weights", "engine.mode",
-                                                     "engine.kernels", "engine.threads"};
+  Configuration configuration;
+  const OptionList& options = configuration.options;
+  const auto of_a_model = [&](std::string_view key) {  // the path is given by itself
+    return options.rules(key).from == OptionStage::kModel && key != "model.path";
+  };
   for (const std::string& setting : settings) {
-    if (std::ranges::count(kKeys, setting_key(setting)) > 0) continue;
+    const std::string key = setting_key(setting);
+    options.require(key, "a model's settings");
+    if (of_a_model(key)) continue;
     throw Error(ErrorKind::kUsage,
                 fmt::format("[model] '{}' says nothing of how a model is loaded", setting),
-                "model.weights, engine.mode and engine.kernels do, and engine.threads of how fast; "
-                "the others are a session's.");
+                fmt::format("{} do; the others are a session's.", options.keys_text(of_a_model)));
   }
-  Configuration configuration;
   configuration.set(settings);
   configuration.recipe.model = path;
   return configuration.recipe;

@@ -99,35 +99,28 @@ void check_row_limits(const std::vector<std::string>& task_rows,
   }
 }
 
-// The one list of paths.
-template <class AnyRecipe, class Visit>
-void visit_paths(AnyRecipe& recipe, const Visit& visit) {
-  const auto one = [&](const char* option, auto& path) {
-    if (!path.empty()) visit(option, path);
-  };
-  const auto each = [&](const char* option, auto& paths) {
-    for (auto& path : paths) one(option, path);
-  };
-  one("model.path", recipe.model);
-  one("data.folder", recipe.data_folder);
-  for (auto& task : recipe.tasks)
-    if (fs::path(task).is_absolute()) one("data.tasks", task);  // others are in data.folder
-  one("lora.start", recipe.start_adapter);
-  each("eval.references", recipe.references);
-  each("probe.text", recipe.probe.text);
-  each("probe.choices", recipe.probe.choices);
-}
-
 }  // namespace
 
 std::vector<std::string> Recipe::paths() const {
   std::vector<std::string> all;
-  visit_paths(*this, [&](const char*, const std::string& path) { all.push_back(path); });
+  Recipe(*this).replace_paths([&](const std::string&, const std::string& path) {
+    all.push_back(path);
+    return path;
+  });
   return all;
 }
 
 void Recipe::replace_paths(const ReplacePath& replace) {
-  visit_paths(*this, [&](const char* option, std::string& path) { path = replace(option, path); });
+  constexpr std::string_view kWritten = "output", kTasks = "data.tasks";
+  OptionList options;
+  add_options(options);
+  const auto may_be_path = [&](std::string_view key) {
+    return key == kTasks || (options.rules(key).role == OptionRole::kWhere && key != kWritten);
+  };
+  options.visit_texts(may_be_path, [&](const std::string& key, std::string& path) {
+    const bool in_data_folder = key == kTasks && fs::path(path).is_relative();
+    if (!path.empty() && !in_data_folder) path = replace(key, path);
+  });
 }
 
 void Recipe::require_found(const std::string& path) const {

@@ -6,6 +6,7 @@ namespace ilora {
 namespace {
 
 using enum OptionRole;
+using enum OptionStage;
 
 // What `protocol` sets. full: as many rows as the I-LoRA paper takes, and its epochs (methods of
 // the reference code's first version). reduced: for two cores, about twenty minutes a run of eight
@@ -40,21 +41,21 @@ void add_run_options(Recipe& r, OptionList& o) {
 
 void add_engine_options(Recipe& r, OptionList& o) {
   o.add("model.path", &r.model, "a GGUF file or a Hugging Face folder",
-        {.role = kWhere, .fixed_once_learned = true, .answers = true});
+        {.role = kWhere, .fixed_once_learned = true, .from = kModel});
   o.add("model.weights", &r.weights,
         "expanded: to the GEMMs' precision, once; stored: as in the file, each matrix expanded "
         "where it is used (less memory, slower); auto: expanded, or what engine.memory asks for",
-        {.choices = {"auto", "expanded", "stored"}, .role = kRounding, .answers = true});
+        {.choices = {"auto", "expanded", "stored"}, .role = kRounding, .from = kModel});
   // Not rounding alone: bf16 keeps eight bits of what it multiplies (docs/numerics.md).
   o.add("engine.mode", &r.mode, "precision of the GEMMs; auto: bf16 where the CPU has it",
-        {.choices = {"auto", "f32", "bf16"}, .answers = true});
+        {.choices = {"auto", "f32", "bf16"}, .from = kModel});
   o.add("engine.kernels", &r.kernels, "cpu: fast; reference: plain; check: both, compared",
-        {.choices = {"cpu", "reference", "check"}, .role = kRounding, .answers = true});
+        {.choices = {"cpu", "reference", "check"}, .role = kRounding, .from = kModel});
   o.add("engine.threads", &r.threads, "0: all cores",
-        {.min = 0, .max = 1024, .role = kHow, .answers = true});
+        {.min = 0, .max = 1024, .role = kHow, .from = kModel});
   o.add("engine.max_tokens", &r.max_tokens,
         "tokens that run at once (a longer row alone); more need more memory",
-        {.min = 16, .role = kRounding, .answers = true});
+        {.min = 16, .role = kRounding, .from = kAnswers});
   o.add("engine.recompute", &r.recompute,
         "layer: keep only each layer's input for the backward and compute the rest again; the same "
         "bits in less memory, slower; auto: none, or what engine.memory asks for",
@@ -65,7 +66,7 @@ void add_engine_options(Recipe& r, OptionList& o) {
       "upper limits; empty: no limit",
       {.role = kRounding});
   o.add("engine.label_chunk", &r.label_chunk, "labelled tokens whose logits exist at once",
-        {.min = 1, .role = kRounding, .answers = true});
+        {.min = 1, .role = kRounding, .from = kAnswers});
 }
 
 void add_data_options(Recipe& r, OptionList& o) {
@@ -75,9 +76,9 @@ void add_data_options(Recipe& r, OptionList& o) {
         {.fixed_once_learned = true});
   o.add("data.template", &r.text_template,
         "raw: prompt and answer as they stand; chat: the model's chat template",
-        {.choices = {"raw", "chat"}, .fixed_once_learned = true, .answers = true});
+        {.choices = {"raw", "chat"}, .fixed_once_learned = true, .from = kAnswers});
   o.add("data.max_length", &r.max_length, "longest row in tokens; prompts are cut from the left",
-        {.min = 2, .fixed_once_learned = true, .answers = true});
+        {.min = 2, .fixed_once_learned = true, .from = kAnswers});
   o.add("data.max_answer", &r.max_answer,
         "longest answer that is learned, in tokens, cut at its end; 0: whole answers", {.min = 0});
   o.add("data.train_rows", &r.train_rows, "most training rows of a task; 0: all", {.min = 0});
@@ -151,7 +152,7 @@ void add_evaluation_options(Recipe& r, OptionList& o) {
         {.role = kWhere});
   o.add("eval.max_new_tokens", &r.max_new_tokens,
         "for measures that generate; 0: each task's own (`ilora tasks`), else 32",
-        {.min = 0, .fixed_once_learned = true, .answers = true});
+        {.min = 0, .fixed_once_learned = true, .from = kAnswers});
 }
 
 void add_probe_options(Recipe& r, OptionList& o) {

@@ -91,7 +91,7 @@ void Scoring::stop_if_requested() const {
 void Scoring::evaluate_base(size_t first) {
   for (size_t column = first; column < tasks_.size(); ++column) {
     stop_if_requested();
-    const Deployed start = method_.answer_with(run_, "fast", static_cast<int64_t>(column));
+    const Answerer start = method_.answer_with(run_, "fast", static_cast<int64_t>(column));
     evaluate_learners({"fast"}, {&start, 1}, 0, column);
   }
 }
@@ -108,11 +108,11 @@ void Scoring::evaluate_untaught(size_t first, int64_t row) {
 // All learners that are scored on one task, together.
 std::vector<ScoredRows> Scoring::evaluate_task(int64_t row, size_t column) {
   const std::vector<std::string> learners = method_.scored(run_);
-  std::vector<Deployed> deployed;
-  deployed.reserve(learners.size());
+  std::vector<Answerer> answerers;
+  answerers.reserve(learners.size());
   for (const std::string& learner : learners)
-    deployed.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
-  const std::vector<TaskScore> found = evaluate_learners(learners, deployed, row, column);
+    answerers.push_back(method_.answer_with(run_, learner, static_cast<int64_t>(column)));
+  const std::vector<TaskScore> found = evaluate_learners(learners, answerers, row, column);
   std::vector<ScoredRows> scored;
   for (size_t i = 0; i < learners.size(); ++i) {
     scored.push_back({tasks_[column].name, learners[i], row, recipe_.split, {}});
@@ -122,11 +122,11 @@ std::vector<ScoredRows> Scoring::evaluate_task(int64_t row, size_t column) {
 }
 
 std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>& learners,
-                                                  std::span<const Deployed> deployed, int64_t row,
+                                                  std::span<const Answerer> answerers, int64_t row,
                                                   size_t column) {
   const TaskEval& task = tasks_[column];
   observer_.scoring(learners, task.name);
-  std::vector<TaskScore> found = evaluator_.evaluate_each(task, deployed);
+  std::vector<TaskScore> found = evaluator_.evaluate_each(task, answerers);
   observer_.scored();
   for (size_t i = 0; i < learners.size(); ++i) {
     scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);
@@ -140,8 +140,8 @@ std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>
 void Scoring::probe(int64_t row) {
   const std::string learner =
       run_.find(method_.deployed()) != nullptr ? method_.deployed() : "fast";
-  const Deployed deployed = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
-  for (const Probes::Value& probed : probes_.measure(bench_.engine, deployed)) {
+  const Answerer answerer = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
+  for (const Probes::Value& probed : probes_.measure(bench_.engine, answerer)) {
     scores_.set_probe(probed.name, probed.measure, static_cast<size_t>(row), probed.value);
     append_run_line(folder_, ProbeEvent{row, probed.name, learner, probed.measure, probed.value});
     observer_.message(fmt::format("{} of {}: {:.4g}", probed.measure, probed.name, probed.value));

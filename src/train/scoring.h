@@ -55,7 +55,7 @@ class Scoring {
   void add_references(std::vector<Score>& scores, const std::string& run) const;
   std::vector<ScoredRows> evaluate_task(int64_t row, size_t column);
   std::vector<TaskScore> evaluate_learners(const std::vector<std::string>& learners,
-                                           std::span<const Deployed> deployed, int64_t row,
+                                           std::span<const Answerer> answerers, int64_t row,
                                            size_t column);
   void probe(int64_t row);
   void keep_rows(int64_t row, bool whole, const std::vector<ScoredRows>& found) const;

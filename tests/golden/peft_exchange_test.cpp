@@ -30,10 +30,10 @@ std::string environment(const char* name) {
 std::vector<float> last_logits(Engine& engine, const std::vector<int32_t>& ids,
                                const Adapter& adapter) {
   std::vector<float> last;
-  const Deployed deployed = answering(engine, adapter);
-  std::vector<int32_t> fed = deployed.prefix ? deployed.prefix(ids) : std::vector<int32_t>();
+  const Answerer answerer = answerer_of(engine, adapter);
+  std::vector<int32_t> fed = answerer.prefix ? answerer.prefix(ids) : std::vector<int32_t>();
   fed.insert(fed.end(), ids.begin(), ids.end());
-  engine.all_logits(fed, deployed.uses, [&](size_t, std::span<const float> logits) {
+  engine.all_logits(fed, answerer.uses, [&](size_t, std::span<const float> logits) {
     last.assign(logits.begin(), logits.end());
   });
   return last;

@@ -93,9 +93,9 @@ class Loop {
 
 // The mean loss of a row's answer as the method answers its task.
 double answer_loss(Loop& loop, const Row& row, int64_t task) {
-  const Deployed deployed = loop.method->answer_with(*loop.run, "fast", task);
+  const Answerer answerer = loop.method->answer_with(*loop.run, "fast", task);
   const auto prompt = std::span(row.tokens).first(static_cast<size_t>(row.prompt_length));
-  std::vector<int32_t> ids = deployed.prefix(prompt), targets(ids.size(), -1);
+  std::vector<int32_t> ids = answerer.prefix(prompt), targets(ids.size(), -1);
   for (int64_t i = 0; i < row.length(); ++i) {
     ids.push_back(row.tokens[static_cast<size_t>(i)]);
     targets.push_back(i >= row.first_label() ? row.tokens[static_cast<size_t>(i + 1)] : -1);
@@ -103,7 +103,7 @@ double answer_loss(Loop& loop, const Row& row, int64_t task) {
   KeyValueCache cache(loop.model.files.config(), DType::kF32, 1, static_cast<int64_t>(ids.size()));
   const Feed feed{ids, targets, 0, 0};
   double sum = 0;
-  loop.model.engine.score({&feed, 1}, deployed.uses, cache, {&sum, 1});
+  loop.model.engine.score({&feed, 1}, answerer.uses, cache, {&sum, 1});
   return sum / static_cast<double>(row.label_count());
 }
 

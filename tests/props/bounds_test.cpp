@@ -9,9 +9,9 @@ namespace ilora::testing {
 namespace {
 
 std::vector<float> answer(MethodLoop& loop, int64_t task) {
-  const Deployed deployed = loop.method.answer_with(loop.run, "fast", task);
-  EXPECT_EQ(deployed.uses.size(), 1U);
-  return values_of(deployed.uses.at(0).adapter->values());
+  const Answerer answerer = loop.method.answer_with(loop.run, "fast", task);
+  EXPECT_EQ(answerer.uses.size(), 1U);
+  return values_of(answerer.uses.at(0).adapter->values());
 }
 
 TEST(OneAdapter, IsNaiveTrainingOnEachTaskAlone) {

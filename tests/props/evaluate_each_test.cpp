@@ -28,9 +28,9 @@ struct Many {
       for (int64_t k = 0; k < values.size(); ++k)
         values.ptr<float>()[k] =
             static_cast<float>(2.0 * random.uniform(static_cast<uint64_t>(k)) - 1.0);
-      deployed.push_back(answering(tiny.engine(), *adapters.back()));
+      answerers.push_back(answerer_of(tiny.engine(), *adapters.back()));
     }
-    if (count > 1) deployed.insert(deployed.begin() + 1, Deployed{});  // and the base model
+    if (count > 1) answerers.insert(answerers.begin() + 1, Answerer{});  // and the base model
   }
   TaskEval task(const std::string& measure) const {
     return make_task_eval(tiny.tasks[1], Split::kTest, measure);
@@ -39,7 +39,7 @@ struct Many {
   TinyRun tiny;
   Evaluator evaluator;
   std::vector<std::unique_ptr<Adapter>> adapters;
-  std::vector<Deployed> deployed;
+  std::vector<Answerer> answerers;
 };
 
 void expect_same(const TaskScore& together, const TaskScore& alone, double tolerance) {
@@ -60,11 +60,11 @@ TEST(EvaluateEach, EqualsOneByOne) {
     std::set<std::string> answers;
     for (const char* measure : {"choice", "exact"}) {
       const TaskEval task = many.task(measure);
-      const auto together = many.evaluator.evaluate_each(task, many.deployed, {true, true});
+      const auto together = many.evaluator.evaluate_each(task, many.answerers, {true, true});
       ASSERT_EQ(together.size(), 6U);
       std::set<double> losses;
       for (size_t d = 0; d < together.size(); ++d) {
-        const auto alone = many.evaluator.evaluate(task, many.deployed[d], {true, true});
+        const auto alone = many.evaluator.evaluate(task, many.answerers[d], {true, true});
         expect_same(together[d], alone, 1e-5);  // products of another number of rows
         EXPECT_GT(alone.loss, 0);
         losses.insert(alone.loss);
@@ -80,11 +80,11 @@ TEST(EvaluateEach, EqualsOneByOne) {
 TEST(EvaluateEach, LossAloneIsTheLossBesideTheScore) {
   Many many(3);
   const TaskEval task = many.task("choice");
-  const auto both = many.evaluator.evaluate_each(task, many.deployed, {true, true});
-  const auto loss = many.evaluator.evaluate_each(task, many.deployed, {false, true});
+  const auto both = many.evaluator.evaluate_each(task, many.answerers, {true, true});
+  const auto loss = many.evaluator.evaluate_each(task, many.answerers, {false, true});
   for (size_t d = 0; d < both.size(); ++d) {
     const auto likelihoods =
-        many.evaluator.option_likelihoods(task.rows, task.options, many.deployed[d]);
+        many.evaluator.option_likelihoods(task.rows, task.options, many.answerers[d]);
     EXPECT_NEAR(loss[d].loss, both[d].loss, 1e-5 * both[d].loss);
     for (size_t i = 0; i < task.rows.size(); ++i) {
       const size_t right = task.rows[i].answer == task.options[0] ? 0 : 1;
@@ -99,19 +99,19 @@ TEST(EvaluateEach, LossAloneIsTheLossBesideTheScore) {
 
 TEST(EvaluateEach, LanesAnswerAsEachAlone) {
   Many many(4);
-  std::vector<std::vector<std::vector<int32_t>>> prompts(many.deployed.size());
+  std::vector<std::vector<std::vector<int32_t>>> prompts(many.answerers.size());
   std::vector<Lane> lanes;
-  for (size_t d = 0; d < many.deployed.size(); ++d) {
+  for (size_t d = 0; d < many.answerers.size(); ++d) {
     for (const Example& row : many.tiny.tasks[d % 2].test) {
       std::vector<int32_t> ids = many.tiny.bench->encoder.prompt(row.prompt);
-      if (many.deployed[d].prefix) {
-        const auto before = many.deployed[d].prefix(ids);
+      if (many.answerers[d].prefix) {
+        const auto before = many.answerers[d].prefix(ids);
         ids.insert(ids.begin(), before.begin(), before.end());
       }
       prompts[d].push_back(ids);
       if (d == 2 && prompts[d].size() == 3) break;  // lanes of different lengths
     }
-    lanes.push_back({&many.deployed[d].uses, prompts[d]});
+    lanes.push_back({&many.answerers[d].uses, prompts[d]});
   }
   for (const double temperature : {0.0, 1.0}) {
     for (const int64_t batch : {1, 7, 64}) {
@@ -123,7 +123,7 @@ TEST(EvaluateEach, LanesAnswerAsEachAlone) {
       for (size_t d = 0; d < lanes.size(); ++d) {
         options.batch = 16;
         EXPECT_EQ(together[d],
-                  generate(many.tiny.engine(), many.deployed[d].uses, prompts[d], options))
+                  generate(many.tiny.engine(), many.answerers[d].uses, prompts[d], options))
             << "lane " << d << ", batch " << batch << ", temperature " << temperature;
       }
     }
@@ -135,10 +135,10 @@ TEST(EvaluateEach, CopiesOfAdaptersFollowTheirValues) {
   if (!cpu_features().bf16_possible) GTEST_SKIP() << "this CPU has no bf16";
   Many many(3, {"engine.mode=bf16"});
   const TaskEval task = many.task("choice");
-  const auto before = many.evaluator.evaluate_each(task, many.deployed, {false, true});
+  const auto before = many.evaluator.evaluate_each(task, many.answerers, {false, true});
   const Tensor first = many.adapters[0]->values();
   many.tiny.engine().kernels().scale(first, 0.0);
-  const auto after = many.evaluator.evaluate_each(task, many.deployed, {false, true});
+  const auto after = many.evaluator.evaluate_each(task, many.answerers, {false, true});
   EXPECT_NE(after[0].loss, before[0].loss);
   EXPECT_NEAR(after[0].loss, after[1].loss, 1e-6) << "without LoRA: the base model";
   for (size_t d = 1; d < after.size(); ++d) EXPECT_EQ(after[d].loss, before[d].loss);
@@ -150,7 +150,7 @@ TEST(EvaluateEach, MemoryDoesNotGrowWithTheNumberOfAdapters) {
   for (const size_t count : {4U, 40U}) {
     Many many(count, {"engine.max_tokens=128"});
     for (const char* measure : {"choice", "exact"})
-      many.evaluator.evaluate_each(many.task(measure), many.deployed, {true, true});
+      many.evaluator.evaluate_each(many.task(measure), many.answerers, {true, true});
     activations.push_back(static_cast<size_t>(many.tiny.engine().arena().capacity()));
     cached.push_back(many.tiny.engine().cache(1, 1).tokens());
   }

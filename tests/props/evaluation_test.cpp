@@ -133,12 +133,12 @@ TEST(Evaluation, APrefixStandsBeforeEveryPrompt) {
   for (Example& row : spelt_out.rows) row.prompt = "gamma " + row.prompt;
   const auto text = a.encoder().prompt("gamma ");
   size_t calls = 0;
-  const Deployed deployed = {a.uses, [&](std::span<const int32_t> prompt) {
+  const Answerer answerer = {a.uses, [&](std::span<const int32_t> prompt) {
                                EXPECT_FALSE(prompt.empty());
                                ++calls;
                                return text;
                              }};
-  const auto found = a.evaluator.option_likelihoods(task.rows, task.options, deployed);
+  const auto found = a.evaluator.option_likelihoods(task.rows, task.options, answerer);
   EXPECT_EQ(calls, task.rows.size());
   const auto expected = a.evaluator.option_likelihoods(spelt_out.rows, task.options, {a.uses, {}});
   const auto plain = a.evaluator.option_likelihoods(task.rows, task.options, {a.uses, {}});
@@ -159,11 +159,11 @@ TEST(Evaluation, APrefixTakesNothingFromThePrompt) {
   TaskEval task = make_task_eval(a.tiny.tasks[1], Split::kTest, "choice");
   for (Example& row : task.rows) row.prompt = "a long beginning that is cut away: " + row.prompt;
   const std::vector<int32_t> prefix(20, 7);  // longer than a row
-  const Deployed deployed = {a.uses, [&](std::span<const int32_t>) { return prefix; }};
+  const Answerer answerer = {a.uses, [&](std::span<const int32_t>) { return prefix; }};
   size_t longest = 0;
   for (const std::string& option : task.options)
     longest = std::max(longest, a.encoder().answer(option).size());
-  const auto found = a.evaluator.option_likelihoods(task.rows, task.options, deployed);
+  const auto found = a.evaluator.option_likelihoods(task.rows, task.options, answerer);
   for (size_t i = 0; i < found.size(); ++i) {
     // The row as it is learned, with the longest option for its answer.
     std::vector<int32_t> asked = a.encoder().prompt(task.rows[i].prompt);

@@ -101,9 +101,9 @@ TEST(LearningToPrompt, ChoosesByTheSimilarityOfKeys) {
   EXPECT_FALSE(moved(8 + 2));
   EXPECT_FALSE(moved(8 + 3));
   // And so do answers.
-  const Deployed deployed = loop.method.answer_with(loop.run, "fast", 0);
+  const Answerer answerer = loop.method.answer_with(loop.run, "fast", 0);
   const Row& row = loop.rows[0][1];
-  EXPECT_EQ(deployed.prefix(std::span(row.tokens).first(static_cast<size_t>(row.prompt_length))),
+  EXPECT_EQ(answerer.prefix(std::span(row.tokens).first(static_cast<size_t>(row.prompt_length))),
             (std::vector<int32_t>{soft_prompt_id(2), soft_prompt_id(3)}));
 }
 

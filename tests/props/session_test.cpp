@@ -173,8 +173,7 @@ TEST(Session, ThrowsRuntimeErrorsAlone) {
   const std::string task = (data_folder("tiny-tasks") / "alpha").string();
   ASSERT_TRUE(Session(folder / "run", session_settings({"train.epochs=1"})).learn(task));
   write_file_atomic(folder / "run/results.json", "[]");
-  Session session(folder / "run");
-  EXPECT_THAT(told([&] { session.resume(); }), HasSubstr("results.json"));
+  EXPECT_THAT(told([&] { Session(folder / "run").resume(); }), HasSubstr("results.json"));
 }
 
 TEST(Session, TheReadmeShowsTheExampleAsItIs) {

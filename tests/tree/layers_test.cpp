@@ -63,7 +63,7 @@ const std::vector<Confined>& confined() {
       {"MPI", {"mpi.h"}, {"comm/"}},
       {"CUDA", {"cuda", "cublas"}, {"kernels/cuda/"}},
       {"yaml-cpp", {"yaml-cpp/"}, {"base/options_yaml.cpp"}},
-      {"nlohmann-json", {"nlohmann/"}, {"base/json.h"}},
+      {"nlohmann-json", {"nlohmann/"}, {"base/json.h", "base/json_fwd.h"}},
       {"CLI11", {"CLI/"}, {"cli/"}},
   };
   return list;

@@ -2,11 +2,11 @@
 // folder, or the metadata of a GGUF file. Values are typed, and an error names file and key.
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json_fwd.h"
 #include "formats/gguf.h"
 
 namespace ilora {
@@ -15,7 +15,7 @@ namespace ilora {
 class FolderKeys {
  public:
   // `json` outlives it; `where` is the file, for messages.
-  FolderKeys(const nlohmann::ordered_json& json, std::string where, std::string prefix = {});
+  FolderKeys(const Json& json, std::string where, std::string prefix = {});
 
   const std::string& where() const { return where_; }
   bool has(const char* key) const;
@@ -35,10 +35,10 @@ class FolderKeys {
   bool has_objects() const;  // whether some value is itself an object
 
  private:
-  const nlohmann::ordered_json& value(const char* key, const char* expected) const;
+  const Json& value(const char* key, const char* expected) const;
   [[noreturn]] void wrong(const char* key, const char* expected) const;
 
-  const nlohmann::ordered_json* json_;
+  const Json* json_;
   std::string where_, prefix_;
 };
 

@@ -373,6 +373,21 @@ TEST(Options, AreListedForASentence) {
   EXPECT_EQ(list.keys_text([](std::string_view) { return false; }), "");
 }
 
+TEST(Options, TextsAreVisitedOneByOne) {
+  Config config;
+  config.model = "m";
+  OptionList list = config.list();
+  std::vector<std::string> seen;
+  list.visit_texts([](std::string_view key) { return key != "train.schedule"; },
+                   [&](const std::string& key, std::string& text) {
+                     seen.push_back(key + " " + text);
+                     text += "!";
+                   });
+  EXPECT_THAT(seen, ElementsAre("model m", "lora.modules q", "lora.modules v"));
+  EXPECT_EQ(config.model, "m!");
+  EXPECT_THAT(config.modules, ElementsAre("q!", "v!"));
+}
+
 TEST(Options, LoadsFilesAndNamesThem) {
   const TemporaryFolder folder;
   write_file_atomic(folder / "a.yaml", "train:\n  epoch: 1\n");

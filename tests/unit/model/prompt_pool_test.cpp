@@ -35,12 +35,12 @@ TEST(PromptPool, AnAdapterAnswersWithItsPrompts) {
   const std::vector<int32_t> one = {3, 14, 15, 92}, other = {27, 18, 28, 18};
 
   const Adapter lora(config, {});
-  EXPECT_FALSE(answering(model.engine, lora).prefix);
+  EXPECT_FALSE(answerer_of(model.engine, lora).prefix);
   LoraOptions options;
   options.targets = {};
   options.prompts = {3, 0, 0};
   const Adapter prompts(config, options);
-  EXPECT_EQ(answering(model.engine, prompts).prefix(one), (std::vector<int32_t>{-2, -3, -4}));
+  EXPECT_EQ(answerer_of(model.engine, prompts).prefix(one), (std::vector<int32_t>{-2, -3, -4}));
 
   // A pool of three pairs; the keys of the first and the last are two texts' own queries.
   options.prompts = {6, 3, 1};
@@ -50,9 +50,9 @@ TEST(PromptPool, AnAdapterAnswersWithItsPrompts) {
     const std::vector<float> query = prompt_query(model.engine, text);
     std::copy(query.begin(), query.end(), keys.rows(key, key + 1).ptr<float>());
   }
-  const Deployed deployed = answering(model.engine, pool);
-  EXPECT_EQ(deployed.prefix(one), (std::vector<int32_t>{-2, -3}));
-  EXPECT_EQ(deployed.prefix(other), (std::vector<int32_t>{-6, -7}));
+  const Answerer answerer = answerer_of(model.engine, pool);
+  EXPECT_EQ(answerer.prefix(one), (std::vector<int32_t>{-2, -3}));
+  EXPECT_EQ(answerer.prefix(other), (std::vector<int32_t>{-6, -7}));
 }
 
 TEST(PromptPool, BeginsAtEmbeddings) {

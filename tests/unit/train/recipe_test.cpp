@@ -135,5 +135,24 @@ TEST(Recipe, OptionsReachTheirParts) {
   EXPECT_EQ(again.to_yaml(), options.to_yaml());
 }
 
+TEST(RecipePaths, AreWhatTheOptionsNameAsRead) {
+  Recipe recipe;
+  recipe.model = "model.gguf";
+  recipe.output = "runs/mine";  // written
+  recipe.data_folder = "tasks";
+  recipe.tasks = {"inside", "/elsewhere/outside"};
+  recipe.references = {"runs/a", "runs/b"};
+  recipe.probe.text = {"text.txt"};
+  EXPECT_EQ(recipe.paths(), (std::vector<std::string>{"model.gguf", "tasks", "/elsewhere/outside",
+                                                      "runs/a", "runs/b", "text.txt"}));
+  recipe.replace_paths(
+      [](const std::string& option, const std::string& path) { return option + ":" + path; });
+  EXPECT_EQ(recipe.model, "model.path:model.gguf");
+  EXPECT_EQ(recipe.output, "runs/mine");
+  EXPECT_EQ(recipe.tasks.at(0), "inside");
+  EXPECT_EQ(recipe.tasks.at(1), "data.tasks:/elsewhere/outside");
+  EXPECT_EQ(recipe.references.at(1), "eval.references:runs/b");
+}
+
 }  // namespace
 }  // namespace ilora
