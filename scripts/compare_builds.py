@@ -4,6 +4,7 @@
   scripts/compare_builds.py OLD NEW                   the tests' tiny model: every method and many options
   scripts/compare_builds.py OLD NEW --model MODEL     also the quickstart's two runs, in f32 and in bf16
   scripts/compare_builds.py OLD NEW --only ilora      cases whose name holds a text
+  scripts/compare_builds.py OLD NEW --set train.epochs=1    options for every case, such as shorter runs
 
 OLD and NEW are two `ilora` programs. Compared are adapters, scores of rows, score matrices and, step by step, losses and
 norms; times are not. A case that is killed and resumed runs in the new build alone and must equal the old build's
@@ -137,6 +138,7 @@ def main():
     parser.add_argument("new")
     parser.add_argument("--model", help="SmolLM2's GGUF file, as scripts/model.sh prints it")
     parser.add_argument("--only", default="", help="cases whose name holds this")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="for every case, repeatable")
     parser.add_argument("--keep", help="a folder for the old build's runs, used again where they are there")
     a = parser.parse_args()
     failed, all_keys, done = 0, set(), 0
@@ -150,6 +152,7 @@ def main():
                 continue
             if configuration:
                 settings["data.folder"] = suite
+            settings.update(assignment.split("=", 1) for assignment in a.set)
             old, new = kept / f"old-{name}", pathlib.Path(scratch) / f"new-{name}"
             kept.mkdir(parents=True, exist_ok=True)
             if not (old / "results.json").exists() or '"finished"' not in (old / "results.json").read_text():

@@ -21,6 +21,8 @@ constexpr std::array kMethods = {
                 "Chaudhry et al. 2019, arXiv 1902.10486", make_er},
     MethodEntry{"ewc", "a quadratic penalty holds values that earlier tasks need",
                 "Kirkpatrick et al. 2017, arXiv 1612.00796", make_ewc},
+    MethodEntry{"lwf", "distillation on current rows from the adapter as it was before the task",
+                "Li and Hoiem 2016, arXiv 1606.09282", make_lwf},
     MethodEntry{"gem", "the gradient may not point against that of any earlier task's kept rows",
                 "Lopez-Paz and Ranzato 2017, arXiv 1706.08840", make_gem},
     MethodEntry{"agem",

@@ -27,6 +27,7 @@ std::unique_ptr<Method> make_one();
 std::unique_ptr<Method> make_mtl();
 std::unique_ptr<Method> make_er();
 std::unique_ptr<Method> make_ewc();
+std::unique_ptr<Method> make_lwf();
 std::unique_ptr<Method> make_gem();
 std::unique_ptr<Method> make_agem();
 std::unique_ptr<Method> make_ilora();

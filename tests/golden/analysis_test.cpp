@@ -296,7 +296,8 @@ TEST_F(Analysis, SaysWhatIsWrong) {
   EXPECT_THAT(error("path", {"--old", "alpha", "--new", "alpha"}, 2),
               HasSubstr("as old and as new"));
   EXPECT_THAT(error("path", {"--all-pairs", "--export-best", "x"}, 2), HasSubstr("one path"));
-  EXPECT_THAT(error("path", {"--set", "data.folder=/nowhere"}, 1), HasSubstr("no folder /nowhere (data.folder)"));
+  EXPECT_THAT(error("path", {"--set", "data.folder=/nowhere"}, 1),
+              HasSubstr("no folder /nowhere (data.folder)"));
   EXPECT_THAT(error("path", {"--from-adapter", "x"}, 2), HasSubstr("both its ends"));
   EXPECT_THAT(error("path", {"--name", "../x"}, 2), HasSubstr("letters, digits"));
   EXPECT_THAT(error("plane", {"--through", "1,2"}, 2), HasSubstr("three checkpoints"));

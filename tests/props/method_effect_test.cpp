@@ -72,13 +72,12 @@ TEST_P(SwitchedOff, IsSeqAsItIsInTheFirstTask) {
   EXPECT_EQ(off.fast(), seq.fast());
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, SwitchedOff,
-                         ::testing::Values(Case{"er", {"er.ratio=0"}},
-                                           Case{"ewc", {"ewc.lambda=0"}},
-                                           Case{"gem", {"gem.memory_size=0"}},
-                                           Case{"agem", {"agem.memory_size=0"}},
-                                           Case{"ilora", {"ilora.ratio=0"}}),
-                         ::testing::PrintToStringParamName());
+INSTANTIATE_TEST_SUITE_P(
+    Methods, SwitchedOff,
+    ::testing::Values(Case{"er", {"er.ratio=0"}}, Case{"ewc", {"ewc.lambda=0"}},
+                      Case{"lwf", {"lwf.weight=0"}}, Case{"gem", {"gem.memory_size=0"}},
+                      Case{"agem", {"agem.memory_size=0"}}, Case{"ilora", {"ilora.ratio=0"}}),
+    ::testing::PrintToStringParamName());
 
 int64_t tokens_of(const std::vector<Row>& rows) {
   return std::accumulate(rows.begin(), rows.end(), int64_t{0},
