@@ -102,6 +102,7 @@ TEST_F(Bench, MethodsCountThePassesThatTheDescriptionSays) {
                                                   {"mtl", 1},
                                                   {"er", 2},
                                                   {"ewc", 1},
+                                                  {"lwf", 1.5},
                                                   {"gem", 2},
                                                   {"agem", 3},
                                                   {"ilora", 2.5},
