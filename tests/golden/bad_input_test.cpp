@@ -89,7 +89,8 @@ TEST_F(BadInput, MisspeltKey) {
 }
 
 TEST_F(BadInput, UnknownMethodModuleAndValues) {
-  EXPECT_THAT(failure({tasks(), "method=nothing"}, 2), AllOf(HasSubstr("nothing"), HasSubstr("ilora")));
+  EXPECT_THAT(failure({tasks(), "method=nothing"}, 2),
+              AllOf(HasSubstr("nothing"), HasSubstr("ilora")));
   EXPECT_THAT(failure({tasks(), "method=ilra"}, 2), HasSubstr("Did you mean ilora?"));
   EXPECT_THAT(failure({tasks(), "lora.targets=q_proj,attn"}, 2),
               AllOf(HasSubstr("attn"), HasSubstr("v_proj")));
