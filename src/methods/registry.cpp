@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 #include "base/error.h"
+#include "base/listed.h"
 
 namespace ilora {
 namespace {
@@ -47,9 +47,8 @@ std::span<const MethodEntry> methods() {
 const MethodEntry& find_method(const std::string& name) {
   const auto found = std::ranges::find(kMethods, name, &MethodEntry::name);
   if (found != kMethods.end()) return *found;
-  const auto names = kMethods | std::views::transform(&MethodEntry::name);
   throw Error(ErrorKind::kUsage, fmt::format("[method] there is no method '{}'", name),
-              fmt::format("Choose one of: {}.", fmt::join(names, ", ")));
+              fmt::format("Choose one of: {}.", listed(kMethods, &MethodEntry::name)));
 }
 
 }  // namespace ilora

@@ -65,6 +65,14 @@ Recipe model_recipe(const std::string& path, const std::vector<std::string>& set
   return configuration.recipe;
 }
 
+// A model and how it is loaded, as far as bits depend on it.
+std::string describe(const ModelOptions& model) {
+  const bool stored = weight_storage_of(model.weights) == WeightStorage::kStored;
+  return fmt::format("{} ({}, weights {}, {} kernels)", fs::weakly_canonical(model.path).string(),
+                     dtype_name(gemm_type_of(model.mode)), stored ? "stored" : "expanded",
+                     model.kernels);
+}
+
 // A session's recipe takes over from the model that it was given what it does not say itself.
 // Throws Error(kUsage) where it says something else: the run would go on with another model.
 void take_over(Configuration& configuration, const LoadedModel& model) {
@@ -74,15 +82,13 @@ void take_over(Configuration& configuration, const LoadedModel& model) {
   if (!given("model.weights")) recipe.weights = model.options.weights;
   if (!given("engine.mode")) recipe.mode = model.options.mode;
   if (!given("engine.kernels")) recipe.kernels = model.options.kernels;
-  if (fs::weakly_canonical(recipe.model) == fs::weakly_canonical(model.options.path) &&
-      gemm_type_of(recipe.mode) == model.gemm_type() && recipe.kernels == model.options.kernels)
-    return;
-  throw Error(ErrorKind::kUsage,
-              fmt::format("[session] the run in {} is of {} ({}, {} kernels), and was given {} "
-                          "({}, {} kernels)",
-                          recipe.output, recipe.model, recipe.mode, recipe.kernels,
-                          model.options.path, model.mode(), model.options.kernels),
-              "Load the model with the run's settings, or let the session load its own.");
+  const std::string own = describe({recipe.model, recipe.weights, recipe.mode, recipe.kernels}),
+                    shared = describe(model.options);
+  if (own == shared) return;
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("[session] the run in {} is of {}, and was given {}", recipe.output, own, shared),
+      "Load the model with the run's settings, or let the session load its own.");
 }
 
 }  // namespace

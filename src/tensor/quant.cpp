@@ -1,8 +1,7 @@
 #include "tensor/quant.h"
 
-#include <ranges>
-
 #include "base/error.h"
+#include "base/listed.h"
 
 namespace ilora {
 namespace {
@@ -195,8 +194,7 @@ bool is_expandable(DType type) {
 }
 
 std::string expandable_types() {
-  const auto name = [](const Expansion& expansion) { return dtype_name(expansion.type); };
-  return fmt::format("{}", fmt::join(kExpansions | std::views::transform(name), ", "));
+  return listed(kExpansions, [](const Expansion& e) { return dtype_name(e.type); });
 }
 
 void expand_elements(float* out, DType type, const std::byte* in, int64_t count) {

@@ -14,8 +14,8 @@ namespace ilora {
 
 struct Workbench {
   // `base` outlives it, and may serve other workbenches in other threads. Of the recipe count what
-  // a step holds at once, how text becomes rows, and whether operations are timed. Throws Error(kFormat) where tokenizer and
-  // weights do not belong together.
+  // a step holds at once, how text becomes rows, and whether operations are timed. Throws
+  // Error(kFormat) where tokenizer and weights do not belong together.
   Workbench(const LoadedModel& base, const Recipe& recipe);
   Workbench(const Workbench&) = delete;
 

@@ -131,8 +131,9 @@ TEST_F(SharedModel, AnotherModelThanTheRunsIsRefused) {
     }
     return "nothing was thrown";
   };
-  EXPECT_THAT(told({"model.path=elsewhere.gguf"}, model_), HasSubstr("is of elsewhere.gguf"));
+  EXPECT_THAT(told({"model.path=elsewhere.gguf"}, model_), HasSubstr("elsewhere.gguf (F32"));
   EXPECT_THAT(told({"engine.kernels=check"}, model_), HasSubstr("check kernels"));
+  EXPECT_THAT(told({"model.weights=stored"}, model_), HasSubstr("weights stored"));
   EXPECT_EQ(told({"engine.mode=f32"}, model_), "nothing was thrown");
   ASSERT_TRUE(
       Session(folder_ / "run", learning({"train.epochs=1"}), model_).learn(task_folder("alpha")));

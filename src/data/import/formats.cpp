@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 #include "base/error.h"
+#include "base/listed.h"
 #include "data/import/originals.h"
 
 namespace ilora {
@@ -125,9 +125,8 @@ std::span<const ImportFormat> import_formats() {
 const ImportFormat& find_import_format(const std::string& name) {
   const auto found = std::ranges::find(kFormats, name, &ImportFormat::name);
   if (found != kFormats.end()) return *found;
-  const auto names = kFormats | std::views::transform(&ImportFormat::name);
   throw Error(ErrorKind::kUsage, fmt::format("[data] there is no format '{}'", name),
-              fmt::format("Choose one of: {}.", fmt::join(names, ", ")));
+              fmt::format("Choose one of: {}.", listed(kFormats, &ImportFormat::name)));
 }
 
 }  // namespace ilora

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <ranges>
 
 #include "base/error.h"
+#include "base/listed.h"
 #include "eval/measures/bleu.h"
 #include "eval/measures/extract.h"
 #include "eval/measures/rouge.h"
@@ -115,9 +115,8 @@ std::span<const Measure> measures() {
 const Measure& find_measure(const std::string& name) {
   const auto found = std::ranges::find(kMeasures, name, &Measure::name);
   if (found != kMeasures.end()) return *found;
-  const auto names = kMeasures | std::views::transform(&Measure::name);
   throw Error(ErrorKind::kUsage, fmt::format("[eval] there is no measure '{}'", name),
-              fmt::format("Choose one of: auto, {}.", fmt::join(names, ", ")));
+              fmt::format("Choose one of: auto, {}.", listed(kMeasures, &Measure::name)));
 }
 
 }  // namespace ilora
