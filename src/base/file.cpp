@@ -1,13 +1,17 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -21,7 +25,7 @@ namespace {
   if (code == ENOENT) hint = "Check the path: there is no such file.";
   if (code == ENOSPC || code == EFBIG || code == EDQUOT)
     hint = "Free some space on that disk and go on.";
-  if (code == EACCES) hint = "Check the permissions.";
+  if (code == EACCES || code == EPERM || code == EROFS) hint = "Check the permissions.";
   throw Error(ErrorKind::kFile,
               fmt::format("[file] cannot {} {}: {}", verb, path.string(), std::strerror(code)),
               hint);
@@ -30,6 +34,9 @@ namespace {
 // Owns a file descriptor; closes it unless close() was called.
 struct Descriptor {
   int fd = -1;
+  explicit Descriptor(int opened) : fd(opened) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
   ~Descriptor() {
     if (fd >= 0) ::close(fd);
   }
@@ -111,29 +118,134 @@ std::string read_file(const std::filesystem::path& path) {
   return {reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()};
 }
 
-void write_file_atomic(const std::filesystem::path& path, std::string_view content) {
-  const std::filesystem::path temporary = path.string() + ".tmp";
-  try {
-    Descriptor file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)};
-    if (file.fd < 0) fail("write", path, errno);
-    write_all(file.fd, content, path);
-    if (::fsync(file.fd) != 0) fail("write", path, errno);
-    const int closed = ::close(std::exchange(file.fd, -1));
-    if (closed != 0) fail("write", path, errno);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("write", path, errno);
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
+namespace {
+
+constexpr const char* kTemporary = ".tmp";  // NAME.process-number.tmp
+
+void refuse_home(const std::filesystem::path& path) {
+  if (!path.native().starts_with('~')) return;
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("[file] expected a path, got {}, which no shell has expanded", path.string()),
+      "Write the folder in full, or ./~ for one of that name.");
+}
+
+// What `path` names in the end, where it is a link; that need not be there.
+std::filesystem::path link_target(const std::filesystem::path& path) {
+  std::filesystem::path target = path;
+  constexpr int kMostLinks = 40;
+  for (int i = 0; i < kMostLinks; ++i) {
+    std::error_code code;
+    const std::filesystem::path next = std::filesystem::read_symlink(target, code);
+    if (code) return target;
+    target = target.parent_path() / next;
+  }
+  fail("write", path, ELOOP);
+}
+
+// A new file beside `path`, under a name that nobody has.
+Descriptor open_beside(const std::filesystem::path& path, std::string& temporary) {
+  static std::atomic<unsigned> count = 0;
+  while (true) {
+    temporary = fmt::format("{}.{}-{}{}", path.string(), ::getpid(), count++, kTemporary);
+    const int fd =
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+    if (fd >= 0) return Descriptor{fd};
+    if (errno == EEXIST) continue;
+    temporary.clear();
+    fail("write", path, errno);
   }
 }
 
+void sync(int fd, const std::filesystem::path& path) {
+  // EINVAL: nothing there can be synced.
+  if (::fsync(fd) != 0 && errno != EINVAL) fail("write", path, errno);
+}
+
+void replace_file(const std::filesystem::path& path, std::string_view content,
+                  const struct stat* old) {
+  std::string temporary;
+  try {
+    Descriptor file = open_beside(path, temporary);
+    if (old != nullptr) {
+      // The owner stays where we may give files away; the mode after it, which chown() changes.
+      static_cast<void>(!::fchown(file.fd, old->st_uid, old->st_gid));
+      if (::fchmod(file.fd, old->st_mode & 07777) != 0) fail("write", path, errno);
+    }
+    write_all(file.fd, content, path);
+    sync(file.fd, path);
+    if (::close(std::exchange(file.fd, -1)) != 0) fail("write", path, errno);
+    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("write", path, errno);
+  } catch (...) {
+    if (!temporary.empty()) ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_folder(path.parent_path());
+}
+
+}  // namespace
+
+void write_file_atomic(const std::filesystem::path& path, std::string_view content) {
+  refuse_home(path);
+  const std::filesystem::path target = link_target(path);
+  struct stat old {};
+  if (::lstat(target.c_str(), &old) != 0) {
+    if (errno != ENOENT) fail("write", path, errno);
+    replace_file(target, content, nullptr);
+  } else if (S_ISREG(old.st_mode)) {
+    replace_file(target, content, &old);
+  } else if (S_ISCHR(old.st_mode) || S_ISFIFO(old.st_mode)) {
+    const Descriptor file{::open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
+    if (file.fd < 0) fail("write", path, errno);
+    write_all(file.fd, content, path);
+  } else {
+    fail("write", path, S_ISDIR(old.st_mode) ? EISDIR : ENOTSUP);
+  }
+}
+
+void remove_leftovers(const std::filesystem::path& folder) {
+  std::error_code code;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, code)) {
+    const std::string name = entry.path().filename().string();
+    if (!name.ends_with(kTemporary)) continue;
+    const std::string stem = name.substr(0, name.size() - std::strlen(kTemporary));
+    int pid = 0, length = 0;
+    const size_t dot = stem.rfind('.');
+    if (dot == std::string::npos) continue;
+    const bool ours = std::sscanf(stem.c_str() + dot, ".%d-%*u%n", &pid, &length) == 1 &&
+                      dot + static_cast<size_t>(length) == stem.size();
+    if (ours && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH)
+      std::filesystem::remove(entry.path(), code);
+  }
+}
+
+void sync_folder(const std::filesystem::path& folder) {
+  const char* name = folder.empty() ? "." : folder.c_str();
+  const Descriptor opened{::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (opened.fd >= 0) sync(opened.fd, folder);
+}
+
+std::string expand_home(const std::string& path) {
+  if (!path.starts_with('~')) return path;
+  const char* home = std::getenv("HOME");
+  const bool alone = path.size() == 1 || path[1] == '/';
+  if (!alone || home == nullptr || *home == '\0')
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[file] expected a path, got {}{}", path,
+                            alone ? ", and HOME is not set" : ", the folder of another user"),
+                "Write the folder in full.");
+  return home + path.substr(1);
+}
+
 void append_line(const std::filesystem::path& path, std::string_view line) {
+  refuse_home(path);
   const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)};
   if (file.fd < 0) fail("write", path, errno);
   write_all(file.fd, std::string(line) + "\n", path);
 }
 
 void make_folder(const std::filesystem::path& path) {
+  refuse_home(path);
   std::error_code code;
   std::filesystem::create_directories(path, code);
   if (code) fail("create", path, code.value());

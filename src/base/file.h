@@ -38,10 +38,23 @@ std::string read_file(const std::filesystem::path& path);
 
 // Writes to a temporary file beside `path`, syncs it and renames it over `path`: a reader sees the
 // old content or the new, never a part; on failure (a full disk, say) the old file stays and
-// Error(kFile) is thrown.
+// Error(kFile) is thrown. An old file's mode and owner stay. A symbolic link stays too, and what it
+// names is written. A device or a pipe is written into. Anything else is refused.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
+
+// Removes what write_file_atomic left in `folder` and below where its process was killed. Called
+// by who holds the folder.
+void remove_leftovers(const std::filesystem::path& folder);
 
 void append_line(const std::filesystem::path& path, std::string_view line);  // adds '\n'
 void make_folder(const std::filesystem::path& path);                         // with its parents
+// What a rename or a new name in the folder needs to outlive a loss of power. Does nothing on file
+// systems that cannot.
+void sync_folder(const std::filesystem::path& folder);
+
+// "~" and "~/x" as a shell reads them, other texts as they are. Throws Error(kUsage) for "~name",
+// and where HOME is not set. Writing to a path that begins with "~" is refused: nobody means a
+// folder of that name, and "./~" is left to who does.
+std::string expand_home(const std::string& path);
 
 }  // namespace ilora

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/options_text.h"
 
 namespace ilora {
@@ -234,8 +235,12 @@ void OptionList::store_value(std::string_view key, const Written& value, const s
                 suggest(std::string(key) + "."));
   }
   require(key, where);
+  Written written = value;
+  if (it->rules.role == OptionRole::kWhere) {
+    for (std::string& path : written.items) path = expand_home(path);
+  }
   const bool stored =
-      std::visit([&](auto* target) { return store(it->rules, value, target); }, it->target);
+      std::visit([&](auto* target) { return store(it->rules, written, target); }, it->target);
   if (!stored) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[config] {}: expected {}, got {} ({})", key,

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/options.h"
+#include "base/yaml_check.h"
 
 namespace ilora {
 namespace {
@@ -72,6 +73,7 @@ void OptionList::load_yaml(const std::filesystem::path& path) {
 }
 
 void OptionList::load_yaml_text(std::string_view text, const std::string& where) {
+  check_yaml(text, where);
   YAML::Node root;
   try {
     const std::vector<YAML::Node> documents = YAML::LoadAll(std::string(text));

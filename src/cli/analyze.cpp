@@ -213,7 +213,7 @@ void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, cons
   if (options.json) {
     Json shown = result;
     shown.erase("figures");
-    std::cout << shown.dump(2) << "\n";
+    std::cout << json_text(shown) << "\n";
   } else {
     std::cout << terminal;
   }

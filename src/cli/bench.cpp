@@ -198,7 +198,7 @@ void add_bench(CLI::App& app) {
     }
     json["gemm_peak_gflops"] = best_gflops(rates);
     json["environment"] = environment_json(json["mode"]);
-    if (a->json) std::cout << json.dump(2) << "\n";
+    if (a->json) std::cout << json_text(json) << "\n";
   });
 
   CLI::App* step =
@@ -222,7 +222,7 @@ void add_bench(CLI::App& app) {
   step->callback([a] {
     const Json json = bench_step(*a);
     if (a->json) {
-      std::cout << json.dump(2) << "\n";
+      std::cout << json_text(json) << "\n";
     } else {
       print_facts(json);
     }

@@ -45,7 +45,7 @@ struct Texts {
         if (prompts.size() < most) prompts.push_back({prompt, ""});
       options = json.value("options", options);
     } catch (const Json::exception& e) {
-      throw Error(ErrorKind::kFormat, fmt::format("[bench] {} ({})", e.what(), path));
+      throw Error(ErrorKind::kFormat, fmt::format("[bench] {} ({})", what_is_wrong(e), path));
     }
   }
   std::vector<Example> prompts;
@@ -265,7 +265,7 @@ Json bench_generate(const AnswerArguments& a) {
 
 void print_speed(const AnswerArguments& a, Json json, const char* bulk) {
   if (a.json) {
-    std::cout << json.dump() << "\n";
+    std::cout << json_text(json, -1) << "\n";
     return;
   }
   json.erase(bulk);

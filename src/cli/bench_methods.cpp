@@ -130,11 +130,10 @@ void bench_methods(const MethodsArguments& a) {
                 << std::flush;
   }
   if (a.json)
-    std::cout << Json({{"rows", a.rows},
-                       {"tokens", a.tokens},
-                       {"methods", list},
-                       {"environment", environment_json(model.mode())}})
-                     .dump(2)
+    std::cout << json_text({{"rows", a.rows},
+                            {"tokens", a.tokens},
+                            {"methods", list},
+                            {"environment", environment_json(model.mode())}})
               << "\n";
 }
 

@@ -73,7 +73,8 @@ BenchRows read_bench_rows(const std::filesystem::path& path, const ModelConfig& 
     rows.replayed = rows_of(json.value("replayed", Json::array()), config,
                             "replayed in " + path.string(), rows.current.size());
   } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kFormat, fmt::format("[bench] {} ({})", e.what(), path.string()));
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[bench] {} ({})", what_is_wrong(e), path.string()));
   }
   if (rows.current.empty()) {
     throw Error(ErrorKind::kFormat,

@@ -105,7 +105,7 @@ void run_check(const std::string& folder, Ruler& ruler, bool json) {
       print_check(check);
     }
   }
-  if (json) std::cout << list.dump(2) << "\n";
+  if (json) std::cout << json_text(list) << "\n";
   std::cout << std::flush;  // before the error's line
   if (failed > 0)
     throw Error(ErrorKind::kData, fmt::format("[data] {} of {} tasks have errors", failed, all));
@@ -188,7 +188,7 @@ void run_import(ImportArguments& a) {
     json["records"] = imported.records;
     json["left_out"] = imported.left_out;
     json["dropped"] = imported.dropped;
-    std::cout << json.dump(2) << "\n";
+    std::cout << json_text(json) << "\n";
   } else {
     std::cout << fmt::format("{} records read, {} left out by the format, {} dropped\n",
                              imported.records, imported.left_out, imported.dropped);

@@ -38,7 +38,7 @@ void add_doctor(CLI::App& app) {
     if (cpu.bf16_possible)
       facts["gemm_gflops_bf16"] = best_gflops(measure_gemm(cpu_kernels(), DType::kBF16, kRepeat));
     if (*json) {
-      std::cout << facts.dump(2) << "\n";
+      std::cout << json_text(facts) << "\n";
       return;
     }
     for (const auto& [key, value] : facts.items()) {

@@ -150,8 +150,8 @@ void print_table(const Json& results) {
                                entry["rows"].get<size_t>());
       for (const Json& row : entry.value("answers", Json::array())) {
         std::cout << fmt::format("  {}  expected {}  got {}\n",
-                                 row["score"].get<double>() > 0 ? "+" : "-", row["expected"].dump(),
-                                 row["answer"].dump());
+                                 row["score"].get<double>() > 0 ? "+" : "-",
+                                 json_text(row["expected"], -1), json_text(row["answer"], -1));
       }
     }
   }
@@ -188,7 +188,7 @@ void add_eval(CLI::App& app) {
   command->callback([a] {
     const Json results = evaluate_all(*a);
     if (a->json) {
-      std::cout << results.dump(2) << "\n";
+      std::cout << json_text(results) << "\n";
     } else {
       print_table(results);
     }

@@ -63,7 +63,7 @@ void answer(const GenerateArguments& a) {
     }
   }
   // A prompt may hold any bytes.
-  if (a.json) std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+  if (a.json) std::cout << json_text(json) << "\n";
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ void add_measures(CLI::App& app) {
       std::cout << fmt::format("{:<18} {}{}\n", m.name, m.summary,
                                *m.source == '\0' ? "" : fmt::format("  [{}]", m.source));
     }
-    if (*json) std::cout << list.dump(2) << "\n";
+    if (*json) std::cout << json_text(list) << "\n";
   });
 }
 

@@ -31,7 +31,7 @@ void add_methods(CLI::App& app) {
       if (!a->json)
         std::cout << fmt::format("{:<10} {}  [{}]\n", entry.name, entry.summary, entry.source);
     }
-    if (a->json) std::cout << json.dump(2) << "\n";
+    if (a->json) std::cout << json_text(json) << "\n";
   });
 }
 

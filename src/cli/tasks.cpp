@@ -41,7 +41,7 @@ void add_tasks(CLI::App& app) {
                       {"language", task.language},
                       {"summary", task.summary}});
     }
-    std::cout << list.dump(2) << "\n";
+    std::cout << json_text(list) << "\n";
   });
 }
 

@@ -36,7 +36,7 @@ void add_tokenize(CLI::App& app) {
     }
     Json json = {{"ids", ids}, {"tokens", Json::array()}};
     for (const int32_t id : ids) json["tokens"].push_back(tokenizer.decode({&id, 1}, false));
-    std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << "\n";
+    std::cout << json_text(json) << "\n";
   });
 }
 

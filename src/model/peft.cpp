@@ -107,9 +107,7 @@ LoraOptions prompt_options(const Json& json, const std::string& where) {
       shape.chosen = json.at("chosen");
     }
   } catch (const Json::exception& e) {
-    throw Error(
-        ErrorKind::kFormat,
-        fmt::format("[peft] a key is missing or has a wrong type in {}: {}", where, e.what()));
+    throw Error(ErrorKind::kFormat, fmt::format("[peft] {} ({})", what_is_wrong(e), where));
   }
   const bool pool = type_of(json) == kPromptPool;
   if (shape.rows <= 0 || (pool && (shape.keys <= 0 || shape.rows % shape.keys != 0 ||
@@ -222,9 +220,7 @@ LoraOptions load_peft_options(const std::filesystem::path& folder) {
       if (names.contains(std::string(module_name(m)))) options.targets.emplace_back(module_name(m));
     }
   } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[peft] a key is missing or has a wrong type in {}: {}", path.string(),
-                            e.what()));
+    throw Error(ErrorKind::kFormat, fmt::format("[peft] {} ({})", what_is_wrong(e), path.string()));
   }
   if (options.rank <= 0 || options.targets.empty()) {
     throw Error(ErrorKind::kFormat,

@@ -58,7 +58,7 @@ std::string page_data(std::vector<RunData>& runs, const Json& analyses) {
   }
   const Json data = {{"tasks", all_tasks(runs)}, {"runs", list}, {"analyses", analyses}};
   std::string out;
-  for (const char c : data.dump(-1, ' ', false, Json::error_handler_t::replace)) {
+  for (const char c : json_text(data, -1)) {
     if (c == '<')
       out += "\\u003c";
     else

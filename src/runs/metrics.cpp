@@ -35,9 +35,14 @@ std::vector<StepEvent> read_steps(const RunFolder& folder) {
     ++number;
     if (is_blank(line)) continue;
     const bool last = is_blank(std::string_view(content).substr(end));
-    if (last && !Json::accept(line)) break;  // cut off while it was written
     const std::string where = fmt::format("{}, line {}", file.string(), number);
-    const Json event = parse_json(line, where);
+    Json event;
+    try {
+      event = parse_json(line, where);
+    } catch (const Error&) {
+      if (last) break;  // cut off while it was written
+      throw;
+    }
     if (!event.is_object() || event.value("event", Json()) != "step") continue;
     auto step = JsonReader::parse<StepEvent>(
         event, {where, "The line was changed since `ilora train` wrote it: take it out."});

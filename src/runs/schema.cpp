@@ -8,7 +8,7 @@ namespace {
 constexpr size_t kLongestShown = 60;  // characters of a value in an error
 
 std::string shown(const Json& json) {
-  const std::string text = json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const std::string text = json_text(json, -1);
   return text.size() <= kLongestShown ? text : json.type_name();
 }
 

@@ -249,7 +249,7 @@ File read_run_file(const RunFolder& folder) {
 // Without its line's end. A name in it may hold any bytes.
 template <class Line>
 std::string run_line(const Line& line) {
-  return json_of(line).dump(-1, ' ', false, Json::error_handler_t::replace);
+  return json_text(json_of(line), -1);
 }
 
 template <class Line>

@@ -64,6 +64,7 @@ bool repeats(const Error& e) {
 void train(const PreparedRun& prepared, Trainer& trainer) {
   const RunFolder folder(prepared.configuration->recipe.output);
   const FolderLock lock(folder.path());
+  remove_leftovers(folder.path());
   const Before before(folder);
   if (prepared.learns_more) before.keep();
   if (!prepared.restore) truncate_metrics(folder, 0);

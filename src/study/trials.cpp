@@ -30,8 +30,8 @@ auto read_sweep(const std::filesystem::path& folder, Read read) {
     return read(json.at("methods"));
   } catch (const Json::exception& e) {
     throw Error(ErrorKind::kFormat,
-                fmt::format("[sweep] expected methods with chosen and trials, got {} ({})",
-                            e.what(), file.string()));
+                fmt::format("[sweep] expected methods with chosen and trials: {} ({})",
+                            what_is_wrong(e), file.string()));
   }
 }
 

@@ -2,28 +2,13 @@
 // model.merges"). Internal to src/text; include it only in .cpp files: nlohmann-json is heavy.
 #pragma once
 
-#include <filesystem>
 #include <string>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "base/json.h"
 #include "text/utf8.h"
 
 namespace ilora {
-
-// Not base's Json: with its ordered objects a vocabulary of n entries takes n^2 comparisons to
-// read.
-using JsonTree = nlohmann::json;
-
-inline JsonTree read_json_tree(const std::filesystem::path& path) {
-  try {
-    return JsonTree::parse(read_file(path));
-  } catch (const JsonTree::parse_error& error) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[tokenizer] expected JSON, got {} ({})", error.what(), path.string()));
-  }
-}
 
 // A part of a file.
 class JsonView {

@@ -36,7 +36,7 @@ std::vector<Record> line_records(std::string_view text, const std::string& where
     begin = end + 1;
     if (part.find_first_not_of(" \t\r") == std::string_view::npos) continue;
     const std::string place = fmt::format("{}:{}", where, line);
-    Record record{parse_json(part, place), place};
+    Record record{parse_json(part, place, JsonNumbers::kDigits), place};
     if (!record.fields.is_object()) fail_record(record, "an object on each line");
     records.push_back(std::move(record));
   }
@@ -86,7 +86,7 @@ std::vector<Record> file_records(const fs::path& path, const RecordForm& form) {
     return table_records(text, form.separator == '\0' ? usual : form.separator, where);
   }
   if (is_json_lines(ending, text)) return line_records(text, where);
-  return json_records(parse_json(text, where), where);
+  return json_records(parse_json(text, where, JsonNumbers::kDigits), where);
 }
 
 }  // namespace
