@@ -19,6 +19,7 @@ enum class ErrorKind {
   kData,         // rows or tasks that cannot be used
   kUnsupported,  // valid, but not built or not possible on this machine
   kNumeric,      // a loss or gradient is not finite
+  kInUse,        // another process works in that folder
   kInterrupted,  // the user asked to stop
   kInternal,     // a bug of ours
 };

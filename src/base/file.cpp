@@ -203,6 +203,13 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
   }
 }
 
+void keep_file(const std::filesystem::path& path, const std::filesystem::path& copy) {
+  if (!std::filesystem::exists(path)) return;
+  // Files are replaced, never written over: a second name is enough, where the disk has such.
+  ::unlink(copy.c_str());
+  if (::link(path.c_str(), copy.c_str()) != 0) write_file_atomic(copy, read_file(path));
+}
+
 void remove_leftovers(const std::filesystem::path& folder) {
   std::error_code code;
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, code)) {

@@ -42,6 +42,10 @@ std::string read_file(const std::filesystem::path& path);
 // names is written. A device or a pipe is written into. Anything else is refused.
 void write_file_atomic(const std::filesystem::path& path, std::string_view content);
 
+// `copy` becomes the content that `path` has now, whatever is written to `path` later. Nothing where
+// there is no such file.
+void keep_file(const std::filesystem::path& path, const std::filesystem::path& copy);
+
 // Removes what write_file_atomic left in `folder` and below where its process was killed. Called
 // by who holds the folder.
 void remove_leftovers(const std::filesystem::path& folder);

@@ -122,7 +122,7 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
     throw Error(ErrorKind::kFile, fmt::format("[process] cannot lock {}: {}", folder.string(),
                                               std::generic_category().message(reason)));
   }
-  throw Error(ErrorKind::kUsage,
+  throw Error(ErrorKind::kInUse,
               fmt::format("[process] {} is in use by another ilora", folder.string()),
               "Wait until it has ended, or choose another folder.");
 }

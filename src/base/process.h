@@ -38,7 +38,7 @@ class Process {
   std::optional<int> exit_code_;
 };
 
-// Holds a folder for one process and its children: nobody else may work in it. Throws Error(kUsage)
+// Holds a folder for one process and its children: nobody else may work in it. Throws Error(kInUse)
 // where another holds it. The system lets go of it when the last of them has ended, however it
 // ended.
 class FolderLock {

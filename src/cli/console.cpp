@@ -7,6 +7,10 @@ Log& log() {
   return instance;
 }
 
+void warn_of(const std::string& warning) {
+  if (!warning.empty()) log().warn("{}", warning);
+}
+
 void warn_each(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) log().warn("{}", warning);
 }

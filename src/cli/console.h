@@ -10,6 +10,7 @@
 namespace ilora {
 
 Log& log();
+void warn_of(const std::string& warning);  // empty: of nothing
 void warn_each(const std::vector<std::string>& warnings);
 
 }  // namespace ilora

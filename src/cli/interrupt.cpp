@@ -1,20 +1,27 @@
 #include "cli/interrupt.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
 
+#include "base/exit_code.h"
+
 namespace ilora {
 namespace {
 
-std::atomic<bool> flag{false};
-static_assert(std::atomic<bool>::is_always_lock_free,
+std::atomic<int> first{0};
+static_assert(std::atomic<int>::is_always_lock_free,
               "only lock-free atomics may be touched in a signal handler");
 
 extern "C" void on_signal(int signal) {
+  int none = 0;
   // The user insists: the step under way will not be waited for. Nothing but _exit is safe here.
-  if (flag.exchange(true)) ::_exit(128 + signal);
+  if (!first.compare_exchange_strong(none, signal)) ::_exit(exit_code_of_signal(signal));
+}
+
+bool is_ignored(int signal) {
+  struct sigaction before {};
+  return sigaction(signal, nullptr, &before) == 0 && before.sa_handler == SIG_IGN;
 }
 
 }  // namespace
@@ -24,16 +31,18 @@ void install_interrupt_handler() {
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
   action.sa_flags = SA_RESTART;  // what is under way goes on; steps look at the flag
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
+  for (const int signal : kStopSignals) {
+    if (signal != SIGHUP || !is_ignored(signal)) sigaction(signal, &action, nullptr);
+  }
+  signal(SIGPIPE, SIG_IGN);
 }
 
 void ignore_file_size_signal() {
   signal(SIGXFSZ, SIG_IGN);
 }
 
-bool interrupted() {
-  return flag.load();
+int stop_signal() {
+  return first.load();
 }
 
 }  // namespace ilora

@@ -1,15 +1,21 @@
-// Ctrl-C and SIGTERM as a flag that commands hand to long loops, which ask between steps; a second
-// one ends the program at once. A signal has no owner to be passed to, so the flag is global; the
-// library has none: there a session is stopped by whoever holds it.
+// Ctrl-C, SIGTERM and a closed terminal as a flag that commands hand to long loops, which ask
+// between steps; a second signal ends the program at once. A signal has no owner to be passed to,
+// so the flag is global; the library has none: there a session is stopped by whoever holds it.
 #pragma once
 
 namespace ilora {
 
-// Called by the commands that look at the flag; the signals end all others at once.
+// Called by the commands that look at the flag, where there begins to be something to save; until
+// then, and in all others, the signals end the program at once. SIGHUP stays ignored where it is,
+// as under nohup. A reader of the output that goes away ends the printing, not the work.
 void install_interrupt_handler();
 // Called once by main: a file-size limit becomes an error of write(), like a full disk.
 void ignore_file_size_signal();
 
-bool interrupted();  // SIGINT or SIGTERM has come
+// The first of kStopSignals (base/exit_code.h) that has come; 0: none.
+int stop_signal();
+inline bool interrupted() {
+  return stop_signal() != 0;
+}
 
 }  // namespace ilora

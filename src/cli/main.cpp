@@ -1,5 +1,5 @@
 // The command line's entry: subcommands live one file each beside this one. The only place that
-// turns errors into exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+// turns errors into exit codes (base/exit_code.h).
 #include <cstdio>
 #include <exception>
 #include <filesystem>
@@ -7,21 +7,17 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/exit_code.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/interrupt.h"
 
 namespace {
 
-int exit_code(ilora::ErrorKind kind) {
-  switch (kind) {
-    case ilora::ErrorKind::kUsage:
-      return 2;
-    case ilora::ErrorKind::kInterrupted:
-      return 130;
-    default:
-      return 1;
-  }
+int exit_code(const ilora::Error& e) {
+  return e.kind() == ilora::ErrorKind::kInterrupted
+             ? ilora::exit_code_of_signal(ilora::stop_signal())
+             : ilora::exit_code_of(e.kind());
 }
 
 // The command line as a person typed it: a word that is no command, and those that are.
@@ -80,26 +76,26 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     if (!std::cout.flush()) {
       ilora::log().error("standard output could not be written");
-      return 1;
+      return ilora::kExitFailed;
     }
-    return 0;
+    return ilora::kExitDone;
   } catch (const CLI::ParseError& e) {
     if (e.get_exit_code() == 0) return app.exit(e);  // --help, --version
     explain(app, argc, argv, e);
-    return 2;
+    return ilora::kExitUsage;
   } catch (const ilora::Error& e) {
     ilora::log().error("{}", e.what());
     if (!e.hint().empty()) ilora::log().error("  {}", e.hint());
-    return exit_code(e.kind());
+    return exit_code(e);
   } catch (const std::filesystem::filesystem_error& e) {
     ilora::log().error("{}: {}", e.path1().empty() ? "a file" : e.path1().string(),
                        e.code().message());
-    return 1;
+    return ilora::kExitFailed;
   } catch (const std::bad_alloc&) {
     ilora::log().error("not enough memory; lower engine.max_tokens");
-    return 1;
+    return ilora::kExitMemory;
   } catch (const std::exception& e) {
     ilora::log().error("{}", e.what());
-    return 1;
+    return ilora::kExitFailed;
   }
 }

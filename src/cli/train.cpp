@@ -25,7 +25,7 @@ namespace {
 struct TrainArguments {
   std::string config, resume, continue_run, memory;
   std::vector<std::string> tasks, settings;
-  bool json = false, show_options = false, profile = false;
+  bool json = false, show_options = false, profile = false, accept_changes = false;
 };
 
 // What --profile adds at the end: profile.json in the run's folder, and (unless JSON is asked for)
@@ -62,6 +62,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
       a.profile ? best_gflops(measure_gemm(cpu_kernels(), model.gemm_type(), 5)) : 0.0;
   if (bench.profile) bench.profile->clear();
   const double began = seconds_now();
+  install_interrupt_handler();
   train(prepared, trainer);
   if (!recipe.memory.empty()) log().info("peak memory {:.1f} MiB", peak_memory_mib());
   if (a.profile) show_profile(bench, recipe, seconds_now() - began, peak, a.json);
@@ -77,7 +78,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   }
 }
 
-PreparedRun prepare(const TrainArguments& a) {
+PreparedRun prepare_run(const TrainArguments& a) {
   if (!a.resume.empty()) return prepare_resume(a.resume, a.settings);
   if (!a.continue_run.empty()) return prepare_continue(a.continue_run, a.tasks, a.settings);
   if (a.config.empty() && a.settings.empty()) {
@@ -90,6 +91,12 @@ PreparedRun prepare(const TrainArguments& a) {
   configuration->set(a.settings);
   if (!a.memory.empty()) configuration->recipe.memory = a.memory;
   return prepare_new(std::move(configuration));
+}
+
+PreparedRun prepare(const TrainArguments& a) {
+  PreparedRun prepared = prepare_run(a);
+  prepared.accept_changes = a.accept_changes;
+  return prepared;
 }
 
 }  // namespace
@@ -110,6 +117,9 @@ void add_train(CLI::App& app) {
   command->add_option("--task", a->tasks, "with --continue: a task's folder (repeatable)")
       ->allow_extra_args(false)
       ->needs(more);
+  command->add_flag("--accept-changes", a->accept_changes,
+                    "with --resume or --continue: go on though model, rows or options have "
+                    "changed; the run records it");
   command->add_flag("--options", a->show_options, "list every option of a configuration");
   command
       ->add_option("--memory", a->memory, "engine.memory, such as 4GiB: the fastest step that fits")
@@ -119,7 +129,6 @@ void add_train(CLI::App& app) {
                     "time per operation: a table at the end, and profile.json in the run's folder");
   command->add_flag("--json", a->json, "print results.json instead of a table");
   command->callback([a] {
-    install_interrupt_handler();
     if (a->show_options) {
       std::cout << Configuration().options.help_text();
     } else {

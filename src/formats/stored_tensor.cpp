@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "formats/check.h"
+#include "tensor/finite.h"
 #include "tensor/quant.h"
 
 namespace ilora {
@@ -40,6 +41,19 @@ void expand_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t 
       ErrorKind::kUnsupported,
       fmt::format("[tensor] expected one of {}, got {}", expandable_types(), tensor.describe()),
       "Convert the file to one of these types.");
+}
+
+void expand_finite_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t end) {
+  expand_rows(out, tensor, begin, end);
+  const int64_t width = tensor.row_length();
+  for (int64_t r = begin; r < end; ++r) {
+    const float* row = out + (r - begin) * width;
+    if (all_finite({row, static_cast<size_t>(width)})) continue;
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[tensor] expected finite numbers, got others in row {} of {}", r,
+                            tensor.describe()),
+                "The file is damaged, or comes from a training that diverged.");
+  }
 }
 
 }  // namespace ilora

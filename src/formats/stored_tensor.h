@@ -26,5 +26,8 @@ struct StoredTensor {
 // Expands rows [begin, end) (the tensor seen as (size/row_length, row_length)) to float32. A type
 // that tensor/quant.h cannot expand throws Error(kUnsupported) that names the tensor.
 void expand_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t end);
+// The same of numbers that are computed with: one that is not finite throws Error(kFormat) that
+// names tensor and row.
+void expand_finite_rows(float* out, const StoredTensor& tensor, int64_t begin, int64_t end);
 
 }  // namespace ilora

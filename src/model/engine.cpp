@@ -1,12 +1,14 @@
 #include "model/engine.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "base/error.h"
 #include "model/base_weight.h"
 #include "model/head.h"
 #include "model/soft_prompt.h"
+#include "tensor/finite.h"
 
 namespace ilora {
 Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
@@ -234,6 +236,18 @@ std::vector<int32_t> Engine::last_tokens() const {
   return rows;
 }
 
+namespace {
+
+// Where numbers of the model become an answer or a score: a NaN is neither.
+void require_finite(bool finite) {
+  if (finite) return;
+  throw Error(ErrorKind::kNumeric, "[model] expected finite logits, got others",
+              "The model or an adapter holds numbers that are too large or none, or the mode "
+              "(engine.mode) cannot hold them.");
+}
+
+}  // namespace
+
 void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
                    std::span<double> sums) {
   feed(feeds, lists, cache, Read::kLabels, 0);
@@ -243,6 +257,7 @@ void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, Key
                [&](size_t label, double loss) {
                  sums[static_cast<size_t>(packed_.label_sequence[label])] += loss;
                });
+  for (const double sum : sums) require_finite(std::isfinite(sum));
 }
 
 void Engine::next_logits(std::span<const Feed> feeds, std::span<const Uses> lists,
@@ -289,8 +304,11 @@ void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& vi
   for (size_t first = 0; first < rows.size(); first += chunk) {
     const size_t n = std::min(rows.size() - first, chunk);
     const Tensor logits = head_logits(ctx, act_.logits, rows.subspan(first, n));
-    for (size_t i = 0; i < n; ++i)
-      visit(first + i, {logits.ptr<float>() + i * vocabulary, vocabulary});
+    for (size_t i = 0; i < n; ++i) {
+      const std::span<const float> row(logits.ptr<float>() + i * vocabulary, vocabulary);
+      require_finite(all_finite(row));
+      visit(first + i, row);
+    }
   }
 }
 

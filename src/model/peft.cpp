@@ -128,7 +128,7 @@ void load_rows(Tensor rows, const SafetensorsFile& file, const char* name) {
                             rows.shape[1], name, stored.describe(), file.name()),
                 "The adapter was made for another base model.");
   }
-  expand_rows(rows.ptr<float>(), stored, 0, rows.shape[0]);
+  expand_finite_rows(rows.ptr<float>(), stored, 0, rows.shape[0]);
 }
 
 Adapter load_prompts(const SafetensorsFile& file, const ModelConfig& config,
@@ -247,7 +247,7 @@ Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config
                     "The adapter was made for another base model or rank.");
       }
       std::vector<float> out(static_cast<size_t>(stored.size()));
-      expand_rows(out.data(), stored, 0, shape[0]);
+      expand_finite_rows(out.data(), stored, 0, shape[0]);
       ++used;
       return out;
     };

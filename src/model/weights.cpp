@@ -56,7 +56,7 @@ void expand(Tensor out, const StoredTensor& stored, std::span<const int32_t> map
     std::vector<float> values(static_cast<size_t>(out.shape[1]));
     for (int64_t r = begin; r < end; ++r) {
       const int64_t source = map.empty() ? r : map[static_cast<size_t>(r)];
-      expand_rows(values.data(), stored, source, source + 1);
+      expand_finite_rows(values.data(), stored, source, source + 1);
       store_row(out.rows(r, r + 1), values.data());
     }
   });
@@ -89,7 +89,7 @@ Tensor Weights::vector(const StoredTensor& stored, DType type, std::span<const i
   const Tensor out = own(type, {stored.shape[0]});
   if (!loads_) return out;
   std::vector<float> in_file(static_cast<size_t>(out.size()));
-  expand_rows(in_file.data(), stored, 0, 1);
+  expand_finite_rows(in_file.data(), stored, 0, 1);
   std::vector<float> values = in_file;
   for (size_t i = 0; i < rows.size(); ++i) values[i] = in_file[static_cast<size_t>(rows[i])];
   if (offset != 0) {

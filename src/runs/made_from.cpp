@@ -69,4 +69,55 @@ FoundPath find_path(const std::string& written, const MadeFrom& made_from,
   return found;
 }
 
+namespace {
+
+void compare_tasks(const MadeFrom& before, const MadeFrom& now, SourceChanges& changes) {
+  for (const HashedTask& task : before.tasks) {
+    const auto same = std::ranges::find(now.tasks, task.name, &HashedTask::name);
+    if (same == now.tasks.end()) continue;
+    for (const auto& [split, rows] : task.splits) {
+      for (const auto& [other, rows_now] : same->splits) {
+        if (split != other || rows.hash == rows_now.hash) continue;
+        auto& list = split == "train" ? changes.results : changes.scores;
+        list.push_back(fmt::format("the {} rows of task {} are others ({} then, {} now)", split,
+                                   task.name, rows.rows, rows_now.rows));
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::string model_change(const std::vector<HashedFile>& before,
+                         const std::vector<HashedFile>& now) {
+  if (before.empty()) return {};  // not recorded
+  for (const HashedFile& file : now) {
+    const auto same = [&](const HashedFile& old) {
+      return old.hash == file.hash && old.bytes == file.bytes;  // under any name
+    };
+    if (std::ranges::none_of(before, same))
+      return fmt::format("the model is another one: {} ({} bytes) is no file that it had",
+                         file.name, file.bytes);
+  }
+  return before.size() == now.size() ? "" : "the model is another one: it had more files";
+}
+
+SourceChanges changes_of(const MadeFrom& before, const MadeFrom& now,
+                         const std::function<bool(std::string_view key)>& compared) {
+  SourceChanges changes;
+  if (std::string change = model_change(before.model, now.model); !change.empty())
+    changes.results.push_back(std::move(change));
+  compare_tasks(before, now, changes);
+  for (const auto& [key, value] : before.options) {
+    for (const auto& [other, value_now] : now.options) {
+      if (key == other && value != value_now && compared(key))
+        changes.results.push_back(fmt::format("{} was {} and is {}", key, value, value_now));
+    }
+  }
+  if (before.version != now.version)
+    changes.scores.push_back(
+        fmt::format("the program was version {} and is {}", before.version, now.version));
+  return changes;
+}
+
 }  // namespace ilora

@@ -6,8 +6,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -68,6 +70,7 @@ struct MadeFrom {
   std::vector<HashedFile> model;  // weights, configuration, tokenizer
   std::vector<HashedTask> tasks;
   std::vector<std::pair<std::string, std::string>> options;  // key and value, as config.yaml has it
+  std::vector<std::string> accepted;  // what changed while it was trained (`--accept-changes`)
 
   static void visit(auto& keys, auto& self) {
     keys.value("version", self.version);
@@ -76,8 +79,22 @@ struct MadeFrom {
     keys.value("model", self.model);
     keys.value("tasks", self.tasks);
     keys.value("options", self.options);
+    keys.unless_empty("accepted", self.accepted);
   }
 };
+
+// What has changed between what a run was made from and what it goes on with, in words.
+struct SourceChanges {
+  std::vector<std::string> results;  // it would not be one run any more
+  std::vector<std::string> scores;   // later scores mean other rows, or come from another program
+};
+
+// `compared` says which options count. Only what both know is compared: tasks may be added, and a
+// run of an earlier version recorded less.
+SourceChanges changes_of(const MadeFrom& before, const MadeFrom& now,
+                         const std::function<bool(std::string_view key)>& compared);
+// The part of it that is about the model's files; empty: they are the same.
+std::string model_change(const std::vector<HashedFile>& before, const std::vector<HashedFile>& now);
 
 // A path of config.yaml as it leads from the working directory now.
 RecordedPath record_path(const std::string& written, const RunFolder& folder);

@@ -59,8 +59,12 @@ bool RunFolder::exists() const {
   return fs::exists(config());
 }
 
+bool RunFolder::has_state() const {
+  return fs::exists(state()) || fs::exists(earlier_state());
+}
+
 std::vector<fs::path> RunFolder::rewritten_files() const {
-  return {state(), path(ScoredRows::kFile), path(Results::kFile), config()};
+  return {state(), earlier_state(), path(ScoredRows::kFile), path(Results::kFile), config()};
 }
 
 const std::vector<std::string>& kept_files() {

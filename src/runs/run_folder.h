@@ -28,6 +28,10 @@ class RunFolder {
   std::filesystem::path state() const {
     return path_ / "checkpoints" / "last" / "state.safetensors";
   }
+  // The state before that one, for the day that it turns out to be damaged.
+  std::filesystem::path earlier_state() const {
+    return state().parent_path() / "state-before.safetensors";
+  }
   // What a finished run was, while it learns more (session/training.cpp).
   std::filesystem::path before() const { return path_ / "checkpoints" / "before"; }
   std::filesystem::path task(int64_t number) const;  // checkpoints/task-NN, from 1
@@ -41,6 +45,7 @@ class RunFolder {
   std::vector<std::string> learners(int64_t task_number) const;
 
   bool exists() const;
+  bool has_state() const;  // a checkpoint to go on from
   // What training writes anew as it goes on; metrics.jsonl and adapters are only added to.
   std::vector<std::filesystem::path> rewritten_files() const;
 

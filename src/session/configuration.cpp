@@ -5,6 +5,9 @@
 
 #include "base/error.h"
 #include "runs/made_from.h"
+#include "runs/results.h"
+#include "runs/schema.h"
+#include "train/made_from.h"
 
 namespace ilora {
 namespace {
@@ -97,6 +100,14 @@ std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
   if (!fs::exists(recipe.data_folder) && fs::exists(folder.given_tasks()))
     recipe.data_folder = fs::absolute(folder.given_tasks()).lexically_normal().string();
   return configuration;
+}
+
+std::string model_change(const RunFolder& folder, const ModelFiles& files) {
+  if (!fs::exists(folder.path(Results::kFile))) return {};
+  const auto made_from = read_run_file<Results>(folder).made_from;
+  const std::string change = made_from ? model_change(made_from->model, hash_model(files)) : "";
+  if (change.empty()) return {};
+  return fmt::format("{} was trained with other files: {}", folder.path().string(), change);
 }
 
 std::vector<TaskText> read_tasks(const Recipe& recipe) {

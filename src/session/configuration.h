@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "methods/registry.h"
+#include "model/model_files.h"
 #include "runs/run_folder.h"
 #include "train/recipe.h"
 
@@ -43,6 +44,10 @@ OptionList::KeyFilter keeps_bits(const OptionList& options);
 
 // The recipe of a run folder, its paths as they lead to the run's own model and tasks from here.
 std::unique_ptr<Configuration> configuration_of(const RunFolder& folder);
+
+// How the files of a run's model differ from those that it was trained on; empty: not, or nobody
+// recorded it.
+std::string model_change(const RunFolder& folder, const ModelFiles& files);
 
 std::vector<TaskText> read_tasks(const Recipe& recipe);
 

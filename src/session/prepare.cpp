@@ -109,7 +109,7 @@ PreparedRun prepare_new(std::unique_ptr<Configuration> configuration) {
 
 PreparedRun prepare_resume(const fs::path& run, const std::vector<std::string>& settings) {
   const RunFolder folder = open_run(run);
-  PreparedRun prepared{configuration_of(folder), fs::exists(folder.state())};
+  PreparedRun prepared{configuration_of(folder), folder.has_state()};
   change_how(*prepared.configuration, settings);
   require_paths(prepared.configuration->recipe);
   if (!prepared.restore && folder.last_task() > 0) {

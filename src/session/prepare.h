@@ -15,8 +15,9 @@ namespace ilora {
 // A configuration whose recipe names the run's folder and all its tasks.
 struct PreparedRun {
   std::unique_ptr<Configuration> configuration;
-  bool restore = false;      // from the folder's checkpoint; otherwise from the beginning
-  bool learns_more = false;  // it was finished, and goes on with more tasks
+  bool restore = false;         // from the folder's checkpoint; otherwise from the beginning
+  bool learns_more = false;     // it was finished, and goes on with more tasks
+  bool accept_changes = false;  // of model, rows or options since its checkpoint
 };
 
 // Fills in what a run that begins settles for good: the tasks that are in the folder now, whatever

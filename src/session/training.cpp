@@ -69,7 +69,7 @@ void train(const PreparedRun& prepared, Trainer& trainer) {
   if (prepared.learns_more) before.keep();
   if (!prepared.restore) truncate_metrics(folder, 0);
   try {
-    if (prepared.restore) trainer.restore();
+    if (prepared.restore) trainer.restore(prepared.accept_changes);
     trainer.run();
   } catch (const Error& e) {
     if (!before.there() || !repeats(e)) throw;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/exit_code.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/parallel.h"
@@ -22,7 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kInterruptedCode = 130;  // of `ilora`, after Ctrl-C
 constexpr auto kPause = std::chrono::milliseconds(50);
 
 // The first error that a run's output ends with, as `ilora` prints it.
@@ -67,7 +67,7 @@ class RunningCell {
   // After it has ended: says how, and records a failure. False where it was interrupted.
   bool conclude() {
     const int code = process_.wait();
-    if (code == kInterruptedCode) return false;
+    if (is_stopped(code)) return false;
     if (code == 0 && cell_.state() == CellState::kFinished) {
       const Score score = read_run_file<Results>(cell_.run()).metrics.average_accuracy;
       log_.info("{} {}: average {}, {}", place_, cell_.name,

@@ -1,6 +1,9 @@
 #include "train/checkpoint.h"
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/hash.h"
 
 namespace ilora {
 
@@ -48,12 +51,40 @@ void StateWriter::top_logits(const std::string& name, const std::vector<Row>& ro
   integers(name + ".shape", std::move(shape));
 }
 
+namespace {
+
+constexpr const char* kState = "ilora.state";
+constexpr const char* kHash = "ilora.hash";
+
+// Of everything that a state holds, whatever the order of its tensors.
+std::string content_hash(const std::string& numbers, const std::vector<StoredTensor>& tensors) {
+  std::vector<const StoredTensor*> sorted;
+  for (const StoredTensor& tensor : tensors) sorted.push_back(&tensor);
+  std::ranges::sort(sorted, {}, &StoredTensor::name);
+  uint64_t hash = hash_text(numbers);
+  for (const StoredTensor* tensor : sorted)
+    hash = hash_bytes(tensor->bytes, hash_text(tensor->describe(), hash));
+  return hash_digits(hash);
+}
+
+}  // namespace
+
 void StateWriter::write(const std::filesystem::path& path) const {
-  write_safetensors(path, tensors_, {{"ilora.state", numbers_.dump()}});
+  const std::string numbers = numbers_.dump();
+  write_safetensors(path, tensors_, {{kState, numbers}, {kHash, content_hash(numbers, tensors_)}});
 }
 
 StateReader::StateReader(const std::filesystem::path& path) : file_(path) {
-  numbers_ = parse_json(file_.text("ilora.state"), path.string());
+  const std::string& numbers = file_.text(kState);
+  // A state of an earlier version has none.
+  if (file_.metadata().contains(kHash) &&
+      file_.text(kHash) != content_hash(numbers, file_.tensors())) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[checkpoint] expected what was written, got something else ({})",
+                            path.string()),
+                "The file was damaged or edited.");
+  }
+  numbers_ = parse_json(numbers, path.string());
 }
 
 const Json& StateReader::json(const std::string& name) const {

@@ -2,7 +2,7 @@
 // one valid.
 //
 // A safetensors file: flat vectors as F32, rows as I32, and in its metadata one JSON object of
-// numbers.
+// numbers and a hash of all of it.
 #pragma once
 
 #include <filesystem>
@@ -38,7 +38,8 @@ class StateWriter : public StateVisitor {
   std::list<std::vector<float>> floats_;
 };
 
-// Throws Error(kFormat) naming file and entry where something is missing or does not fit.
+// Throws Error(kFormat) naming file and entry where something is missing or does not fit, or where
+// the file is not as it was written.
 class StateReader : public StateVisitor {
  public:
   explicit StateReader(const std::filesystem::path& path);

@@ -15,19 +15,6 @@ constexpr std::initializer_list<const char*> kBesideWeights = {
     "config.json",           "tokenizer.json",          "tokenizer.model",
     "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja"};
 
-std::vector<HashedFile> hash_model(const ModelFiles& model) {
-  std::vector<fs::path> files = model.weight_files();
-  if (model.gguf() == nullptr) {
-    for (const char* name : kBesideWeights)
-      if (fs::exists(model.path() / name)) files.push_back(model.path() / name);
-  }
-  std::vector<HashedFile> hashed;
-  for (const fs::path& file : files)
-    hashed.push_back({file.filename().string(), static_cast<int64_t>(fs::file_size(file)),
-                      hash_digits(hash_file(file))});
-  return hashed;
-}
-
 HashedRows hash_rows(const std::vector<Example>& rows) {
   uint64_t hash = 0;
   for (const Example& row : rows) hash = hash_text(row.answer, hash_text(row.prompt, hash));
@@ -44,6 +31,19 @@ HashedTask hash_task(const TaskText& task) {
 }
 
 }  // namespace
+
+std::vector<HashedFile> hash_model(const ModelFiles& model) {
+  std::vector<fs::path> files = model.weight_files();
+  if (model.gguf() == nullptr) {
+    for (const char* name : kBesideWeights)
+      if (fs::exists(model.path() / name)) files.push_back(model.path() / name);
+  }
+  std::vector<HashedFile> hashed;
+  for (const fs::path& file : files)
+    hashed.push_back({file.filename().string(), static_cast<int64_t>(fs::file_size(file)),
+                      hash_digits(hash_file(file))});
+  return hashed;
+}
 
 MadeFrom describe_sources(const Recipe& recipe, const OptionList& options, const ModelFiles& model,
                           const std::vector<TaskText>& tasks) {

@@ -13,6 +13,7 @@ namespace ilora {
 
 // Reads the model's files for their hashes, of large ones a part (base/hash.h): 94 MiB take
 // 0.02 s once they are in memory.
+std::vector<HashedFile> hash_model(const ModelFiles& model);
 MadeFrom describe_sources(const Recipe& recipe, const OptionList& options, const ModelFiles& model,
                           const std::vector<TaskText>& tasks);
 

@@ -327,11 +327,47 @@ void Trainer::save() {
   writer.json("made_from", json_of(made_from_));
   writer.json("metrics_bytes", metrics_bytes(folder_));
   make_folder(folder_.state().parent_path());
+  keep_file(folder_.state(), folder_.earlier_state());
   writer.write(folder_.state());
 }
 
-void Trainer::restore() {
-  StateReader reader(folder_.state());
+// The last state, or where it is damaged the one before.
+StateReader Trainer::open_state() const {
+  try {
+    return StateReader(folder_.state());
+  } catch (const Error& e) {
+    if (!std::filesystem::exists(folder_.earlier_state())) throw;
+    observer_.warning(fmt::format("{}; going on from the checkpoint before it", e.what()));
+    return StateReader(folder_.earlier_state());
+  }
+}
+
+// What is compared of the options: what decides the result, and of a finished run that learns more
+// what is fixed since.
+void Trainer::compare_sources(const MadeFrom& before, bool learns_more, bool accept_changes) {
+  const SourceChanges changes = changes_of(before, made_from_, [&](std::string_view key) {
+    const OptionRules& rules = options_.rules(key);
+    const bool counts = rules.role == OptionRole::kResult || rules.role == OptionRole::kRounding;
+    return counts && key != "data.tasks" && options_.concerns(key, recipe_.method) &&
+           (rules.fixed_once_learned || !learns_more);
+  });
+  made_from_.accepted = before.accepted;
+  made_from_.accepted.insert(made_from_.accepted.end(), changes.results.begin(),
+                             changes.results.end());
+  for (const std::string& change : changes.scores)
+    observer_.warning(fmt::format("{}: {}", recipe_.output, change));
+  if (changes.results.empty()) return;
+  const std::string all = fmt::format("{}", fmt::join(changes.results, "; "));
+  if (accept_changes)
+    return observer_.warning(fmt::format("{}: {}; accepted", recipe_.output, all));
+  throw Error(ErrorKind::kData,
+              fmt::format("[train] {} was trained with something else: {}", recipe_.output, all),
+              "Put back what it was, or go on with --accept-changes. No one configuration will "
+              "give this run again then.");
+}
+
+void Trainer::restore(bool accept_changes) {
+  StateReader reader = open_state();
   if (const std::string method = reader.json("method"); method != recipe_.method) {
     throw Error(
         ErrorKind::kUsage,
@@ -344,9 +380,13 @@ void Trainer::restore() {
                     "an uninterrupted run",
                     recipe_.output, reader.json("mode").get<std::string>(), bench_.model.mode()));
   }
-  const size_t known = scoring_.restore(reader.parse<ScoreBook>("scores"));
+  auto scores = reader.parse<ScoreBook>("scores");
+  const bool learns_more = scores.tasks().size() < scoring_.tasks();
+  if (reader.has("made_from"))
+    compare_sources(reader.parse<MadeFrom>("made_from"), learns_more, accept_changes);
+  const size_t known = scoring_.restore(std::move(scores));
   const bool together = stream_.size() < scoring_.tasks();
-  if (known < scoring_.tasks() && together) {
+  if (learns_more && together) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[train] {} learns all tasks together: it cannot be taught one more",
                             recipe_.method),

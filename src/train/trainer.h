@@ -30,8 +30,9 @@ class Trainer {
           const std::vector<TaskText>& tasks, TrainingObserver* observer = nullptr);
 
   // Goes on where the run's last checkpoint stands; more tasks than it knew are learned after those
-  // (--continue).
-  void restore();
+  // (--continue). Throws Error(kData) where the model, the rows it trains on or an option that
+  // counts have changed since, unless that is accepted; then it is recorded.
+  void restore(bool accept_changes = false);
   // Trains what is left, evaluates, writes the run folder. Throws Error(kInterrupted) where the
   // observer stops it, with a checkpoint written (none before the base model is scored);
   // Error(kNumeric) naming step, task and rows where a loss is not finite.
@@ -51,7 +52,9 @@ class Trainer {
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked
   void save();
+  StateReader open_state() const;
   void save_adapters();
+  void compare_sources(const MadeFrom& before, bool learns_more, bool accept_changes);
   void visit(StateVisitor& visitor);
   void write_results(const std::string& status) const;
   const StreamTask& current() const { return stream_[static_cast<size_t>(run_.position.task)]; }

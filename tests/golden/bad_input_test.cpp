@@ -49,6 +49,66 @@ TEST_F(BadInput, NoSuchModel) {
               HasSubstr("config.json"));
 }
 
+// Text that no reader may follow to its end: nested too deep for what walks through it later, with
+// more behind its end, with a key twice.
+TEST_F(BadInput, JsonThatIsNotWhatItSeems) {
+  const std::string deep(200'000, '['), row = R"({"prompt": "a", "answer": "b"})";
+  struct Case {
+    std::string text, said;
+  };
+  for (const auto& [text, said] : {
+           Case{"[" + deep, "nested more than 256 deep"},
+           {"[" + row + "]" + std::string(1, '\0') + "[" + row + "]", "a NUL byte"},
+           {R"([{"prompt": "a", "answer": "b", "answer": "c"}])", "\"[0].answer\" twice"},
+           {R"([{"prompt": "a \ud83d b", "answer": "c"}])", "half of a pair of surrogates"},
+           {R"([{"prompt": "a", "answer": 1e400}])", "a number is too large"},
+       }) {
+    write_file_atomic(task() / "train.json", text);
+    EXPECT_THAT(failure({tasks()}), AllOf(HasSubstr("train.json"), HasSubstr(said)));
+  }
+  const fs::path model = folder_ / "model";
+  fs::copy(data_folder("tiny-model"), model);
+  for (const char* name : {"config.json", "tokenizer.json", "tokenizer_config.json"}) {
+    const std::string whole = read_file(model / name);
+    write_file_atomic(model / name, "{\"x\": " + deep);
+    EXPECT_THAT(failure({"model.path=" + model.string()}),
+                AllOf(HasSubstr(name), HasSubstr("nested more than 256 deep")));
+    write_file_atomic(model / name, whole);
+  }
+}
+
+// yaml-cpp never ends on these.
+TEST_F(BadInput, YamlThatItsParserMayNotSee) {
+  for (const char* text : {"!a, b", "method: er\n,#,\n", "a: &x [1]\nb: *x\n"}) {
+    write_file_atomic(folder_ / "config.yaml", text);
+    const Outcome outcome = run_ilora(folder_, {"train", (folder_ / "config.yaml").string()});
+    EXPECT_EQ(outcome.code, 2) << outcome.all();
+    EXPECT_THAT(outcome.err, HasSubstr("config.yaml:"));
+  }
+  write_file_atomic(task() / "task.yaml", "measure: !a, b\n");
+  EXPECT_THAT(failure({tasks()}, 2), HasSubstr("task.yaml:1"));
+}
+
+TEST_F(BadInput, ANameThatIsNotUtf8IsShownInJson) {
+  const fs::path odd = folder_ / "tasks/bad\xff";
+  fs::create_directories(odd.parent_path());
+  fs::copy(data_folder("tiny-tasks/alpha"), odd);
+  const Outcome outcome =
+      run_ilora(folder_, {"data", "check", (folder_ / "tasks").string(), "--json"});
+  EXPECT_THAT(outcome.all(), Not(HasSubstr("exception")));
+  EXPECT_THAT(parse_json(outcome.out, "output").dump(), HasSubstr("bad\xef\xbf\xbd"));
+}
+
+TEST_F(BadInput, AHomeThatNoShellHasExpanded) {
+  const ChildOptions options{.environment = {{"HOME", folder_.path().string()}}};
+  EXPECT_EQ(run_ilora(folder_, train_arguments(tiny_settings("~/run", "seq", {"train.epochs=1"})),
+                      options)
+                .code,
+            0);
+  EXPECT_TRUE(fs::exists(folder_ / "run/results.json"));
+  EXPECT_THAT(failure({tasks(), "output=~nobody/run"}, 2), HasSubstr("~nobody/run"));
+}
+
 // The first half of a model file: one made here, and the real one where there is one.
 TEST_F(BadInput, HalfAGguf) {
   const fs::path whole = fs::path(ILORA_SOURCE_DIR) / "tests/golden/quant/types.gguf";

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/exit_code.h"
 #include "tests/run_fixture.h"
 
 namespace ilora::testing {
@@ -141,7 +142,7 @@ TEST_F(GridTest, KilledAndCalledAgainItGoesOnWithTheSameBits) {
 
   // Its cell, which was told to end, may hold the folder a moment longer.
   Outcome outcome = run(command("compare", cut, grid));
-  for (int i = 0; i < 200 && outcome.code == 2; ++i) {
+  for (int i = 0; i < 200 && outcome.code == kExitInUse; ++i) {
     EXPECT_THAT(outcome.err, HasSubstr("in use by another ilora"));
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
     outcome = run(command("compare", cut, grid));

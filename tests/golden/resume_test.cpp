@@ -5,9 +5,11 @@
 #include <signal.h>
 
 #include <chrono>
+#include <cstdlib>
 #include <random>
 #include <thread>
 
+#include "base/exit_code.h"
 #include "base/process.h"
 #include "tests/run_fixture.h"
 #include "tests/sanitizer.h"
@@ -128,6 +130,29 @@ TEST(Interrupted, EndsTheStepWritesACheckpointAndSaysHowToGoOn) {
   expect_same_run(cut, whole);
 }
 
+TEST(Interrupted, ByAClosedTerminalOrATermSignalToo) {
+  for (const int signal : {SIGHUP, SIGTERM}) {
+    const TemporaryFolder folder;
+    const fs::path cut = folder / "cut";
+    Child child(folder, train_arguments(tiny_settings(cut, "ilora", {"train.epochs=20"})));
+    ASSERT_TRUE(signal_after(child, cut, 10, signal)) << "the run was over too soon";
+    const Outcome stopped = child.wait();
+    EXPECT_EQ(stopped.code, exit_code_of_signal(signal)) << stopped.all();
+    EXPECT_EQ(results_of(cut).at("status"), "interrupted");
+    EXPECT_TRUE(fs::exists(RunFolder(cut).state()));
+  }
+}
+
+TEST(Interrupted, NotByAReaderThatGoesAway) {
+  const TemporaryFolder folder;
+  const fs::path run = folder / "run";
+  std::string command = ILORA_BINARY;
+  for (const std::string& word : train_arguments(tiny_settings(run, "seq", {"train.epochs=20"})))
+    command += fmt::format(" '{}'", word);
+  ASSERT_NE(std::system((command + " 2>&1 | true").c_str()), -1);
+  EXPECT_EQ(results_of(run).at("status"), "finished");
+}
+
 TEST(Interrupted, BeforeTheFirstStepStartsAnew) {
   const TemporaryFolder folder;
   const Settings more = {"train.epochs=2"};
@@ -213,7 +238,7 @@ TEST(Resume, IsRefusedWhileAnotherProcessWorksInTheFolder) {
        {std::vector<std::string>{"train", "--resume", run.string()},
         {"train", "--continue", run.string(), "--task", data_folder("tiny-tasks/beta").string()}}) {
     const Outcome outcome = run_ilora(folder, words);
-    EXPECT_EQ(outcome.code, 2) << outcome.all();
+    EXPECT_EQ(outcome.code, kExitInUse) << outcome.all();
     EXPECT_THAT(outcome.err, HasSubstr("in use by another ilora"));
   }
   EXPECT_EQ(read_file(RunFolder(run).path(kMetricsFile)), log);

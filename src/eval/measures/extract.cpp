@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 
 #include "eval/measures/words.h"
 #include "text/utf8.h"
@@ -42,6 +41,40 @@ constexpr std::string_view kMinus = "\u2212";  // the mathematical sign
 size_t sign_before(std::string_view text, size_t at) {
   const std::string_view before = text.substr(0, at);
   return before.ends_with('-') ? 1 : before.ends_with(kMinus) ? kMinus.size() : 0;
+}
+
+// Bytes of a sign of currency that ends at `at`; 0: none.
+size_t currency_before(std::string_view text, size_t at) {
+  constexpr std::array<std::string_view, 5> kCurrencies = {"$", "€", "£", "¥", "₹"};
+  for (const std::string_view currency : kCurrencies) {
+    if (text.substr(0, at).ends_with(currency)) return currency.size();
+  }
+  return 0;
+}
+
+size_t digits_at(std::string_view text, size_t at) {
+  size_t count = 0;
+  while (at + count < text.size() && digit(text[at + count])) ++count;
+  return count;
+}
+
+// "e-3" behind a number's digits; a letter that follows makes it a word.
+std::string_view exponent_at(std::string_view text, size_t at) {
+  if (at >= text.size() || (text[at] != 'e' && text[at] != 'E')) return {};
+  const bool sign = at + 1 < text.size() && (text[at + 1] == '-' || text[at + 1] == '+');
+  const size_t count = digits_at(text, at + 1 + sign);
+  const size_t length = 1 + sign + count;
+  return count > 0 && word_ends(text, at + length) ? text.substr(at, length) : "";
+}
+
+// "/3" behind the whole number [begin,at): of a fraction, not of a date or a path.
+std::string_view divisor_at(std::string_view text, size_t begin, size_t at) {
+  if (at >= text.size() || text[at] != '/' || digits_at(text, begin) != at - begin) return {};
+  if (text.substr(0, begin).ends_with('/')) return {};
+  const size_t count = digits_at(text, at + 1), end = at + 1 + count;
+  const bool goes_on = end < text.size() && (text[end] == '/' || !word_ends(text, end) ||
+                                             (text[end] == '.' && digits_at(text, end + 1) > 0));
+  return count > 0 && !goes_on ? text.substr(at, end - at) : "";
 }
 
 bool abcd(char c) {
@@ -124,13 +157,15 @@ std::string first_number(std::string_view text) {
   const auto before = [&](size_t at) { return text.substr(0, at); };
   // ".5" is a number without its zero, "v.5" is not.
   if (before(begin).ends_with('.') && !ends_with_letter(before(begin - 1))) --begin;
-  // "COVID-19" has a hyphen, "x = -19" a sign.
-  const size_t sign = sign_before(text, begin);
-  std::string number = sign > 0 && !ends_with_letter(before(begin - sign)) ? "-" : "";
+  // "COVID-19" has a hyphen, "x = -19" a sign, and so has "-$19".
+  const size_t front = begin - currency_before(text, begin);
+  const size_t sign = sign_before(text, front);
+  std::string number = sign > 0 && !ends_with_letter(before(front - sign)) ? "-" : "";
   const size_t whole = std::min(text.find_first_not_of("0123456789", begin), text.size());
   const bool grouped = whole > begin && may_be_grouped(text.substr(begin, whole - begin));
   bool point = false;
-  for (size_t i = begin; i < text.size(); ++i) {
+  size_t i = begin;
+  for (; i < text.size(); ++i) {
     const bool more = i + 1 < text.size() && digit(text[i + 1]);
     if (digit(text[i])) {
       number += text[i];
@@ -141,7 +176,7 @@ std::string first_number(std::string_view text) {
       break;
     }
   }
-  return number;
+  return number + std::string(exponent_at(text, i)) + std::string(divisor_at(text, begin, i));
 }
 
 std::string number_strict(std::string_view text) {
@@ -154,11 +189,6 @@ std::string number_strict(std::string_view text) {
   if (all.starts_with(kMinus)) plain.insert(plain.begin(), '-');
   const std::string number = first_number(all);
   return number == plain ? number : "";
-}
-
-bool same_number(const std::string& a, const std::string& b) {
-  if (a.empty() || b.empty()) return false;
-  return a == b || std::strtod(a.c_str(), nullptr) == std::strtod(b.c_str(), nullptr);
 }
 
 }  // namespace ilora

@@ -33,12 +33,11 @@ size_t letters_offered(std::string_view prompt);
 // The first run of digits (of any script, as Python's \d), with a decimal point and what follows it;
 // no sign, "7." keeps its point.
 std::string number_reference(std::string_view text);
-// The first number with sign, decimal point and thousands commas ("-1,234.5" is -1234.5; "1,5" is 1
-// and goes no further, so does "0,125"; "COVID-19" has 19); empty where there is none.
+// The first number with sign, decimal point, thousands commas and exponent ("-1,234.5" is -1234.5;
+// "1,5" is 1 and goes no further, so does "0,125"; "COVID-19" has 19; "-$5" is -5; "1e-3" is itself),
+// or the first fraction ("1/2"; a date, "1/2/2024", has 1); empty where there is none.
 std::string first_number(std::string_view text);
 // The text, if it is a number and nothing else; empty otherwise.
 std::string number_strict(std::string_view text);
-// Whether two extracted numbers are there and of the same value: "7" and "7.0" are.
-bool same_number(const std::string& a, const std::string& b);
 
 }  // namespace ilora

@@ -7,6 +7,7 @@
 #include "base/listed.h"
 #include "eval/measures/bleu.h"
 #include "eval/measures/extract.h"
+#include "eval/measures/number.h"
 #include "eval/measures/rouge.h"
 #include "eval/measures/sari.h"
 #include "eval/measures/similarity.h"

@@ -58,7 +58,7 @@ RotarySpec read_rotary(const GgufKeys& keys, const ModelConfig& c) {
                             divisors->name, divisors->size(), keys.where()));
   }
   spec.divisors.resize(static_cast<size_t>(divisors->size()));
-  expand_rows(spec.divisors.data(), *divisors, 0, divisors->size() / divisors->row_length());
+  expand_finite_rows(spec.divisors.data(), *divisors, 0, divisors->size() / divisors->row_length());
   return spec;
 }
 

@@ -10,13 +10,13 @@ namespace {
 // Each runs in a child process of its own, so that handlers and flag do not leak into other tests.
 
 TEST(InterruptDeathTest, TheFirstSignalSetsTheFlag) {
-  for (const int signal : {SIGINT, SIGTERM}) {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
     EXPECT_EXIT(
         {
           install_interrupt_handler();
           if (interrupted()) ::_exit(1);
           raise(signal);
-          if (!interrupted()) ::_exit(2);
+          if (!interrupted() || stop_signal() != signal) ::_exit(2);
           ::_exit(0);
         },
         testing::ExitedWithCode(0), "");
@@ -32,6 +32,27 @@ TEST(InterruptDeathTest, TheSecondEndsTheProgramAtOnce) {
         ::_exit(0);
       },
       testing::ExitedWithCode(128 + SIGINT), "");
+}
+
+TEST(InterruptDeathTest, UnderNohupAClosedTerminalIsIgnored) {
+  EXPECT_EXIT(
+      {
+        ::signal(SIGHUP, SIG_IGN);
+        install_interrupt_handler();
+        raise(SIGHUP);
+        ::_exit(interrupted() ? 1 : 0);
+      },
+      testing::ExitedWithCode(0), "");
+}
+
+TEST(InterruptDeathTest, AReaderThatGoesAwayDoesNotKill) {
+  EXPECT_EXIT(
+      {
+        install_interrupt_handler();
+        raise(SIGPIPE);
+        ::_exit(interrupted() ? 1 : 0);
+      },
+      testing::ExitedWithCode(0), "");
 }
 
 TEST(InterruptDeathTest, AFileSizeLimitDoesNotKill) {

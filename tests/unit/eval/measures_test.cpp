@@ -10,6 +10,7 @@
 #include "eval/measures/extract.h"
 #include "eval/measures/lcs.h"
 #include "eval/measures/measure.h"
+#include "eval/measures/number.h"
 #include "eval/measures/porter.h"
 #include "eval/measures/similarity.h"
 
@@ -138,10 +139,57 @@ TEST(Number, ReferencePlainAndStrict) {
   EXPECT_EQ(number_strict(".5"), ".5");
   for (const char* text : {"7 apples", "x=7", "7.", "", "7 8", "1.2.3", "1,5", "12,34", "0,125"})
     EXPECT_EQ(number_strict(text), "") << text;
-  EXPECT_TRUE(same_number("7", "7.0"));
-  EXPECT_TRUE(same_number(".5", "0.5"));
-  EXPECT_FALSE(same_number("7", "7.01"));
-  EXPECT_FALSE(same_number("", ""));
+}
+
+TEST(Number, HasAnExponentACurrencyOrADivisor) {
+  EXPECT_EQ(first_number("about 1e5 of them"), "1e5");
+  EXPECT_EQ(first_number("2.5E-3."), "2.5E-3");
+  EXPECT_EQ(first_number("1e5x"), "1") << "a word";
+  EXPECT_EQ(first_number("5 e"), "5");
+  EXPECT_EQ(first_number("3em"), "3");
+  EXPECT_EQ(first_number("-$5"), "-5");
+  EXPECT_EQ(first_number("\u2212€1,234.50"), "-1234.50");
+  EXPECT_EQ(first_number("a-$5"), "5");
+  EXPECT_EQ(first_number("US$ 5"), "5");
+  EXPECT_EQ(first_number("1/2 cup"), "1/2");
+  EXPECT_EQ(first_number("-3/4."), "-3/4");
+  EXPECT_EQ(first_number("1/2/2024"), "1");
+  EXPECT_EQ(first_number("1/2.5"), "1");
+  EXPECT_EQ(first_number("1.5/2"), "1.5");
+  EXPECT_EQ(first_number("1/x"), "1");
+  EXPECT_EQ(first_number("1/2nd"), "1");
+  EXPECT_EQ(number_strict("1e5"), "1e5");
+  EXPECT_EQ(number_strict("1/2"), "1/2");
+}
+
+TEST(Number, ValuesAreComparedExactly) {
+  for (const auto& [a, b] : {std::pair{"7", "7.0"},
+                             {".5", "0.5"},
+                             {"-0", "0"},
+                             {"007", "7"},
+                             {"1e3", "1000"},
+                             {"2.5E-3", "0.0025"},
+                             {"1/2", "0.5"},
+                             {"2/4", "1/2"},
+                             {"-3/4", "-.75"},
+                             {"0/3", "0"},
+                             {"10/5", "2"},
+                             {"0e99999999999999", "0"}}) {
+    EXPECT_TRUE(same_number(a, b)) << a << " " << b;
+    EXPECT_TRUE(same_number(b, a)) << a << " " << b;
+  }
+  for (const auto& [a, b] : {std::pair{"7", "7.01"},
+                             {"", ""},
+                             {"7", ""},
+                             {"7", "-7"},
+                             {"9007199254740993", "9007199254740992"},
+                             {"1/3", "0.333333"},
+                             {"1/0", "2/0"},
+                             {"1e400", "1e401"},
+                             {"1e-400", "0"}})
+    EXPECT_FALSE(same_number(a, b)) << a << " " << b;
+  EXPECT_FALSE(same_number(std::string(400, '1'), std::string(400, '2')));
+  EXPECT_TRUE(same_number(std::string(400, '1') + "/" + std::string(400, '1'), "1"));
 }
 
 TEST(Trimmed, TakesWhiteSpaceOffBothEnds) {

@@ -1,0 +1,96 @@
+// A checkpoint that was damaged on the disk is noticed, and the one before it used: the run ends in
+// the bits of one that nothing disturbed.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <chrono>
+#include <random>
+#include <thread>
+
+#include "tests/run_fixture.h"
+
+namespace ilora::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+class DamagedState : public ::testing::Test {
+ protected:
+  // A run that was stopped when it had two checkpoints; `whole_` is the same one undisturbed.
+  void SetUp() override {
+    const Settings settings = {"train.epochs=20", "data.tasks=alpha,beta", "checkpoint.every=5"};
+    ASSERT_EQ(run_ilora(folder_, train_arguments(tiny_settings(whole_, "ilora", settings))).code,
+              0);
+    Child child(folder_, train_arguments(tiny_settings(run_, "ilora", settings)));
+    while (child.running() && !fs::exists(RunFolder(run_).earlier_state()))
+      std::this_thread::sleep_for(std::chrono::microseconds(200));
+    child.send(SIGINT);
+    ASSERT_EQ(child.wait().code, 130);
+    state_ = read_file(RunFolder(run_).state());
+    copy_run(run_, kept_);
+  }
+  static void copy_run(const fs::path& from, const fs::path& to) {
+    fs::remove_all(to);
+    fs::copy(from, to, fs::copy_options::recursive);
+  }
+  // Resumes with `state` as the checkpoint.
+  Outcome resume_with(const std::string& state) {
+    copy_run(kept_, run_);
+    write_file_atomic(RunFolder(run_).state(), state);
+    return run_ilora(folder_, {"train", "--resume", run_.string()});
+  }
+  void expect_noticed(const std::string& state, const std::string& what) {
+    const Outcome outcome = resume_with(state);
+    ASSERT_EQ(outcome.code, 0) << what << outcome.all();
+    EXPECT_THAT(outcome.err, HasSubstr("going on from the checkpoint before it")) << what;
+    EXPECT_EQ(adapter_bytes(run_), adapter_bytes(whole_)) << what;
+    EXPECT_EQ(read_file(RunFolder(run_).path(ScoredRows::kFile)),
+              read_file(RunFolder(whole_).path(ScoredRows::kFile)))
+        << what;
+  }
+
+  TemporaryFolder folder_;
+  fs::path whole_ = folder_ / "whole", run_ = folder_ / "run", kept_ = folder_ / "kept";
+  std::string state_;
+};
+
+TEST_F(DamagedState, OneFlippedBitIsNoticed) {
+  std::mt19937 random(1);
+  for (int i = 0; i < 20; ++i) {
+    std::string state = state_;
+    const size_t at = random() % state.size();
+    state[at] = static_cast<char>(state[at] ^ (1 << (random() % 8)));
+    if (state == state_) continue;
+    expect_noticed(state, fmt::format("byte {}", at));
+  }
+}
+
+TEST_F(DamagedState, ATornOrEmptyFileIsNoticed) {
+  expect_noticed(state_.substr(0, state_.size() / 2), "half");
+  expect_noticed(state_.substr(0, state_.size() - 1), "all but a byte");
+  expect_noticed("", "nothing");
+  expect_noticed(std::string(state_.size(), '\0'), "zeros");
+}
+
+TEST_F(DamagedState, IfItIsGoneTheOneBeforeIsUsed) {
+  copy_run(kept_, run_);
+  fs::remove(RunFolder(run_).state());
+  const Outcome outcome = run_ilora(folder_, {"train", "--resume", run_.string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_EQ(adapter_bytes(run_), adapter_bytes(whole_));
+}
+
+TEST_F(DamagedState, IfBothAreDamagedTheRunStaysAsItIs) {
+  copy_run(kept_, run_);
+  write_file_atomic(RunFolder(run_).state(), "x");
+  write_file_atomic(RunFolder(run_).earlier_state(), "y");
+  const std::string metrics = read_file(RunFolder(run_).path(kMetricsFile));
+  const Outcome outcome = run_ilora(folder_, {"train", "--resume", run_.string()});
+  EXPECT_EQ(outcome.code, 1) << outcome.all();
+  EXPECT_THAT(outcome.err, HasSubstr("state-before.safetensors"));
+  EXPECT_EQ(read_file(RunFolder(run_).path(kMetricsFile)), metrics);
+}
+
+}  // namespace
+}  // namespace ilora::testing
