@@ -8,6 +8,8 @@
 #include "base/error.h"
 #include "base/file.h"
 
+template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace ilora {
 namespace {
 

@@ -8,6 +8,9 @@
 
 #include "base/json_fwd.h"
 
+// Compiled once, in json.cpp: it is the larger part of what a file that uses it takes to compile.
+extern template class nlohmann::basic_json<nlohmann::ordered_map>;
+
 namespace ilora {
 
 // Objects without order, which find a key in the logarithm of their size: for vocabularies.
