@@ -14,7 +14,9 @@ namespace ilora {
 class StateVisitor {
  public:
   virtual ~StateVisitor() = default;
-  virtual void value(const std::string& name, int64_t& x) = 0;
+  virtual void value(const std::string& name, int64_t& x) = 0;  // never negative
+  // How many of something follow in the state.
+  virtual void count(const std::string& name, int64_t& n) = 0;
   virtual void value(const std::string& name, double& x) = 0;
   virtual void vector(const std::string& name, Tensor flat) = 0;  // float32, of a size known before
   virtual void rows(const std::string& name,
@@ -25,7 +27,7 @@ class StateVisitor {
 template <class T>
 void visit_list(StateVisitor& visitor, const std::string& name, std::vector<T>& list) {
   auto size = static_cast<int64_t>(list.size());
-  visitor.value(name + ".size", size);
+  visitor.count(name + ".size", size);
   list.resize(static_cast<size_t>(size));
   for (size_t i = 0; i < list.size(); ++i) visitor.value(name + "." + std::to_string(i), list[i]);
 }

@@ -40,9 +40,11 @@ std::vector<const Row*> TaskMemory::draw_from_all(const Run& run, int64_t count)
 
 void TaskMemory::visit(StateVisitor& visitor, const std::string& name) {
   auto count = tasks();
-  visitor.value(name + ".tasks", count);
-  rows_.resize(static_cast<size_t>(count));
-  for (size_t t = 0; t < rows_.size(); ++t) visitor.rows(fmt::format("{}.{}", name, t), rows_[t]);
+  visitor.count(name + ".tasks", count);
+  for (size_t t = 0; t < static_cast<size_t>(count); ++t) {
+    if (t == rows_.size()) rows_.emplace_back();
+    visitor.rows(fmt::format("{}.{}", name, t), rows_[t]);
+  }
 }
 
 }  // namespace ilora

@@ -41,7 +41,8 @@ class SafetensorsFile {
   const StringMap& metadata() const { return metadata_; }
   const std::string& text(std::string_view key) const;  // throws Error(kFormat) where absent
 
-  bool contains(std::string_view name) const;  // whatever its type
+  bool contains(std::string_view name) const;                                   // whatever its type
+  int64_t bytes() const { return static_cast<int64_t>(file_.bytes().size()); }  // of the file
   // Those of the types read, in the file's order.
   const std::vector<StoredTensor>& tensors() const { return tensors_; }
   // nullptr where absent; throws Error(kUnsupported) where it has a type that is not read.

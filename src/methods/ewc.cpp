@@ -85,10 +85,10 @@ void ElasticWeightConsolidation::end_task(Run& run) {
 void ElasticWeightConsolidation::visit(StateVisitor& visitor) {
   auto count = static_cast<int64_t>(anchors_.size());
   int64_t size = anchors_.empty() ? 0 : anchors_.front().values.view().size();
-  visitor.value("ewc.anchors", count);
-  visitor.value("ewc.size", size);
-  while (static_cast<int64_t>(anchors_.size()) < count) anchors_.emplace_back(size);
-  for (size_t i = 0; i < anchors_.size(); ++i) {
+  visitor.count("ewc.anchors", count);
+  visitor.count("ewc.size", size);
+  for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
+    if (i == anchors_.size()) anchors_.emplace_back(size);
     visitor.vector(fmt::format("ewc.{}.values", i), anchors_[i].values.view());
     visitor.vector(fmt::format("ewc.{}.importance", i), anchors_[i].importance.view());
   }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <set>
 
+#include "base/error.h"
+
 namespace ilora {
 
 void ScoreBook::set_tasks(std::vector<std::string> tasks, std::vector<std::string> measures) {
@@ -13,6 +15,21 @@ void ScoreBook::set_tasks(std::vector<std::string> tasks, std::vector<std::strin
     for (auto& row : matrix) row.resize(tasks_.size());
   }
   for (ProbeScores& probe : probes_) probe.values.resize(tasks_.size() + 1);
+}
+
+std::string ScoreBook::problem() const {
+  const size_t tasks = tasks_.size();
+  if (measures_.size() != tasks) return "a measure for each task";
+  for (const auto& [learner, matrix] : by_learner_) {
+    const auto fits = [&](const auto& row) { return row.size() == tasks; };
+    if (matrix.size() != tasks + 1 || !std::ranges::all_of(matrix, fits))
+      return fmt::format("a score for each task after each task (learner {})", learner);
+  }
+  for (const ProbeScores& probe : probes_) {
+    if (probe.values.size() != tasks + 1)
+      return fmt::format("a value after each task (probe {})", probe.name);
+  }
+  return {};
 }
 
 void ScoreBook::set_probe(const std::string& name, const std::string& measure, size_t row,

@@ -35,6 +35,7 @@ class ScoreBook {
   void tell(Results& results, const std::string& deployed,
             const std::vector<Score>& references) const;
 
+  std::string problem() const;  // (schema.h)
   // Its whole state, for the checkpoint.
   static void visit(auto& keys, auto& self) {
     keys.required("tasks", self.tasks_);

@@ -74,7 +74,8 @@ void StateWriter::write(const std::filesystem::path& path) const {
   write_safetensors(path, tensors_, {{kState, numbers}, {kHash, content_hash(numbers, tensors_)}});
 }
 
-StateReader::StateReader(const std::filesystem::path& path) : file_(path) {
+StateReader::StateReader(const std::filesystem::path& path, const Bounds& bounds)
+    : file_(path), bounds_(bounds) {
   const std::string& numbers = file_.text(kState);
   // A state of an earlier version has none.
   if (file_.metadata().contains(kHash) &&
@@ -95,19 +96,47 @@ const Json& StateReader::json(const std::string& name) const {
   return numbers_[name];
 }
 
-template <class Number>
-void StateReader::number(const std::string& name, Number& x) const {
-  const Json& value = json(name);
-  if (!value.is_number())
-    throw Error(ErrorKind::kFormat, fmt::format("[checkpoint] expected a number in {}, got {} ({})",
-                                                name, value.dump(), file_.name()));
-  x = value.get<Number>();
+void StateReader::unexpected(const std::string& name, const std::string& expected) const {
+  throw Error(ErrorKind::kFormat,
+              fmt::format("[checkpoint] expected {} in {}, got {} ({})", expected, name,
+                          json_text(json(name), -1).substr(0, 60), file_.name()),
+              kRemedy);
 }
+
+std::string StateReader::text(const std::string& name) const {
+  if (!json(name).is_string()) unexpected(name, "a text");
+  return json(name).get<std::string>();
+}
+
+std::vector<std::string> StateReader::texts(const std::string& name) const {
+  std::vector<std::string> all;
+  if (!json(name).is_array()) unexpected(name, "a list of texts");
+  for (const Json& item : json(name)) {
+    if (!item.is_string()) unexpected(name, "a list of texts");
+    all.push_back(item.get<std::string>());
+  }
+  return all;
+}
+
 void StateReader::value(const std::string& name, int64_t& x) {
-  number(name, x);
+  const Json& value = json(name);
+  constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
+  if (!value.is_number_unsigned() || value.get<uint64_t>() > kMost)
+    unexpected(name, "a whole number from 0");
+  x = value.get<int64_t>();
 }
+
 void StateReader::value(const std::string& name, double& x) {
-  number(name, x);
+  if (!json(name).is_number()) unexpected(name, "a number");
+  x = json(name).get<double>();
+}
+
+void StateReader::count(const std::string& name, int64_t& n) {
+  int64_t read = 0;
+  value(name, read);
+  // Each of them takes a byte at least.
+  if (read > file_.bytes()) unexpected(name, "as many as the file can hold");
+  n = read;
 }
 
 void StateReader::vector(const std::string& name, Tensor flat) {
@@ -132,12 +161,15 @@ void StateReader::rows(const std::string& name, std::vector<Row>& rows) {
   constexpr size_t kFields = 5;
   const std::vector<int32_t> tokens = list<int32_t>(name + ".tokens"),
                              shape = list<int32_t>(name + ".shape");
+  const auto is_token = [&](int32_t id) { return id >= 0 && id < bounds_.vocabulary; };
+  if (shape.size() % kFields != 0 || !std::ranges::all_of(tokens, is_token)) damaged(name);
   rows.clear();
   size_t at = 0;
   for (size_t i = 0; i + kFields <= shape.size(); i += kFields) {
     const int64_t prompt = shape[i + 1], left = std::ssize(tokens) - static_cast<int64_t>(at);
     const auto length = static_cast<size_t>(shape[i]);
     if (shape[i] < 0 || shape[i] > left || prompt < 1 || prompt >= shape[i]) damaged(name);
+    if (shape[i + 2] < 0 || shape[i + 2] >= bounds_.tasks) damaged(name);
     Row& row = rows.emplace_back();
     row.tokens.assign(tokens.begin() + static_cast<std::ptrdiff_t>(at),
                       tokens.begin() + static_cast<std::ptrdiff_t>(at + length));
@@ -153,10 +185,14 @@ void StateReader::rows(const std::string& name, std::vector<Row>& rows) {
 void StateReader::top_logits(const std::string& name, std::vector<Row>& rows) const {
   const auto tokens = list<int32_t>(name + ".tokens"), shape = list<int32_t>(name + ".shape");
   const auto logits = list<float>(name + ".logits");
-  if (shape.size() != 2 * rows.size() || logits.size() != tokens.size()) damaged(name);
+  const auto is_token = [&](int32_t id) { return id >= 0 && id < bounds_.vocabulary; };
+  if (shape.size() != 2 * rows.size() || logits.size() != tokens.size() ||
+      !std::ranges::all_of(tokens, is_token))
+    damaged(name);
   std::ptrdiff_t at = 0;
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::ptrdiff_t count = shape[2 * i + 1];
+    if (shape[2 * i] < 0 || (shape[2 * i] > 0 ? count % shape[2 * i] : count) != 0) damaged(name);
     if (count < 0 || count > std::ssize(tokens) - at) damaged(name);
     TopLogits& kept = rows[i].top_logits;
     kept.k = shape[2 * i];

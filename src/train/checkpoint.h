@@ -6,6 +6,7 @@
 #pragma once
 
 #include <filesystem>
+#include <limits>
 #include <list>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ class StateWriter : public StateVisitor {
  public:
   void value(const std::string& name, int64_t& x) override { numbers_[name] = x; }
   void value(const std::string& name, double& x) override { numbers_[name] = x; }
+  void count(const std::string& name, int64_t& n) override { numbers_[name] = n; }
   void vector(const std::string& name, Tensor flat) override;
   void rows(const std::string& name, std::vector<Row>& rows) override;
   void json(const std::string& name, const Json& value) { numbers_[name] = value; }
@@ -42,13 +44,22 @@ class StateWriter : public StateVisitor {
 // the file is not as it was written.
 class StateReader : public StateVisitor {
  public:
-  explicit StateReader(const std::filesystem::path& path);
+  // What rows may name: tokens below `vocabulary`, tasks below `tasks`.
+  struct Bounds {
+    int64_t vocabulary = std::numeric_limits<int32_t>::max();
+    int64_t tasks = std::numeric_limits<int32_t>::max();
+  };
+  StateReader(const std::filesystem::path& path, const Bounds& bounds);
+  explicit StateReader(const std::filesystem::path& path) : StateReader(path, Bounds()) {}
   void value(const std::string& name, int64_t& x) override;
   void value(const std::string& name, double& x) override;
+  void count(const std::string& name, int64_t& n) override;
   void vector(const std::string& name, Tensor flat) override;
   void rows(const std::string& name, std::vector<Row>& rows) override;
   bool has(const std::string& name) const { return numbers_.contains(name); }
   const Json& json(const std::string& name) const;
+  std::string text(const std::string& name) const;
+  std::vector<std::string> texts(const std::string& name) const;
   template <class T>
   T parse(const std::string& name) const {
     return JsonReader::parse<T>(json(name), {fmt::format("{}, {}", file_.name(), name), kRemedy});
@@ -58,14 +69,14 @@ class StateReader : public StateVisitor {
   static constexpr const char* kRemedy =
       "The checkpoint was written by another version or for another method.";
 
-  template <class Number>
-  void number(const std::string& name, Number& x) const;
+  [[noreturn]] void unexpected(const std::string& name, const std::string& expected) const;
   template <class T>
   std::vector<T> list(const std::string& name) const;
   void top_logits(const std::string& name, std::vector<Row>& rows) const;
   [[noreturn]] void damaged(const std::string& name) const;
 
   SafetensorsFile file_;
+  Bounds bounds_;
   Json numbers_;
 };
 

@@ -333,12 +333,14 @@ void Trainer::save() {
 
 // The last state, or where it is damaged the one before.
 StateReader Trainer::open_state() const {
+  const StateReader::Bounds bounds = {bench_.model.config().vocabulary,
+                                      static_cast<int64_t>(train_rows_.size())};
   try {
-    return StateReader(folder_.state());
+    return StateReader(folder_.state(), bounds);
   } catch (const Error& e) {
     if (!std::filesystem::exists(folder_.earlier_state())) throw;
     observer_.warning(fmt::format("{}; going on from the checkpoint before it", e.what()));
-    return StateReader(folder_.earlier_state());
+    return StateReader(folder_.earlier_state(), bounds);
   }
 }
 
@@ -366,19 +368,32 @@ void Trainer::compare_sources(const MadeFrom& before, bool learns_more, bool acc
               "give this run again then.");
 }
 
+// Where a state says it stands: in a task of the run, at one of its steps.
+void Trainer::require_position() const {
+  const Position& at = run_.position;
+  const auto tasks = static_cast<int64_t>(stream_.size());
+  const bool scored = rows_scored_ <= static_cast<int64_t>(scoring_.tasks()) + 1;
+  const bool inside =
+      at.task < tasks && at.task_step <= stream_[static_cast<size_t>(at.task)].steps;
+  if ((inside || (at.task == tasks && at.task_step == 0)) && scored) return;
+  throw Error(ErrorKind::kFormat,
+              fmt::format("[checkpoint] expected a position in {} tasks, got task {}, step {} ({})",
+                          tasks, at.task, at.task_step, folder_.state().string()));
+}
+
 void Trainer::restore(bool accept_changes) {
   StateReader reader = open_state();
-  if (const std::string method = reader.json("method"); method != recipe_.method) {
+  if (const std::string method = reader.text("method"); method != recipe_.method) {
     throw Error(
         ErrorKind::kUsage,
         fmt::format("[train] the checkpoint is of method {}, the configuration says {} ({})",
                     method, recipe_.method, folder_.state().string()));
   }
-  if (reader.has("mode") && reader.json("mode") != bench_.model.mode()) {
+  if (reader.has("mode") && reader.text("mode") != bench_.model.mode()) {
     observer_.warning(
         fmt::format("{} was trained in {} so far and goes on in {}: it will not end in the bits of "
                     "an uninterrupted run",
-                    recipe_.output, reader.json("mode").get<std::string>(), bench_.model.mode()));
+                    recipe_.output, reader.text("mode"), bench_.model.mode()));
   }
   auto scores = reader.parse<ScoreBook>("scores");
   const bool learns_more = scores.tasks().size() < scoring_.tasks();
@@ -392,12 +407,15 @@ void Trainer::restore(bool accept_changes) {
                             recipe_.method),
                 "Start a new run with all the tasks.");
   }
-  truncate_metrics(folder_, reader.json("metrics_bytes").get<int64_t>());
+  int64_t metrics = 0;
+  reader.value("metrics_bytes", metrics);
+  truncate_metrics(folder_, metrics);
   if (scores_base()) scoring_.evaluate_base(known);  // now: the run is still as training began
-  for (const Json& name : reader.json("learners")) {
+  for (const std::string& name : reader.texts("learners")) {
     if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);
   }
   visit(reader);
+  require_position();
   if (scores_base()) scoring_.evaluate_untaught(known, run_.position.task);
 }
 

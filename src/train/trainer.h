@@ -53,6 +53,7 @@ class Trainer {
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked
   void save();
   StateReader open_state() const;
+  void require_position() const;
   void save_adapters();
   void compare_sources(const MadeFrom& before, bool learns_more, bool accept_changes);
   void visit(StateVisitor& visitor);

@@ -8,6 +8,7 @@
 #include <random>
 #include <thread>
 
+#include "formats/safetensors.h"
 #include "tests/run_fixture.h"
 
 namespace ilora::testing {
@@ -71,6 +72,42 @@ TEST_F(DamagedState, ATornOrEmptyFileIsNoticed) {
   expect_noticed(state_.substr(0, state_.size() - 1), "all but a byte");
   expect_noticed("", "nothing");
   expect_noticed(std::string(state_.size(), '\0'), "zeros");
+}
+
+// Well-formed, and not what a run can have written. No hash: it is as of an earlier version.
+TEST_F(DamagedState, WhatCannotBeIsRefusedByName) {
+  struct Case {
+    const char* pointer;
+    Json value;
+    const char* said;
+  };
+  for (const auto& [pointer, value, said] : {
+           Case{"/position.task", -1, "position.task"},
+           {"/position.task", 99, "a position in 2 tasks, got task 99"},
+           {"/position.task_step", -1, "position.task_step"},
+           {"/position.task_step", 1'000'000, "step 1000000"},
+           {"/position.step", 0.5, "position.step"},
+           {"/rows_scored", 50, "a position"},
+           {"/metrics_bytes", "x", "metrics_bytes"},
+           {"/learners", 3, "learners"},
+           {"/method", Json::array(), "method"},
+           {"/scores/measures", Json::array(), "a measure for each task"},
+           {"/scores/learners/fast", Json::array(), "a score for each task"},
+           {"/ilora.memory.seen", -4, "ilora.memory.seen"},
+       }) {
+    const fs::path path = folder_ / "edited.safetensors";
+    write_file_atomic(path, state_);
+    {
+      const SafetensorsFile file(path);
+      Json numbers = parse_json(file.text("ilora.state"), "state");
+      numbers.at(Json::json_pointer(pointer)) = value;
+      write_safetensors(path, file.tensors(), {{"ilora.state", numbers.dump()}});
+    }
+    const Outcome outcome = resume_with(read_file(path));
+    EXPECT_EQ(outcome.code, 1) << pointer << outcome.all();
+    EXPECT_EQ(outcome.signal, 0) << pointer;
+    EXPECT_THAT(outcome.err, HasSubstr(said)) << pointer;
+  }
 }
 
 TEST_F(DamagedState, IfItIsGoneTheOneBeforeIsUsed) {

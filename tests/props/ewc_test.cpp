@@ -79,6 +79,7 @@ class Vectors : public StateVisitor {
   explicit Vectors(Method& method) { method.visit(*this); }
   void value(const std::string& name, int64_t& x) override { numbers[name] = x; }
   void value(const std::string&, double&) override {}
+  void count(const std::string& name, int64_t& n) override { numbers[name] = n; }
   void vector(const std::string& name, Tensor flat) override { kept[name] = values_of(flat); }
   void rows(const std::string&, std::vector<Row>&) override {}
 

@@ -14,6 +14,7 @@ class RowsOf : public StateVisitor {
   explicit RowsOf(Method& method) { method.visit(*this); }
   void value(const std::string& name, int64_t& x) override { numbers[name] = x; }
   void value(const std::string&, double&) override {}
+  void count(const std::string& name, int64_t& n) override { numbers[name] = n; }
   void vector(const std::string&, Tensor) override {}
   void rows(const std::string&, std::vector<Row>& rows) override { kept = rows; }
 

@@ -65,6 +65,7 @@ class Store : public StateVisitor {
   std::map<std::string, std::vector<Row>> lists;
 
   void value(const std::string& name, int64_t& x) override { pass(integers, name, x); }
+  void count(const std::string& name, int64_t& n) override { pass(integers, name, n); }
   void value(const std::string& name, double& x) override { pass(doubles, name, x); }
   void vector(const std::string&, Tensor) override { FAIL() << "no vectors here"; }
   void rows(const std::string& name, std::vector<Row>& x) override { pass(lists, name, x); }

@@ -8,12 +8,16 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "tests/unit/base/error_of.h"
 #include "tests/unit/base/temporary_folder.h"
 
 namespace ilora {
 namespace {
 
+namespace fs = std::filesystem;
+
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 struct State {
@@ -95,6 +99,68 @@ TEST(Checkpoint, NamesWhatIsMissingOrDoesNotFit) {
   EXPECT_THAT(message_of([&] { reader.vector("flat", longer.view()); }), HasSubstr("flat"));
   EXPECT_THAT(message_of([&] { reader.vector("other", longer.view()); }), HasSubstr("other"));
   EXPECT_THROW(StateReader(folder / "no-such-file"), Error);
+}
+
+TEST(Checkpoint, RefusesNumbersThatCannotBe) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "state.safetensors";
+  StateWriter writer;
+  writer.json("negative", -1);
+  writer.json("half", 0.5);
+  writer.json("huge", 1'000'000'000'000);
+  writer.json("text", "x");
+  writer.json("list", Json({1, "a"}));
+  writer.write(path);
+  StateReader reader(path);
+  int64_t x = 7;
+  for (const char* name : {"negative", "half", "text", "list"})
+    EXPECT_THAT(message_of([&] { reader.value(name, x); }),
+                AllOf(HasSubstr("a whole number from 0"), HasSubstr(name)));
+  EXPECT_THAT(message_of([&] { reader.count("huge", x); }), HasSubstr("the file can hold"));
+  EXPECT_EQ(x, 7) << "untouched";
+  EXPECT_THAT(message_of([&] { reader.text("half"); }), HasSubstr("a text in half, got 0.5"));
+  EXPECT_THAT(message_of([&] { reader.texts("list"); }), HasSubstr("a list of texts"));
+}
+
+TEST(Checkpoint, RefusesRowsOfTokensOrTasksThatAreNotThere) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "state.safetensors";
+  State written;
+  Row& row = written.kept.emplace_back();
+  row.tokens = {5, 6, 7};
+  row.prompt_length = 1;
+  row.task = 2;
+  StateWriter writer;
+  written.visit(writer);
+  writer.write(path);
+  const auto problem = [&](const StateReader::Bounds& bounds) {
+    return message_of([&] {
+      StateReader reader(path, bounds);
+      State read;
+      read.visit(reader);
+    });
+  };
+  EXPECT_THAT(problem({7, 3}), HasSubstr("damaged")) << "token 7 of 7";
+  EXPECT_THAT(problem({8, 2}), HasSubstr("damaged")) << "task 2 of 2";
+  StateReader reader(path, {8, 3});
+  State read;
+  EXPECT_NO_THROW(read.visit(reader));
+}
+
+TEST(Checkpoint, NoticesEveryFlippedBit) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "state.safetensors";
+  State written;
+  StateWriter writer;
+  written.visit(writer);
+  writer.write(path);
+  const std::string whole = read_file(path);
+  for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::string flipped = whole;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
+    write_file_atomic(path, flipped);
+    EXPECT_THROW(StateReader{path}, Error) << "bit " << bit;
+  }
 }
 
 }  // namespace
