@@ -27,6 +27,19 @@ struct SourceRow {
 };
 using SplitRows = std::map<Split, std::vector<SourceRow>>;
 
+// The runs of letters in a file's name, in small letters.
+std::vector<std::string> words_of(const fs::path& file) {
+  std::vector<std::string> words(1);
+  for (const char c : file.stem().string()) {
+    if (std::isalpha(static_cast<unsigned char>(c)) != 0) {
+      words.back() += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    } else if (!words.back().empty()) {
+      words.emplace_back();
+    }
+  }
+  return words;
+}
+
 // The split that a word of a file's name says.
 std::optional<Split> split_of(const fs::path& file) {
   static const std::map<std::string, Split> kWords = {
@@ -35,16 +48,30 @@ std::optional<Split> split_of(const fs::path& file) {
       {"val", Split::kEval},        {"valid", Split::kEval},     {"validation", Split::kEval},
       {"test", Split::kTest},       {"testing", Split::kTest}};
   std::optional<Split> split;
-  std::string word;
-  for (const char c : file.stem().string() + " ") {
-    if (std::isalpha(static_cast<unsigned char>(c)) != 0) {
-      word += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      continue;
+  for (std::string& word : words_of(file)) {
+    // "testset" is a test set.
+    for (const std::string_view thing : {"set", "data", "split", "rows"}) {
+      if (word.size() > thing.size() && word.ends_with(thing))
+        word.resize(word.size() - thing.size());
     }
     if (const auto found = kWords.find(word); found != kWords.end()) split = found->second;
-    word.clear();
   }
   return split;
+}
+
+// A file of a folder that is read as training rows, and may be none.
+void require_no_test_rows(const fs::path& folder) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    for (const std::string& word : words_of(entry.path())) {
+      const bool doubtful =
+          word.find("test") != word.npos || word.starts_with("eval") || word.starts_with("valid");
+      if (!doubtful || word == "latest") continue;
+      throw Error(ErrorKind::kData,
+                  fmt::format("[data] {} holds {}, which may not be training rows", folder.string(),
+                              entry.path().filename().string()),
+                  "Give the training file itself, and the others by --eval and --test.");
+    }
+  }
 }
 
 // The files (or folders of files) of each split that are given.
@@ -78,6 +105,7 @@ std::map<Split, fs::path> given_splits(const ImportOptions& options) {
                       options.source.string(), split_name(files.begin()->first)),
           "Give the training file as the source, and the others by --eval and --test.");
     }
+    if (fs::is_directory(options.source)) require_no_test_rows(options.source);
     files[Split::kTrain] = options.source;
   }
   if (!options.eval.empty()) files[Split::kEval] = options.eval;

@@ -37,7 +37,9 @@ struct Imported {
 };
 
 // Reads and converts; writes nothing. In a folder a file's name says its split by a word of it:
-// train or training; eval, evaluation, dev, development, val, valid or validation; test or testing.
+// train or training; eval, evaluation, dev, development, val, valid or validation; test or testing;
+// also with set, data, split or rows behind it. A folder none of whose files says train is read as
+// training rows, unless a name looks like another split's.
 // Where rows are cut off, all rows of a prompt and all of a record (a conversation) go together, so
 // that no split knows another's. Throws Error(kFile, kData or kFormat) naming file and
 // line, and Error(kData) where a split would be empty.

@@ -13,10 +13,29 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// Lines that end with carriage returns alone, as old tables have them, with line feeds.
+std::string with_line_feeds(std::string text) {
+  if (text.find('\n') == std::string::npos) std::ranges::replace(text, '\r', '\n');
+  return text;
+}
+
+// A header in one piece that holds what usually stands between cells.
+void require_separator(const CsvTable& table, const std::string& where) {
+  if (table.header.size() != 1) return;
+  const std::string& name = table.header.front();
+  const size_t at = name.find_first_of(";\t|,");
+  if (at == std::string::npos) return;
+  throw Error(ErrorKind::kData,
+              fmt::format("[data] expected several columns, got one, '{}' ({}:1)", name, where),
+              fmt::format("Name what separates them: --separator '{}'",
+                          name[at] == '\t' ? "\\t" : name.substr(at, 1)));
+}
+
 std::vector<Record> table_records(const std::string& text, char separator,
                                   const std::string& where) {
   std::vector<Record> records;
   CsvTable table = parse_csv(text, separator, where);
+  require_separator(table, where);
   for (CsvTable::Row& row : table.rows) {
     Record& record = records.emplace_back();
     record.where = fmt::format("{}:{}", where, row.line);
@@ -80,7 +99,8 @@ bool is_json_lines(const std::string& ending, std::string_view text) {
 }
 
 std::vector<Record> file_records(const fs::path& path, const RecordForm& form) {
-  const std::string text = read_utf8(path), where = path.string(), ending = ending_of(path);
+  const std::string text = with_line_feeds(read_utf8(path)), where = path.string(),
+                    ending = ending_of(path);
   if (form.tables || ending == ".csv" || ending == ".tsv") {
     const char usual = ending == ".tsv" ? '\t' : ',';
     return table_records(text, form.separator == '\0' ? usual : form.separator, where);

@@ -45,6 +45,48 @@ class Import : public ::testing::Test {
   TemporaryFolder folder_;
 };
 
+TEST_F(Import, ATestSetIsNeverTrainedOn) {
+  write("sets/trainset.csv", "prompt,answer\na,b\nc,d\n");
+  write("sets/testSet.csv", "prompt,answer\ne,f\n");
+  const Imported both = import("json", {.source = folder_ / "sets"});
+  EXPECT_EQ(both.task.train.size(), 2u);
+  EXPECT_EQ(both.task.test.size(), 1u);
+  for (const char* name : {"mytests", "contest", "validated", "evaluations-2024"}) {
+    const std::string folder = fmt::format("odd-{}", name);
+    write(folder + "/a.csv", "prompt,answer\na,b\n");
+    write(fmt::format("{}/{}.csv", folder, name), "prompt,answer\ne,f\n");
+    EXPECT_THAT(message_of([&] { import("json", {.source = folder_ / folder}); }),
+                AllOf(HasSubstr(name), HasSubstr("may not be training rows")));
+  }
+  std::string table = "prompt,answer\n";
+  for (int i = 0; i < 20; ++i) table += fmt::format("p{},a\n", i);
+  write("articles/latest.csv", table);
+  EXPECT_NO_THROW(import("json", {.source = folder_ / "articles"}));
+}
+
+TEST_F(Import, WhatIsNoTextIsNamedForWhatItIs) {
+  struct Case {
+    std::string bytes, name;
+  };
+  for (const auto& [bytes, name] : {Case{std::string("\xff\xfe{\0", 4), "UTF-16"},
+                                    {std::string("\xfe\xff\0{", 4), "UTF-16"},
+                                    {"\x1f\x8b\x08", "gzip"},
+                                    {"PK\x03\x04", "Excel"},
+                                    {"PAR1", "Parquet"}})
+    EXPECT_THAT(message_of([&] { read_records(write("a.json", bytes), {}); }),
+                AllOf(HasSubstr("expected a text, got"), HasSubstr(name), HasSubstr("a.json")));
+}
+
+TEST_F(Import, TablesOfOtherHabits) {
+  const Example read = row("json", "old.csv", "prompt,answer\ra b,c\r");
+  EXPECT_EQ(read.prompt, "a b") << "lines end with carriage returns";
+  EXPECT_EQ(read.answer, "c");
+  EXPECT_THAT(message_of([&] { read_records(write("a.csv", "prompt;answer\na;b\n"), {}); }),
+              AllOf(HasSubstr("'prompt;answer' ("), HasSubstr("--separator ';'")));
+  EXPECT_THAT(message_of([&] { read_records(write("b.csv", "prompt\tanswer\na\tb\n"), {}); }),
+              HasSubstr("--separator '\\t'"));
+}
+
 TEST_F(Import, JsonListsLinesAndTables) {
   const ImportTemplates templates = {"Q: {question}\\nA:", " {n}"};
   for (const auto& [name, text] : std::vector<std::pair<std::string, std::string>>{
