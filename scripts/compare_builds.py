@@ -44,6 +44,7 @@ VARIANTS = {
     "ilora-two-threads": {"method": "ilora", "engine.threads": 2},
     "ilora-bf16": {"method": "ilora", "engine.mode": "bf16"},
     "ilora-reference-kernels": {"method": "ilora", "engine.kernels": "reference"},
+    "ilora-checked-kernels": {"method": "ilora", "engine.kernels": "check"},
     "seq-stored-bf16": {"method": "seq", "engine.mode": "bf16", "model.weights": "stored"},
     "seq-token-loss": {"method": "seq", "train.loss_reduction": "token", "train.train_on_prompt": "true"},
     "seq-norms": {"method": "ilora", "log.gradient_norms_every": 2},

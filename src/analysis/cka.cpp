@@ -6,28 +6,8 @@
 #include "base/error.h"
 
 namespace ilora {
-namespace {
 
 using Eigen::MatrixXd;
-
-// Where all rows are the same, xx is what rounding leaves of `scale_x`, the size of what was
-// summed.
-double ratio(double xy, double xx, double yy, double scale_x, double scale_y) {
-  constexpr double kRounding = 1e-12;
-  const bool vary = xx > kRounding * scale_x && yy > kRounding * scale_y;
-  return vary ? xy / std::sqrt(xx * yy) : std::numeric_limits<double>::quiet_NaN();
-}
-
-}  // namespace
-
-double linear_cka(const MatrixXd& x, const MatrixXd& y) {
-  ILORA_CHECK(x.rows() == y.rows(), "{} and {} rows", x.rows(), y.rows());
-  const MatrixXd xc = x.rowwise() - x.colwise().mean(), yc = y.rowwise() - y.colwise().mean();
-  // |Y'X|^2 and the like by way of the (n,n) kernels: rows are few beside features.
-  const MatrixXd k = xc * xc.transpose(), l = yc * yc.transpose();
-  return ratio(k.cwiseProduct(l).sum(), k.squaredNorm(), l.squaredNorm(),
-               (x * x.transpose()).squaredNorm(), (y * y.transpose()).squaredNorm());
-}
 
 double unbiased_hsic(const MatrixXd& kernel_x, const MatrixXd& kernel_y) {
   const auto n = static_cast<double>(kernel_x.rows());
@@ -52,7 +32,10 @@ void MinibatchCka::add(const MatrixXd& x, const MatrixXd& y) {
 }
 
 double MinibatchCka::value() const {
-  return ratio(xy_, xx_, yy_, scale_x_, scale_y_);
+  // Where all rows are the same, xx_ is what rounding leaves of the size of what was summed.
+  constexpr double kRounding = 1e-12;
+  const bool vary = xx_ > kRounding * scale_x_ && yy_ > kRounding * scale_y_;
+  return vary ? xy_ / std::sqrt(xx_ * yy_) : std::numeric_limits<double>::quiet_NaN();
 }
 
 }  // namespace ilora

@@ -9,9 +9,6 @@
 
 namespace ilora {
 
-// x (n,p), y (n,q): features of the same n rows. NaN where one of them is constant.
-double linear_cka(const Eigen::MatrixXd& x, const Eigen::MatrixXd& y);
-
 // HSIC with a linear kernel, the unbiased estimate over n >= 4 rows (Song et al. 2012).
 double unbiased_hsic(const Eigen::MatrixXd& kernel_x, const Eigen::MatrixXd& kernel_y);
 
@@ -21,8 +18,9 @@ double unbiased_hsic(const Eigen::MatrixXd& kernel_x, const Eigen::MatrixXd& ker
 // one weighs no more than its share.
 class MinibatchCka {
  public:
-  void add(const Eigen::MatrixXd& x, const Eigen::MatrixXd& y);  // the same n >= 4 rows
-  double value() const;                                          // NaN where rows are all the same
+  // x (n,p), y (n,q): features of the same n >= 4 rows.
+  void add(const Eigen::MatrixXd& x, const Eigen::MatrixXd& y);
+  double value() const;  // NaN where the rows of one of them are all the same
 
  private:
   double xy_ = 0, xx_ = 0, yy_ = 0;

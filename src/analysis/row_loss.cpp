@@ -1,7 +1,5 @@
 #include "analysis/row_loss.h"
 
-#include <numeric>
-
 #include "base/error.h"
 
 namespace ilora {
@@ -17,10 +15,7 @@ double add_row_gradient(Engine& engine, const Adapter& adapter, std::span<const 
   Segment segment =
       cross_entropy_segment({rows.begin(), rows.end()}, {{&adapter, 1.0, gradient}}, loss);
   segment.dropout = false;
-  if (prompts.rows > 0) {
-    std::vector<int32_t>& prefix = segment.prefixes.emplace_back(static_cast<size_t>(prompts.rows));
-    std::iota(prefix.begin(), prefix.end(), 0);
-  }
+  if (prompts.rows > 0) segment.prefixes = {Prefix::first(prompts.rows)};
   const Pass pass{{segment}};
   PassReport report;
   engine.run(pass, count_denominators(pass), 0, report);

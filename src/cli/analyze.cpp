@@ -203,6 +203,14 @@ std::string NumberTable::text() const {
   return out;
 }
 
+Json analysis_result(const AnalyzedRun& run, const std::string& analysis,
+                     const std::string& title) {
+  return {{"schema", Analysis::kSchema},
+          {"analysis", analysis},
+          {"title", title},
+          {"run", run.label()}};
+}
+
 void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, const Json& result,
                      const NumberTable& csv, const std::string& terminal) {
   const fs::path folder = run.folder().analysis();

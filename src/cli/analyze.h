@@ -104,6 +104,9 @@ struct NumberTable {
   std::string text() const;
 };
 
+// What every analysis' file begins with.
+Json analysis_result(const AnalyzedRun& run, const std::string& analysis, const std::string& title);
+
 // Writes RUN/analysis/NAME.{json,csv} and pictures, and the run's report anew. `result` has
 // "analysis", "title", "text" (sentences) and "figures" (report/figures.h) beside its own keys.
 // Prints `result` without its figures where JSON is asked for, else `terminal`.

@@ -9,6 +9,7 @@
 #include "cli/console.h"
 #include "eval/fed_prompt.h"
 #include "model/prompt_pool.h"
+#include "report/figures.h"
 
 namespace ilora {
 namespace {
@@ -128,27 +129,17 @@ void analyze_cka(const CkaArguments& a) {
     matrices.push_back(matrix_view(tasks[t].name, states));
   }
   progress.finish();
-  Json result = {
-      {"schema", Analysis::kSchema}, {"analysis", "cka"}, {"title", "Drift of representations"},
-      {"run", run.label()},          {"split", a.split},  {"drift", detail}};
+  Json result = analysis_result(run, "cka", "Drift of representations");
+  result["split"] = a.split;
+  result["drift"] = detail;
   result["text"] = {
       "Linear CKA of hidden states at the last token of each prompt, where the answer is predicted "
       "(unbiased, minibatches of 32 rows; 1: the same up to rotation and scale). A task's rows "
-      "under "
-      "each checkpoint are compared with those under the checkpoint after which it was learned."};
-  result["figures"].push_back({{"id", "drift"},
-                               {"kind", "lines"},
-                               {"title", "CKA by layer"},
-                               {"x_label", "layer (0: embedding)"},
-                               {"y_label", "CKA"},
-                               {"views", drift}});
-  result["figures"].push_back({{"id", "matrix"},
-                               {"kind", "map"},
-                               {"title", "CKA between checkpoints, last layer"},
-                               {"x_label", ""},
-                               {"y_label", ""},
-                               {"z_label", "CKA"},
-                               {"views", matrices}});
+      "under each checkpoint are compared with those under the checkpoint after which it was "
+      "learned."};
+  result["figures"] = {
+      lines_figure({"drift", "CKA by layer", "layer (0: embedding)", "CKA"}, drift),
+      map_figure({"matrix", "CKA between checkpoints, last layer", "", "", "CKA"}, matrices)};
   finish_analysis(run, a, result, csv, terminal);
 }
 

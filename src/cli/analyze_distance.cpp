@@ -8,6 +8,7 @@
 #include "analysis/interpolate.h"
 #include "base/error.h"
 #include "cli/analyze.h"
+#include "report/figures.h"
 
 namespace ilora {
 namespace {
@@ -80,19 +81,6 @@ Json block_view(const std::string& name, const std::vector<Block>& blocks,
   return {{"name", name}, {"x", layers}, {"y", modules}, {"z", z}};
 }
 
-Json block_figure(const std::string& id, const std::string& title, const std::string& z_label,
-                  Json views) {
-  return {{"id", id},      {"kind", "map"},      {"title", title},           {"x_label", "layer"},
-          {"y_label", ""}, {"z_label", z_label}, {"views", std::move(views)}};
-}
-
-Json base_result(const AnalyzedRun& run, const std::string& analysis, const std::string& title) {
-  return {{"schema", Analysis::kSchema},
-          {"analysis", analysis},
-          {"title", title},
-          {"run", run.label()}};
-}
-
 // ---- distance ------------------------------------------------------------------------------
 
 using Pairs = std::vector<std::vector<AdapterCloseness>>;  // [i][j - i - 1], i < j
@@ -155,22 +143,18 @@ void analyze_distance(const DistanceArguments& a) {
                             list[i + 1].name, c.factors.distance, c.factors.cosine,
                             c.products.distance, c.products.cosine);
   }
-  Json result = base_result(run, "distance", "Distances between checkpoints");
+  Json result = analysis_result(run, "distance", "Distances between checkpoints");
   result["adapters"] = names;
   result["distance"] = {{"products", distances[0]["z"]}, {"factors", distances[1]["z"]}};
   result["cosine"] = {{"products", cosines[0]["z"]}, {"factors", cosines[1]["z"]}};
   result["text"] = {
       "Distance and cosine of the updates BA that the model sees, and of the factors A and B as "
       "vectors."};
-  const auto matrix = [](const std::string& id, const std::string& title, Json views) {
-    return Json{{"id", id},      {"kind", "map"}, {"title", title},           {"x_label", ""},
-                {"y_label", ""}, {"z_label", id}, {"views", std::move(views)}};
-  };
-  result["figures"] = {matrix("distance", "Distance", distances),
-                       matrix("cosine", "Cosine", cosines)};
+  result["figures"] = {map_figure({"distance", "Distance", "", "", "distance"}, distances),
+                       map_figure({"cosine", "Cosine", "", "", "cosine"}, cosines)};
   if (!blocks.empty())
     result["figures"].push_back(
-        block_figure("blocks", "Distance of products by layer", "distance", blocks));
+        map_figure({"blocks", "Distance of products by layer", "layer", "", "distance"}, blocks));
   finish_analysis(run, a, result, csv, terminal);
 }
 
@@ -217,16 +201,16 @@ void analyze_subspace(const DistanceArguments& a) {
                 fmt::format("[analyze] {} has one checkpoint of each learner only", a.run),
                 "Subspaces are compared between successive checkpoints of a learner.");
   }
-  Json result = base_result(run, "subspace", "Subspaces of the updates");
+  Json result = analysis_result(run, "subspace", "Subspaces of the updates");
   result["pairs"] = detail;
   result["text"] = {
       "Overlap: mean squared cosine of the principal angles between what two updates read (input) "
       "and write (output); 1 is one space. Two unrelated spaces of rank r in n dimensions overlap "
       "by r/n."};
-  Json input = block_figure("input", "Overlap of input spaces", "overlap", inputs);
-  Json output = block_figure("output", "Overlap of output spaces", "overlap", outputs);
-  input["range"] = output["range"] = {0, 1};
-  result["figures"] = {input, output};
+  const Json range = {{"range", {0, 1}}};
+  result["figures"] = {
+      map_figure({"input", "Overlap of input spaces", "layer", "", "overlap"}, inputs, range),
+      map_figure({"output", "Overlap of output spaces", "layer", "", "overlap"}, outputs, range)};
   finish_analysis(run, a, result, csv, terminal);
 }
 

@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "cli/analyze_path.h"
+#include "report/figures.h"
 
 namespace ilora {
 namespace {
@@ -128,9 +129,8 @@ Json view_json(const MeasuredPath& m, Json series) {
 
 Json line_figure(const std::string& id, const std::string& title, const std::string& y,
                  Json views) {
-  return {
-      {"id", id},     {"kind", "lines"}, {"title", title},     {"x_label", "α (0: from, 1: to)"},
-      {"y_label", y}, {"marks", {0, 1}}, {"log", y == "loss"}, {"views", std::move(views)}};
+  return lines_figure({id, title, "α (0: from, 1: to)", y}, std::move(views),
+                      {{"marks", {0, 1}}, {"log", y == "loss"}});
 }
 
 Json figures_json(const std::vector<MeasuredPath>& paths, const std::vector<TaskEval>& tasks) {

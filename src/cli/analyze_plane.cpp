@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/analyze.h"
 #include "cli/console.h"
+#include "report/figures.h"
 
 namespace ilora {
 namespace {
@@ -182,6 +183,16 @@ NumberTable csv_of(const Grid& grid, const std::vector<TaskEval>& tasks) {
   return csv;
 }
 
+std::string spanned_by(const std::string& learner, const std::vector<int64_t>& through,
+                       bool random) {
+  if (!random)
+    return fmt::format("through the {} learner after tasks {}", learner, fmt::join(through, ", "));
+  return fmt::format(
+      "spanned by two random directions, normalised filter by filter, around the {} learner after "
+      "task {}",
+      learner, through[0]);
+}
+
 void analyze_plane(const PlaneArguments& a) {
   AnalyzedRun run(a);
   const std::vector<Checkpoint> list = all_checkpoints(run);
@@ -205,14 +216,8 @@ void analyze_plane(const PlaneArguments& a) {
   Landscape landscape = run.landscape(parse_split(a.split));
   const Grid grid = measure_grid(a, landscape, plane, list.front().adapter, x, y);
 
-  const std::string spanned =
-      random ? fmt::format(
-                   "spanned by two random directions, normalised filter by filter, around "
-                   "the {} learner after task {}",
-                   run.learner(a.learner), through[0])
-             : fmt::format("through the {} learner after tasks {}", run.learner(a.learner),
-                           fmt::join(through, ", "));
-  std::string terminal = fmt::format("The plane {}.\n", spanned);
+  std::string terminal =
+      fmt::format("The plane {}.\n", spanned_by(run.learner(a.learner), through, random));
   Json text = {terminal.substr(0, terminal.size() - 1)};
   for (const Json& path : paths) {
     text.push_back(fmt::format("It holds {:.0f} % of the variance of the {} learner's way.",
@@ -222,25 +227,17 @@ void analyze_plane(const PlaneArguments& a) {
   }
   const auto figure = [&](const std::string& id, const std::string& title, const std::string& z,
                           double TaskValue::*value) {
-    return Json{{"id", id},
-                {"kind", "map"},
-                {"title", title},
-                {"x_label", random ? "first direction" : "along the first two checkpoints"},
-                {"y_label", random ? "second direction" : "across"},
-                {"z_label", z},
-                {"contours", true},
-                {"log", z == "loss"},
-                {"views", map_views(grid, landscape.tasks(), paths, value)}};
+    return map_figure({id, title, random ? "first direction" : "along the first two checkpoints",
+                       random ? "second direction" : "across", z},
+                      map_views(grid, landscape.tasks(), paths, value),
+                      {{"contours", true}, {"log", z == "loss"}});
   };
-  Json result = {{"schema", Analysis::kSchema},
-                 {"analysis", "plane"},
-                 {"title", "A plane through the landscape"},
-                 {"run", run.label()},
-                 {"split", a.split},
-                 {"directions", a.directions},
-                 {"through", through},
-                 {"trajectories", paths},
-                 {"text", text}};
+  Json result = analysis_result(run, "plane", "A plane through the landscape");
+  result["split"] = a.split;
+  result["directions"] = a.directions;
+  result["through"] = through;
+  result["trajectories"] = paths;
+  result["text"] = text;
   result["figures"].push_back(figure("loss", "Loss", "loss", &TaskValue::loss));
   if (a.scores) result["figures"].push_back(figure("score", "Score", "score", &TaskValue::score));
   finish_analysis(run, a, result, csv_of(grid, landscape.tasks()), terminal);

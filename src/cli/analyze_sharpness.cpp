@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "cli/analyze.h"
 #include "cli/console.h"
+#include "report/figures.h"
 
 namespace ilora {
 namespace {
@@ -71,13 +72,9 @@ Json figure(const std::string& id, const std::string& title, const std::vector<P
   const Json& values = series[0]["values"];
   const bool positive =
       std::all_of(values.begin(), values.end(), [](const Json& v) { return v.get<double>() > 0; });
-  return {{"id", id},
-          {"kind", "lines"},
-          {"title", title},
-          {"x_label", list.front().x.is_number() ? "α" : "checkpoint"},
-          {"y_label", title},
-          {"log", positive},
-          {"views", {{{"name", ""}, {"x", x}, {"series", std::move(series)}}}}};
+  return lines_figure({id, title, list.front().x.is_number() ? "α" : "checkpoint", title},
+                      Json::array({{{"name", ""}, {"x", x}, {"series", std::move(series)}}}),
+                      {{"log", positive}});
 }
 
 void analyze_sharpness(SharpnessArguments a) {
@@ -117,13 +114,10 @@ void analyze_sharpness(SharpnessArguments a) {
     progress.advance();
   }
   progress.finish();
-  Json result = {{"schema", Analysis::kSchema},
-                 {"analysis", "sharpness"},
-                 {"title", "Sharpness"},
-                 {"run", run.label()},
-                 {"learner", run.learner(a.learner)},
-                 {"rows", rows.size()},
-                 {"points", points}};
+  Json result = analysis_result(run, "sharpness", "Sharpness");
+  result["learner"] = run.learner(a.learner);
+  result["rows"] = rows.size();
+  result["points"] = points;
   result["text"] = {fmt::format(
       "Hessian of the mean loss over {} training rows of {}, in the space of the adapter's values: "
       "trace by {} probes, largest eigenvalue by {} Lanczos steps.",

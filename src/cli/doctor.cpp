@@ -5,8 +5,8 @@
 
 #include "base/json.h"
 #include "base/parallel.h"
+#include "bench/gemm_rate.h"
 #include "cli/command.h"
-#include "cli/gemm_rate.h"
 #include "train/environment.h"
 #include "train/workbench.h"
 

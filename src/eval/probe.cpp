@@ -113,15 +113,15 @@ double Probes::perplexity(Engine& engine, const Answerer& answerer, const Text& 
     std::vector<Feed> feeds;
     for (size_t i = 0; i < n; ++i) {
       const std::vector<int32_t>& window = text.windows[first + i];
-      if (answerer.prefix) tokens[i] = answerer.prefix(window);
-      targets[i].assign(tokens[i].size(), -1);
+      const Prefix prefix = answerer.prefix ? answerer.prefix(window) : Prefix();
       // Soft prompts come on top, as in training; only the context's end costs a window its last
       // tokens.
-      const int64_t room = encoder_.room(static_cast<int64_t>(tokens[i].size()));
-      const auto kept = static_cast<std::ptrdiff_t>(
-          std::clamp<int64_t>(room, 2, static_cast<int64_t>(window.size())));
-      tokens[i].insert(tokens[i].end(), window.begin(), window.begin() + kept - 1);
-      targets[i].insert(targets[i].end(), window.begin() + 1, window.begin() + kept);
+      const auto kept = static_cast<size_t>(std::clamp<int64_t>(
+          encoder_.room(prefix.size()), 2, static_cast<int64_t>(window.size())));
+      tokens[i] = prefix.before(std::span(window).first(kept - 1));
+      targets[i].assign(prefix.prompts.size(), -1);
+      const std::span<const int32_t> next = std::span(window).first(kept).subspan(1);
+      targets[i].insert(targets[i].end(), next.begin(), next.end());
       feeds.push_back({tokens[i], targets[i], 0, 0});
       count += static_cast<double>(kept - 1);
     }

@@ -3,7 +3,10 @@
 // the outputs themselves, and compares.
 #include "kernels/check.h"
 
+#include <fmt/ranges.h>
+
 #include <cstring>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,7 +44,7 @@ class Call {
 
   void add_input(const Tensor& t) {
     if (t.dtype == DType::kBF16) input_ = t.dtype;
-    inputs_ += (inputs_.empty() ? "" : ", ") + t.describe();
+    inputs_.push_back(t.describe());
   }
   // The copy that the reference writes to.
   Tensor add_output(const Tensor& t) {
@@ -65,14 +68,12 @@ class Call {
       const std::complex<double> x = element(fast, offset), y = element(reference, offset);
       if (x == y || (std::isnan(x.real()) && std::isnan(y.real()))) return;
       if (is_finite(x) && is_finite(y) && std::abs(x - y) <= limit) return;
-      std::string at;
-      for (int d = 0; d < reference.rank; ++d)
-        at += fmt::format("{}{}", d ? ", " : "", index[static_cast<size_t>(d)]);
+      const auto at = std::span(index).first(static_cast<size_t>(reference.rank));
       throw Error(ErrorKind::kNumeric,
                   fmt::format("[kernel {}] expected {:.9g}, got {:.9g} at ({}) of output {} {}, "
                               "tolerance {:.3g} ({}, inputs {})",
-                              name_, y.real(), x.real(), at, number, reference.describe(), limit,
-                              tables_, inputs_),
+                              name_, y.real(), x.real(), fmt::join(at, ", "), number,
+                              reference.describe(), limit, tables_, fmt::join(inputs_, ", ")),
                   "a bug of the kernels; run with the reference kernels to go on without them");
     });
   }
@@ -80,7 +81,8 @@ class Call {
   const char* name_;
   Tolerance tolerance_;
   Floors floors_;
-  std::string tables_, inputs_;
+  std::string tables_;
+  std::vector<std::string> inputs_;
   DType input_ = DType::kF32;  // BF16 where any input is
   std::vector<Tensor> outputs_;
   std::vector<Copy> copies_;

@@ -127,7 +127,7 @@ Pass LearningToPrompt::plan(Run& run, const std::vector<const Row*>& current) {
   if (batch_choice_) choose_together(run.comm(), layout.prompts().keys);
   Pass pass = Method::plan(run, current);
   for (const Choice& choice : choices_)
-    pass.segments.front().prefixes.push_back(rows_of_keys(layout.prompts(), choice.keys));
+    pass.segments.front().prefixes.push_back(prefix_of_keys(layout.prompts(), choice.keys));
   return pass;
 }
 

@@ -8,7 +8,6 @@
 // earlier prompt is a frozen learner of its own. The paper's optional residual network around a
 // prompt while it is trained is left out.
 #include <algorithm>
-#include <numeric>
 
 #include "methods/registry.h"
 
@@ -37,8 +36,8 @@ class ProgressivePrompts : public Method {
   static int64_t learned(const Run& run) {
     return static_cast<int64_t>(run.learners().size()) - 1;  // all but the fast one
   }
-  // Soft-prompt rows 0 .. count*length-1.
-  std::vector<int32_t> all_rows(int64_t count) const;
+  // All prompts of `count` tasks.
+  Prefix all(int64_t count) const { return Prefix::first(count * length_); }
 
   int64_t length_ = 20;
   double rate_factor_ = 30;
@@ -72,12 +71,6 @@ Uses ProgressivePrompts::earlier(Run& run, int64_t count) {
   return uses;
 }
 
-std::vector<int32_t> ProgressivePrompts::all_rows(int64_t count) const {
-  std::vector<int32_t> rows(static_cast<size_t>(count * length_));
-  std::iota(rows.begin(), rows.end(), 0);
-  return rows;
-}
-
 void ProgressivePrompts::begin_task(Run& run) {
   if (run.position.task_step > 0) return;  // resumed inside the task
   const Adapter& fast = run.fast();
@@ -91,7 +84,7 @@ Pass ProgressivePrompts::plan(Run& run, const std::vector<const Row*>& current) 
   Segment& segment = pass.segments.front();
   const Uses frozen = earlier(run, learned(run));
   segment.uses.insert(segment.uses.end(), frozen.begin(), frozen.end());
-  segment.prefixes = {all_rows(learned(run) + 1)};
+  segment.prefixes = {all(learned(run) + 1)};
   return pass;
 }
 
@@ -105,9 +98,7 @@ Answerer ProgressivePrompts::answer_with(Run& run, const std::string& learner, i
   // model.
   const int64_t count = std::min(task + 1, learned(run));
   if (count == 0) return {};
-  std::vector<int32_t> ids = all_rows(count);
-  for (int32_t& id : ids) id = soft_prompt_id(id);
-  return {earlier(run, count), [ids](std::span<const int32_t>) { return ids; }};
+  return {earlier(run, count), [prefix = all(count)](std::span<const int32_t>) { return prefix; }};
 }
 
 // One adapter [P_t; ...; P_1]: the order in which PEFT's prompt tuning puts its rows.

@@ -1,6 +1,9 @@
 #include "model/module.h"
 
+#include <fmt/ranges.h>
+
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 
@@ -31,11 +34,10 @@ Module parse_module(std::string_view name) {
   for (const Module module : kAllModules) {
     if (module_name(module) == name) return module;
   }
-  std::string allowed;
-  for (const auto& names : kNames)
-    allowed += (allowed.empty() ? "" : ", ") + std::string(names.name);
+  std::vector<std::string_view> allowed;
+  for (const auto& names : kNames) allowed.push_back(names.name);
   throw Error(ErrorKind::kUsage, fmt::format("[lora] unknown target module '{}'", name),
-              "Use some of: " + allowed + ".");
+              fmt::format("Use some of: {}.", fmt::join(allowed, ", ")));
 }
 
 }  // namespace ilora

@@ -104,9 +104,9 @@ bool Segment::has_gradient() const {
 
 std::span<const int32_t> Segment::prefix(int64_t row) const {
   if (prefixes.empty()) return {};
-  ILORA_CHECK(prefixes.size() == 1 || prefixes.size() == rows.size(),
-              "{} lists of soft prompts for {} rows", prefixes.size(), rows.size());
-  return prefixes[prefixes.size() == 1 ? 0 : static_cast<size_t>(row)];
+  ILORA_CHECK(prefixes.size() == 1 || prefixes.size() == rows.size(), "{} prefixes for {} rows",
+              prefixes.size(), rows.size());
+  return prefixes[prefixes.size() == 1 ? 0 : static_cast<size_t>(row)].prompts;
 }
 
 int64_t Segment::fed_length(int64_t row) const {

@@ -12,6 +12,7 @@
 
 #include "model/adapter.h"
 #include "model/loss.h"
+#include "model/prefix.h"
 #include "model/row.h"
 
 namespace ilora {
@@ -29,8 +30,8 @@ using Uses = std::vector<AdapterUse>;
 // What answers the rows of a task.
 struct Answerer {
   Uses uses;  // empty: the base model
-  // Token ids that stand before a row's prompt, chosen by its tokens (soft prompts); empty: none.
-  std::function<std::vector<int32_t>(std::span<const int32_t> prompt)> prefix;
+  // What stands before a row's prompt, chosen by its tokens; empty: nothing.
+  std::function<Prefix(std::span<const int32_t> prompt)> prefix;
 };
 
 struct Segment {
@@ -38,14 +39,13 @@ struct Segment {
   Uses uses;
   std::vector<Loss> losses{};
   Labels labels = Labels::kAnswer;
-  // Soft prompts in front of the rows: indices into the soft-prompt rows of `uses`, counted through
-  // all uses in their order. Empty: none; one list: every row's; else one list per row. They shift
-  // positions, carry no label, and no loss compares them.
-  std::vector<std::vector<int32_t>> prefixes{};
+  // Empty: none; one: every row's; else one per row. Soft prompts shift positions, carry no label,
+  // and no loss compares them.
+  std::vector<Prefix> prefixes{};
   bool dropout = true;  // whether its adapters drop inputs, as they do where they are trained
 
   bool has_gradient() const;
-  std::span<const int32_t> prefix(int64_t row) const;
+  std::span<const int32_t> prefix(int64_t row) const;  // its soft prompts
   int64_t fed_length(int64_t row) const;  // positions that row `row` takes: prefix and fed tokens
 };
 // Rows with the cross-entropy of their labels, of weight 1.

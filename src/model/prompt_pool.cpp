@@ -5,14 +5,6 @@
 #include <numeric>
 
 namespace ilora {
-namespace {
-
-std::vector<int32_t> ids_of_rows(std::vector<int32_t> rows) {
-  for (int32_t& row : rows) row = soft_prompt_id(row);
-  return rows;
-}
-
-}  // namespace
 
 std::vector<float> prompt_query(Engine& engine, std::span<const int32_t> tokens) {
   std::vector<float> query(static_cast<size_t>(engine.config().width));
@@ -48,13 +40,13 @@ std::vector<int32_t> nearest_keys(std::span<const double> similarities, int64_t 
   return order;
 }
 
-std::vector<int32_t> rows_of_keys(const PromptShape& shape, std::span<const int32_t> chosen) {
+Prefix prefix_of_keys(const PromptShape& shape, std::span<const int32_t> chosen) {
   const auto length = static_cast<int32_t>(shape.rows / shape.keys);
-  std::vector<int32_t> rows;
+  Prefix prefix;
   for (const int32_t key : chosen) {
-    for (int32_t i = 0; i < length; ++i) rows.push_back(key * length + i);
+    for (int32_t i = 0; i < length; ++i) prefix.prompts.push_back(key * length + i);
   }
-  return rows;
+  return prefix;
 }
 
 Answerer answerer_of(Engine& engine, const Adapter& adapter) {
@@ -65,13 +57,10 @@ Answerer answerer_of(Engine& engine, const Adapter& adapter) {
       const AdapterLayout& layout = adapter.layout();
       const auto similarities =
           key_similarities(prompt_keys(adapter.values(), layout), prompt_query(engine, prompt));
-      return ids_of_rows(
-          rows_of_keys(layout.prompts(), nearest_keys(similarities, layout.prompts().chosen)));
+      return prefix_of_keys(layout.prompts(), nearest_keys(similarities, layout.prompts().chosen));
     };
   } else if (shape.rows > 0) {
-    std::vector<int32_t> all(static_cast<size_t>(shape.rows));
-    std::iota(all.begin(), all.end(), 0);
-    answerer.prefix = [ids = ids_of_rows(all)](std::span<const int32_t>) { return ids; };
+    answerer.prefix = [all = Prefix::first(shape.rows)](std::span<const int32_t>) { return all; };
   }
   return answerer;
 }

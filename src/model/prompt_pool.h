@@ -21,8 +21,8 @@ std::vector<double> key_similarities(Tensor keys, std::span<const float> query);
 // The `count` keys of the highest similarity, the highest first; equal ones by their number.
 std::vector<int32_t> nearest_keys(std::span<const double> similarities, int64_t count);
 
-// The soft-prompt rows of the chosen keys, in the keys' order.
-std::vector<int32_t> rows_of_keys(const PromptShape& shape, std::span<const int32_t> chosen);
+// The soft prompts of the chosen keys, in the keys' order.
+Prefix prefix_of_keys(const PromptShape& shape, std::span<const int32_t> chosen);
 
 // How an adapter answers by itself: LoRA as it is; soft prompts all in front, in their order; of a
 // pool with keys, those that the row's prompt chooses. Engine and adapter outlive the result.

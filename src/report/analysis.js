@@ -3,7 +3,7 @@
 // hands over its tools.
 window.drawAnalyses = function (kit) {
   'use strict';
-  const { data, style, plain, shorten, element, small, layout, colourOf, dashOf, pictures } = kit;
+  const { data, style, plain, shorten, element, small, layout, colourOf, dashOf, pictures, addScale } = kit;
 
   const isNumber = (v) => typeof v === 'number';
   const format = (v) => (v === null ? '–' : Number(v.toPrecision(4)).toString());
@@ -156,15 +156,7 @@ window.drawAnalyses = function (kit) {
       };
       place.append(button);
     });
-    if (!figure.log) return;
-    const scale = element('button', 'scale', state.log ? 'Linear scale' : 'Logarithmic scale');
-    scale.type = 'button';
-    scale.onclick = () => {
-      state.log = !state.log;
-      owner.draw();
-      place.querySelector('.scale').focus();
-    };
-    place.append(scale);
+    if (figure.log) addScale(place, state, owner);
   }
 
   // `all`: the figures of this id, one for each run. Their names have one colour in all panels and

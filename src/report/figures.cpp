@@ -47,7 +47,7 @@ std::string named_tics(const Json& axis, const char* which) {
 
 std::string lines_program(const Json& figure, const Json& view) {
   const Json& x = view.at("x");
-  std::string data = "$data << EOD\n", plot = "plot ";
+  std::string data = "$data << EOD\n";
   for (size_t i = 0; i < x.size(); ++i) {
     data += position(x, i);
     for (const Json& series : view.at("series"))
@@ -59,13 +59,12 @@ std::string lines_program(const Json& figure, const Json& view) {
     data += fmt::format(
         "set arrow from first {0}, graph 0 to first {0}, graph 1 nohead lc rgb '#888888' dt 3\n",
         number(mark));
-  size_t column = 2;
-  for (const Json& series : view.at("series")) {
-    plot += fmt::format("{}$data using 1:{} with linespoints pt 7 ps 0.4 lw 2 title {}",
-                        column > 2 ? ", " : "", column, quoted(series.at("name")));
-    ++column;
-  }
-  return fmt::format("{}set key outside right top\nset grid lc rgb '#dddddd'\n{}\n", data, plot);
+  std::vector<std::string> lines;
+  for (const Json& series : view.at("series"))
+    lines.push_back(fmt::format("$data using 1:{} with linespoints pt 7 ps 0.4 lw 2 title {}",
+                                lines.size() + 2, quoted(series.at("name"))));
+  return fmt::format("{}set key outside right top\nset grid lc rgb '#dddddd'\nplot {}\n", data,
+                     fmt::join(lines, ", "));
 }
 
 std::string map_program(const Json& figure, const Json& view) {
@@ -151,6 +150,25 @@ std::string gnuplot_program(const Json& figure, const Json& view, const fs::path
                          label(figure, "x_label"), label(figure, "y_label"));
   return program +
          (figure.at("kind") == "map" ? map_program(figure, view) : lines_program(figure, view));
+}
+
+Json lines_figure(const FigureLabels& labels, Json views, const Json& more) {
+  Json figure = {{"id", labels.id},
+                 {"kind", "lines"},
+                 {"title", labels.title},
+                 {"x_label", labels.x},
+                 {"y_label", labels.y}};
+  figure.update(more);
+  figure["views"] = std::move(views);
+  return figure;
+}
+
+Json map_figure(const FigureLabels& labels, Json views, const Json& more) {
+  Json figure = {{"id", labels.id},     {"kind", "map"},       {"title", labels.title},
+                 {"x_label", labels.x}, {"y_label", labels.y}, {"z_label", labels.z}};
+  figure.update(more);
+  figure["views"] = std::move(views);
+  return figure;
 }
 
 std::optional<int> draw_figures(const Json& analysis, const fs::path& folder,

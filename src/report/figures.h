@@ -24,6 +24,13 @@
 
 namespace ilora {
 
+struct FigureLabels {
+  std::string id, title, x, y, z{};  // z: of a map's values
+};
+// A figure of each kind; `more` are further keys.
+Json lines_figure(const FigureLabels& labels, Json views, const Json& more = Json::object());
+Json map_figure(const FigureLabels& labels, Json views, const Json& more = Json::object());
+
 // Draws every view of every figure into folder/NAME-ID[-K].{svg,png} and says how many files that
 // made; nullopt where gnuplot is not installed. Throws Error(kInternal) where gnuplot refuses.
 std::optional<int> draw_figures(const Json& analysis, const std::filesystem::path& folder,

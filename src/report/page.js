@@ -114,13 +114,17 @@
       };
       place.append(button);
     });
-    if (!options.scale) return;
+    if (options.scale) addScale(place, state, owner);
+  }
+
+  // A button between a linear and a logarithmic y axis.
+  function addScale(place, state, owner) {
     const scale = element('button', 'scale', state.log ? 'Linear scale' : 'Logarithmic scale');
     scale.type = 'button';
     scale.onclick = () => {
       state.log = !state.log;
       owner.draw();
-      place.lastElementChild.focus();
+      place.querySelector('.scale').focus();
     };
     place.append(scale);
   }
@@ -349,7 +353,7 @@
   curves('gradient_norms', 'Norm of the gradient over all trained parameters, in total and of each term.', '');
   curves('distance', 'Euclidean distance between the parameters of the two learners.', '');
   if (window.drawAnalyses)
-    window.drawAnalyses({ data, style, plain, shorten, element, small, layout, colourOf, dashOf, pictures });
+    window.drawAnalyses({ data, style, plain, shorten, element, small, layout, colourOf, dashOf, pictures, addScale });
   drawAll();
 
   let waiting = 0;

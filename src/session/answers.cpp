@@ -31,9 +31,7 @@ std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string>
   for (const std::string& text : prompts) {
     std::vector<int32_t>& prompt = tokens.emplace_back(bench_.encoder.prompt(text));
     if (prompt.empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
-    if (!answerer_.prefix) continue;
-    const std::vector<int32_t> prefix = answerer_.prefix(prompt);
-    prompt.insert(prompt.begin(), prefix.begin(), prefix.end());
+    if (answerer_.prefix) prompt = answerer_.prefix(prompt).before(prompt);
   }
   options.stop = bench_.encoder.stop_tokens();
   return generate(bench_.engine, answerer_.uses, tokens, options, visit);

@@ -25,11 +25,10 @@ class ChatTemplate {
   std::string tail() const;
   // One user turn and the beginning of the assistant's: to be encoded with parse_special.
   std::string prompt(std::string_view user_text) const;
-  // The same with the assistant's turn, closed. prompt(user) + answer + turn_end_text() + "\n".
+  // The same with the assistant's turn, closed, and a line feed.
   std::string exchange(std::string_view user_text, std::string_view answer) const;
   // Ends the assistant's turn: the label after an answer, and where generation stops.
   int32_t turn_end() const { return turn_end_; }
-  const std::string& turn_end_text() const { return turn_end_text_; }
   const std::string& system_message() const {
     return system_;
   }  // the default one, empty where there is none

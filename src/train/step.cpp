@@ -1,5 +1,7 @@
 #include "train/step.h"
 
+#include <fmt/ranges.h>
+
 #include <cmath>
 
 #include "base/error.h"
@@ -20,7 +22,7 @@ double row_loss(const std::vector<PassReport::RowLosses>& losses, size_t row) {
 // the step may be the cause.
 std::string rows_at_fault(const Step& step, const StepNames& names) {
   const bool any = std::isfinite(step.report.total());
-  std::string list;
+  std::vector<std::string> list;
   for (size_t s = 0; s < step.pass.segments.size(); ++s) {
     const Segment& segment = step.pass.segments[s];
     if (!segment.has_gradient()) continue;
@@ -28,13 +30,12 @@ std::string rows_at_fault(const Step& step, const StepNames& names) {
       if (!any && std::isfinite(row_loss(step.report.segments[s], i))) continue;
       const Row& row = *segment.rows[i];
       const auto task = static_cast<size_t>(row.task);
-      list += fmt::format(
-          "{}{}:{}", list.empty() ? "" : ", ",
-          task < names.row_tasks.size() ? names.row_tasks[task] : std::to_string(task + 1),
-          number_in_file(row.id));
+      list.push_back(fmt::format(
+          "{}:{}", task < names.row_tasks.size() ? names.row_tasks[task] : std::to_string(task + 1),
+          number_in_file(row.id)));
     }
   }
-  return list;
+  return fmt::format("{}", fmt::join(list, ", "));
 }
 
 void require_finite(const Run& run, const Step& step, double norm, const StepNames& names) {

@@ -8,7 +8,6 @@
 #include <map>
 #include <thread>
 
-#include "cli/bench_rows.h"
 #include "model/peft.h"
 #include "tests/run_fixture.h"
 
@@ -176,13 +175,6 @@ TEST_F(Bench, ManyAdaptersAreMeasuredBothWays) {
     EXPECT_GT(facts["seconds_one_by_one"].get<double>(), 0);
     EXPECT_GT(facts["seconds_together"].get<double>(), 0);
   }
-}
-
-TEST(Pacing, CountsRepetitionsBehindTheWarmUp) {
-  int calls = 0;
-  const auto seconds = repeat_timed({.warm_up = 2, .repeat = 3, .paced = false}, [&] { ++calls; });
-  EXPECT_EQ(calls, 5);
-  EXPECT_EQ(seconds.size(), 3U);
 }
 
 TEST_F(Bench, EndsAtTheFirstSignal) {

@@ -41,11 +41,6 @@ def factors(rng):
     return out
 
 
-def linear_cka(x, y):
-    x, y = x - x.mean(0), y - y.mean(0)
-    return np.linalg.norm(y.T @ x) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
-
-
 def hsic(k, l):
     """Song et al. 2012, equation 5, over all quadruples' closed form."""
     n = len(k)
@@ -61,7 +56,7 @@ def cka(rng):
     batches = [(0, 5), (5, 10), (10, 16)]
     kernel = lambda a, f, t: a[f:t] @ a[f:t].T
     mean = lambda a, b: sum((r[1] - r[0]) * hsic(kernel(a, *r), kernel(b, *r)) for r in batches)  # by rows
-    return {"x": rows(x), "y": rows(y), "plain": linear_cka(x, y), "hsic": hsic(x @ x.T, y @ y.T),
+    return {"x": rows(x), "y": rows(y), "hsic": hsic(x @ x.T, y @ y.T),
             "batches": batches, "minibatch": mean(x, y) / np.sqrt(mean(x, x) * mean(y, y))}
 
 

@@ -25,6 +25,7 @@ RANK, ALPHA = 4, 8
 RATE, WARM_UP, DECAY, CLIP = 0.01, 0.1, 0.01, 1.0
 TASKS, STEPS = 3, 10
 LAMBDA, MARGIN, GAMMA = 20.0, 0.5, 1.0
+DISTIL, TEMPERATURE = 1.0, 2.0
 
 
 class Lora(torch.nn.Module):
@@ -88,10 +89,13 @@ class Learner:
             for p, part in zip(self.params, flat.split([p.numel() for p in self.params])):
                 p.copy_(part.view_as(p))
 
+    def label_logits(self, row):
+        tokens = torch.tensor([row["tokens"][:-1]])
+        return self.model(input_ids=tokens, use_cache=False).logits[0, row["prompt"] - 1 :]
+
     def label_losses(self, row):
-        tokens, first = torch.tensor([row["tokens"]]), row["prompt"]
-        logits = self.model(input_ids=tokens[:, :-1], use_cache=False).logits[0]
-        return torch.nn.functional.cross_entropy(logits[first - 1 :], tokens[0, first:], reduction="none")
+        labels = torch.tensor(row["tokens"][row["prompt"] :])
+        return torch.nn.functional.cross_entropy(self.label_logits(row), labels, reduction="none")
 
     def loss(self, numbers):
         return torch.stack([self.label_losses(self.rows[i]).mean() for i in numbers]).mean()
@@ -181,6 +185,28 @@ class Ilora(Replay):
         self.slow = share * self.slow + (1 - share) * self.learner.values()
 
 
+class Lwf(Naive):
+    """weight T^2 KL(before || now) beside the loss, on its rows: before, the values that the task began with."""
+
+    def loss(self, task, step, current):
+        if task == 0:
+            self.figures.append(0.0)
+            return super().loss(task, step, current)
+        now = self.learner.values()
+        if step % STEPS == 0:
+            self.before = now
+        rows = [self.learner.rows[i] for i in current]
+        self.learner.set(self.before)
+        with torch.no_grad():
+            told = [torch.softmax(self.learner.label_logits(row) / TEMPERATURE, -1) for row in rows]
+        self.learner.set(now)
+        says = [torch.log_softmax(self.learner.label_logits(row) / TEMPERATURE, -1) for row in rows]
+        terms = [torch.nn.functional.kl_div(q, p, reduction="batchmean") for q, p in zip(says, told)]
+        term = DISTIL * TEMPERATURE**2 * torch.stack(terms).mean()
+        self.figures.append(term.item())
+        return super().loss(task, step, current) + term
+
+
 class Ewc(Naive):
     """lambda/2 sum_t F_t (theta - theta_t)^2, F_t the mean over a task's rows of squared gradients of log p(answer)."""
 
@@ -239,9 +265,9 @@ def main():
     write_start(adapted_model()[1])
     settings = {"lora.targets": ",".join(TARGETS), "train.learning_rate": RATE, "train.warm_up": WARM_UP,
                 "train.weight_decay": DECAY, "train.clip": CLIP, "ewc.lambda": LAMBDA, "gem.margin": MARGIN,
-                "ilora.gamma": GAMMA}  # fmt: skip
+                "ilora.gamma": GAMMA, "lwf.weight": DISTIL, "lwf.temperature": TEMPERATURE}  # fmt: skip
     reference = {"settings": settings, "methods": {}}
-    methods = {"seq": Naive, "er": Replay, "ilora": Ilora, "ewc": Ewc, "gem": Gem, "agem": AGem}
+    methods = {"seq": Naive, "er": Replay, "lwf": Lwf, "ilora": Ilora, "ewc": Ewc, "gem": Gem, "agem": AGem}
     for name, method in methods.items():
         run = method(Learner(order["rows"]), order)
         losses = run.run()

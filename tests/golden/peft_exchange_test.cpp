@@ -31,8 +31,7 @@ std::vector<float> last_logits(Engine& engine, const std::vector<int32_t>& ids,
                                const Adapter& adapter) {
   std::vector<float> last;
   const Answerer answerer = answerer_of(engine, adapter);
-  std::vector<int32_t> fed = answerer.prefix ? answerer.prefix(ids) : std::vector<int32_t>();
-  fed.insert(fed.end(), ids.begin(), ids.end());
+  const std::vector<int32_t> fed = answerer.prefix ? answerer.prefix(ids).before(ids) : ids;
   engine.all_logits(fed, answerer.uses, [&](size_t, std::span<const float> logits) {
     last.assign(logits.begin(), logits.end());
   });

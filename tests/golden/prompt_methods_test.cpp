@@ -95,9 +95,11 @@ class Loop {
 double answer_loss(Loop& loop, const Row& row, int64_t task) {
   const Answerer answerer = loop.method->answer_with(*loop.run, "fast", task);
   const auto prompt = std::span(row.tokens).first(static_cast<size_t>(row.prompt_length));
-  std::vector<int32_t> ids = answerer.prefix(prompt), targets(ids.size(), -1);
+  const Prefix prefix = answerer.prefix(prompt);
+  const std::vector<int32_t> ids =
+      prefix.before(std::span(row.tokens).first(static_cast<size_t>(row.length())));
+  std::vector<int32_t> targets(prefix.prompts.size(), -1);
   for (int64_t i = 0; i < row.length(); ++i) {
-    ids.push_back(row.tokens[static_cast<size_t>(i)]);
     targets.push_back(i >= row.first_label() ? row.tokens[static_cast<size_t>(i + 1)] : -1);
   }
   KeyValueCache cache(loop.model.files.config(), DType::kF32, 1, static_cast<int64_t>(ids.size()));
@@ -141,7 +143,7 @@ TEST(PromptMethods, LearningToPromptFollowsTheReference) {
           rows.push_back(2 * key.get<int32_t>());
           rows.push_back(2 * key.get<int32_t>() + 1);
         }
-        EXPECT_EQ(loop.pass.segments.front().prefixes[i], rows);
+        EXPECT_EQ(loop.pass.segments.front().prefixes[i].prompts, rows);
       }
     }
     loop.method->end_task(*loop.run);

@@ -1,6 +1,6 @@
 // Three tasks of ten steps each, with every method that can be written down in a few lines, against
 // an independent PyTorch implementation of the papers (make_sequence.py): the loss of every step,
-// the penalty, the violated constraints. The program's own trainer runs; nothing is driven by hand.
+// the penalty, the divergence, the violated constraints. The program's own trainer runs; nothing is driven by hand.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -102,9 +102,10 @@ TEST_P(AgainstPyTorch, EveryStepHasTheReferencesLoss) {
     if (expected.at("figures").empty()) continue;
     const double figure = expected.at("figures")[i];
     figures += figure > 0 ? 1 : 0;
-    if (method == "ewc") {
-      EXPECT_EQ(step.at("terms").contains("penalty"), i >= 10) << "step " << i + 1;
-      EXPECT_NEAR(step.at("terms").value("penalty", 0.0), figure, kLossTolerance);
+    if (method == "ewc" || method == "lwf") {
+      const char* term = method == "ewc" ? "penalty" : "logit_distillation";
+      EXPECT_EQ(step.at("terms").contains(term), i >= 10) << "step " << i + 1;
+      EXPECT_NEAR(step.at("terms").value(term, 0.0), figure, kLossTolerance);
     } else {
       EXPECT_EQ(step.value("violated", 0.0), figure) << "step " << i + 1;
     }
@@ -114,7 +115,7 @@ TEST_P(AgainstPyTorch, EveryStepHasTheReferencesLoss) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sequence, AgainstPyTorch,
-                         ::testing::Values("seq", "er", "ilora", "ewc", "gem", "agem"),
+                         ::testing::Values("seq", "er", "lwf", "ilora", "ewc", "gem", "agem"),
                          [](const auto& method) { return std::string(method.param); });
 
 // The reference stepped through the rows that the program drew; with ILORA_WRITE_ORDER=FILE they are

@@ -19,7 +19,8 @@ class SoftPrompts : public ::testing::TestWithParam<const char*> {
       rows_.push_back(testing::make_row(tiny["rows"][i].get<std::vector<int32_t>>(),
                                         tiny["answer_tokens"][i], i));
     }
-    prefixes_ = json_["prefixes"].get<std::vector<std::vector<int32_t>>>();
+    for (const Json& prefix : json_["prefixes"])
+      prefixes_.push_back({prefix.get<std::vector<int32_t>>()});
     const auto all = json_["prompts"].get<std::vector<std::vector<float>>>();
     const auto frozen = static_cast<int64_t>(json_["frozen"].size());
     trained_ = make(0, static_cast<int64_t>(all.size()) - frozen, all);
@@ -43,17 +44,12 @@ class SoftPrompts : public ::testing::TestWithParam<const char*> {
     return adapter;
   }
   // Row i as ids, its soft prompts in front.
-  std::vector<int32_t> fed(size_t i) const {
-    std::vector<int32_t> ids;
-    for (const int32_t k : prefixes_[i]) ids.push_back(soft_prompt_id(k));
-    ids.insert(ids.end(), rows_[i].tokens.begin(), rows_[i].tokens.end());
-    return ids;
-  }
+  std::vector<int32_t> fed(size_t i) const { return prefixes_[i].before(rows_[i].tokens); }
 
   TestModel model_{golden_folder("tiny-llama") / "model", kernels(), DType::kF32};
   Json json_ = read_json(golden_folder("soft-prompts") / "reference.json");
   std::vector<Row> rows_;
-  std::vector<std::vector<int32_t>> prefixes_;
+  std::vector<Prefix> prefixes_;
   Adapter trained_, frozen_;
   Buffer gradient_;
   Uses uses_;
@@ -88,7 +84,7 @@ TEST_P(SoftPrompts, LogitsWithAndWithoutACache) {
       if (position + 1 == ids.size()) expect_close(logits, expected, fmt::format("row {}", i));
     });
     // The prefix and one token, then the rest: what a shared prompt does.
-    const size_t cut = prefixes_[i].size() + 1;
+    const size_t cut = prefixes_[i].prompts.size() + 1;
     KeyValueCache cache(model_.files.config(), DType::kF32, 1, static_cast<int64_t>(ids.size()));
     const Feed first{std::span(ids).first(cut), {}, 0, 0};
     const Feed second{std::span(ids).subspan(cut), {}, 0, static_cast<int64_t>(cut)};
@@ -114,9 +110,9 @@ TEST_P(SoftPrompts, ThatDoNotFitTheContextAreAnError) {
   Segment& segment = pass.segments.front();
   const auto room = static_cast<size_t>(model_.files.config().context - rows_[0].length());
   PassReport report;
-  segment.prefixes = {std::vector<int32_t>(room, 1)};
+  segment.prefixes = {Prefix{std::vector<int32_t>(room, 1)}};
   EXPECT_NO_THROW(model_.engine.run(pass, count_denominators(pass), 0, report));
-  segment.prefixes[0].push_back(1);
+  segment.prefixes[0].prompts.push_back(1);
   EXPECT_THROW(model_.engine.run(pass, count_denominators(pass), 0, report), Error);
 }
 

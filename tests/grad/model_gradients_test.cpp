@@ -139,9 +139,9 @@ struct Problem {
     if (!c.prompts) return;
     // Rows 0 .. 3 are the fast learner's, 4 and 5 those of an earlier, frozen adapter. Row 3 is in
     // no prefix.
-    pass.segments[0].prefixes = {{1, 2, 4, 5}};
-    pass.segments[1].prefixes = {{2, 0, 1, 2, 5}, {}};
-    pass.segments[2].prefixes = {{3}};
+    pass.segments[0].prefixes = {{{1, 2, 4, 5}}};
+    pass.segments[1].prefixes = {{{2, 0, 1, 2, 5}}, {}};
+    pass.segments[2].prefixes = {{{3}}};
   }
   PassReport run() {
     for (const size_t s : {size_t{0}, size_t{1}})

@@ -104,10 +104,7 @@ TEST(EvaluateEach, LanesAnswerAsEachAlone) {
   for (size_t d = 0; d < many.answerers.size(); ++d) {
     for (const Example& row : many.tiny.tasks[d % 2].test) {
       std::vector<int32_t> ids = many.tiny.bench->encoder.prompt(row.prompt);
-      if (many.answerers[d].prefix) {
-        const auto before = many.answerers[d].prefix(ids);
-        ids.insert(ids.begin(), before.begin(), before.end());
-      }
+      if (many.answerers[d].prefix) ids = many.answerers[d].prefix(ids).before(ids);
       prompts[d].push_back(ids);
       if (d == 2 && prompts[d].size() == 3) break;  // lanes of different lengths
     }

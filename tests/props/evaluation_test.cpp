@@ -14,9 +14,9 @@ namespace ilora::testing {
 namespace {
 
 struct Answering {
-  explicit Answering(const Settings& more = {})
+  explicit Answering(const Settings& more = {}, int64_t prompts = 0)
       : tiny(tiny_settings("unused", "seq", more)),
-        adapter(tiny.model(), tiny.recipe().lora),
+        adapter(tiny.model(), with_prompts(tiny.recipe().lora, prompts)),
         evaluator(tiny.engine(), tiny.bench->encoder, {8}) {
     const Random random(5, Stream::kAdapterInit);
     for (int64_t i = 0; i < adapter.layout().size(); ++i)
@@ -24,13 +24,17 @@ struct Answering {
           static_cast<float>(0.6 * random.uniform(static_cast<uint64_t>(i)) - 0.3);
     uses = {{&adapter, 1.0, {}}};
   }
+  static LoraOptions with_prompts(LoraOptions options, int64_t prompts) {
+    options.prompts.rows = prompts;
+    return options;
+  }
   const Encoder& encoder() const { return tiny.bench->encoder; }
 
-  // Log-probabilities of every token after `tokens`' first, by one plain forward.
+  // Log-probabilities of every token after `tokens`' first, by one plain forward; 0 of soft prompts.
   std::vector<double> log_probabilities(const std::vector<int32_t>& tokens) {
     std::vector<double> found(tokens.size() - 1);
     tiny.engine().all_logits(tokens, uses, [&](size_t at, std::span<const float> logits) {
-      if (at + 1 >= tokens.size()) return;
+      if (at + 1 >= tokens.size() || tokens[at + 1] < 0) return;
       double largest = -1e30, sum = 0;
       for (const float x : logits) largest = std::max(largest, static_cast<double>(x));
       for (const float x : logits) sum += std::exp(static_cast<double>(x) - largest);
@@ -126,17 +130,20 @@ TEST(Evaluation, LettersAreJudgedWithoutTheEndToken) {
   EXPECT_NEAR(a.evaluator.evaluate(task, {a.uses, {}}).score, right, 1e-12);
 }
 
+// Soft prompts that are the embeddings of a text's tokens: the same as that text in front.
 TEST(Evaluation, APrefixStandsBeforeEveryPrompt) {
-  Answering a;
+  const auto text = Answering().encoder().prompt("gamma ");
+  const auto length = static_cast<int64_t>(text.size());
+  Answering a({}, length);
+  a.tiny.engine().token_embeddings(soft_prompts(a.adapter.values(), a.adapter.layout()), text);
   const TaskEval task = make_task_eval(a.tiny.tasks[1], Split::kTest, "choice");
   TaskEval spelt_out = task;
   for (Example& row : spelt_out.rows) row.prompt = "gamma " + row.prompt;
-  const auto text = a.encoder().prompt("gamma ");
   size_t calls = 0;
   const Answerer answerer = {a.uses, [&](std::span<const int32_t> prompt) {
                                EXPECT_FALSE(prompt.empty());
                                ++calls;
-                               return text;
+                               return Prefix::first(length);
                              }};
   const auto found = a.evaluator.option_likelihoods(task.rows, task.options, answerer);
   EXPECT_EQ(calls, task.rows.size());
@@ -155,10 +162,11 @@ TEST(Evaluation, APrefixStandsBeforeEveryPrompt) {
 
 // As in training: a row has data.max_length tokens behind what stands in front of it.
 TEST(Evaluation, APrefixTakesNothingFromThePrompt) {
-  Answering a({"data.max_length=12"});
+  Answering a({"data.max_length=12"}, 2);
   TaskEval task = make_task_eval(a.tiny.tasks[1], Split::kTest, "choice");
   for (Example& row : task.rows) row.prompt = "a long beginning that is cut away: " + row.prompt;
-  const std::vector<int32_t> prefix(20, 7);  // longer than a row
+  Prefix prefix;
+  for (int32_t i = 0; i < 20; ++i) prefix.prompts.push_back(i % 2);  // longer than a row
   const Answerer answerer = {a.uses, [&](std::span<const int32_t>) { return prefix; }};
   size_t longest = 0;
   for (const std::string& option : task.options)
@@ -169,7 +177,7 @@ TEST(Evaluation, APrefixTakesNothingFromThePrompt) {
     std::vector<int32_t> asked = a.encoder().prompt(task.rows[i].prompt);
     ASSERT_GT(asked.size(), 12U);
     asked.erase(asked.begin(), asked.end() - static_cast<std::ptrdiff_t>(12 - longest));
-    asked.insert(asked.begin(), prefix.begin(), prefix.end());
+    asked = prefix.before(asked);
     for (size_t o = 0; o < task.options.size(); ++o) {
       std::vector<int32_t> whole = asked;
       for (const int32_t token : a.encoder().answer(task.options[o])) whole.push_back(token);

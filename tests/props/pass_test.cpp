@@ -87,9 +87,9 @@ struct ThreeSegments {
                       .teacher = 2,
                       .parameters = {.temperature = 2.0, .only_better = true}});
     pass.segments.push_back({pointers(replayed), {{&slow, 1.0, {}}}});
-    pass.segments[0].prefixes = {{0, 1, 2}};  // shared by many rows
+    pass.segments[0].prefixes = {{{0, 1, 2}}};  // shared by many rows
     for (int32_t i = 0; i < static_cast<int32_t>(replayed.size()); ++i)
-      pass.segments[1].prefixes.push_back({i % 4, 3});
+      pass.segments[1].prefixes.push_back({{i % 4, 3}});
   }
   static LoraOptions with_prompts(LoraOptions options) {
     options.prompts.rows = 4;

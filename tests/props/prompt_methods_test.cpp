@@ -51,14 +51,14 @@ TEST(ProgressivePrompts, ANewPromptStandsBeforeTheEarlierOnesAndAloneIsTrained) 
   EXPECT_TRUE(segment.uses[0].gradient);
   EXPECT_FALSE(segment.uses[1].gradient);
   EXPECT_FALSE(segment.uses[2].gradient);
-  EXPECT_EQ(segment.prefixes, (std::vector<std::vector<int32_t>>{{0, 1, 2, 3, 4, 5}}));
+  EXPECT_EQ(segment.prefixes, (std::vector<Prefix>{{{0, 1, 2, 3, 4, 5}}}));
   EXPECT_TRUE(std::all_of(loop.edited_gradient.begin(), loop.edited_gradient.end(),
                           [](float g) { return g != 0.0f; }));
   // Task 1 is answered with prompts 1 and 2, an unlearned one with all there are.
   const std::vector<int32_t> prompt = {5};
-  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 0).prefix(prompt).size(), 2U);
-  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 1).prefix(prompt).size(), 4U);
-  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 2).prefix(prompt).size(), 4U);
+  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 0).prefix(prompt).size(), 2);
+  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 1).prefix(prompt).size(), 4);
+  EXPECT_EQ(loop.method.answer_with(loop.run, "fast", 2).prefix(prompt).size(), 4);
   // What is saved for other programs: the same, as one adapter.
   const auto saved = loop.method.exported(loop.run);
   ASSERT_EQ(saved.size(), 1U);
@@ -87,8 +87,8 @@ TEST(LearningToPrompt, ChoosesByTheSimilarityOfKeys) {
   place_keys(loop);
   loop.step();
   const auto& prefixes = loop.pass.segments.front().prefixes;
-  EXPECT_EQ(prefixes[0], (std::vector<int32_t>{0, 1}));
-  EXPECT_EQ(prefixes[1], (std::vector<int32_t>{2, 3}));
+  EXPECT_EQ(prefixes[0], (Prefix{{0, 1}}));
+  EXPECT_EQ(prefixes[1], (Prefix{{2, 3}}));
   // Prompts that nobody chose have no gradient, nor have their keys; the chosen ones do.
   const AdapterLayout& layout = loop.run.fast().layout();
   const auto moved = [&](int64_t row) {
@@ -104,7 +104,7 @@ TEST(LearningToPrompt, ChoosesByTheSimilarityOfKeys) {
   const Answerer answerer = loop.method.answer_with(loop.run, "fast", 0);
   const Row& row = loop.rows[0][1];
   EXPECT_EQ(answerer.prefix(std::span(row.tokens).first(static_cast<size_t>(row.prompt_length))),
-            (std::vector<int32_t>{soft_prompt_id(2), soft_prompt_id(3)}));
+            (Prefix{{2, 3}}));
 }
 
 TEST(LearningToPrompt, KeysAreDrawnToTheQueriesByTheirTermAlone) {

@@ -1,5 +1,7 @@
 #include "data/import/originals.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -53,11 +55,8 @@ void collect(const Json& value, std::vector<std::string>& texts) {
 std::string joined_text(const Record& record, const std::string& field) {
   std::vector<std::string> texts;
   collect(record.at(field), texts);
-  std::string whole;
-  for (const std::string& text : texts) {
-    if (!text.empty()) whole += (whole.empty() ? "" : " ") + text;
-  }
-  return whole;
+  std::erase(texts, "");
+  return fmt::format("{}", fmt::join(texts, " "));
 }
 
 // The texts of a list of choices, numbers as JSON writes them.

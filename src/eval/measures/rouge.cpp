@@ -28,10 +28,7 @@ double rouge_l(const std::string& given, const std::string& expected, bool stemm
   const Words said = rouge_words(given, stemmed);
   const Words right = rouge_words(expected, stemmed);
   const auto common = static_cast<double>(longest_common_subsequence(right, said));
-  if (common == 0) return 0;
-  const double precision = common / static_cast<double>(said.size());
-  const double recall = common / static_cast<double>(right.size());
-  return 2 * precision * recall / (precision + recall);
+  return f1(common, said.size(), right.size());
 }
 
 }  // namespace ilora

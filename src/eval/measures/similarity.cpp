@@ -91,10 +91,7 @@ double token_f1(const std::string& given, const std::string& expected) {
     const auto found = there.find(word);
     if (found != there.end()) common += static_cast<double>(std::min(count, found->second));
   }
-  if (common == 0) return 0;
-  const double precision = common / static_cast<double>(said.size());
-  const double recall = common / static_cast<double>(right.size());
-  return 2 * precision * recall / (precision + recall);
+  return f1(common, said.size(), right.size());
 }
 
 }  // namespace ilora

@@ -170,6 +170,13 @@ std::string tokenize_zh(std::string_view text) {
   return separate_punctuation(line);
 }
 
+double f1(double common, size_t given, size_t expected) {
+  if (common == 0) return 0;
+  const double precision = common / static_cast<double>(given);
+  const double recall = common / static_cast<double>(expected);
+  return 2 * precision * recall / (precision + recall);
+}
+
 NgramCounts count_ngrams(const Words& words, size_t n) {
   NgramCounts counts;
   for (size_t i = 0; i + n <= words.size(); ++i) {

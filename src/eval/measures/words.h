@@ -24,6 +24,10 @@ std::string tokenize_13a(std::string_view text);
 // sacreBLEU's "zh": each Chinese character alone, the rest like 13a's last step.
 std::string tokenize_zh(std::string_view text);
 
+// Harmonic mean of precision and recall of two texts that have `common` words in common; 0 where
+// they have none.
+double f1(double common, size_t given, size_t expected);
+
 // How often each n-gram (n words joined by spaces) occurs.
 using NgramCounts = std::map<std::string, int64_t>;
 NgramCounts count_ngrams(const Words& words, size_t n);

@@ -1,9 +1,11 @@
 // What this CPU offers, and the cap that ILORA_TARGET puts on it.
+#include <fmt/ranges.h>
 #include <hwy/highway.h>
 
 #include <cstdlib>
 #include <mutex>
 #include <string_view>
+#include <vector>
 
 #include "kernels/cpu/cpu.h"
 
@@ -32,7 +34,7 @@ void apply_cap() {
   const char* wanted = std::getenv("ILORA_TARGET");
   if (wanted == nullptr || *wanted == '\0') return;
   int64_t better = 0;
-  std::string names;
+  std::vector<std::string_view> names;
   for (const Target& target : kTargets) {
     if (target.name == std::string_view(wanted)) {
       if ((target.bit & HWY_TARGETS) == 0) {
@@ -49,11 +51,12 @@ void apply_cap() {
       return;
     }
     better |= target.bit;
-    names += std::string(names.empty() ? "" : ", ") + target.name;
+    names.emplace_back(target.name);
   }
-  throw Error(ErrorKind::kUsage,
-              fmt::format("[ILORA_TARGET] expected one of {}, got {}", names, wanted),
-              "unset it to use the best instruction set of this CPU");
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("[ILORA_TARGET] expected one of {}, got {}", fmt::join(names, ", "), wanted),
+      "unset it to use the best instruction set of this CPU");
 }
 
 }  // namespace

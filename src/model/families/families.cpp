@@ -1,3 +1,8 @@
+#include <fmt/ranges.h>
+
+#include <string>
+#include <vector>
+
 #include "base/error.h"
 #include "model/families/family.h"
 
@@ -26,17 +31,18 @@ ModelFamilies model_families() {
 const ModelFamily& find_family(ModelFamilies families, FileKind kind, std::string_view type,
                                const std::string& where) {
   const bool gguf = kind == FileKind::kGguf;
-  std::string known;
+  std::vector<std::string> known;
   for (const ModelFamily* family : families) {
     const std::string_view own = gguf ? family->architecture : family->model_type;
     if (own.empty()) continue;
     if (own == type) return *family;
-    known += fmt::format("{}{} ({})", known.empty() ? "" : ", ", own, family->name);
+    known.push_back(fmt::format("{} ({})", own, family->name));
   }
   throw Error(ErrorKind::kUnsupported,
               fmt::format("[model] {} '{}' is not supported ({})",
                           gguf ? "architecture" : "model_type", type, where),
-              fmt::format("ilora reads {} of: {}.", gguf ? "GGUF files" : "folders", known));
+              fmt::format("ilora reads {} of: {}.", gguf ? "GGUF files" : "folders",
+                          fmt::join(known, ", ")));
 }
 
 }  // namespace ilora

@@ -18,7 +18,6 @@ using testing::matrix_of;
 TEST(Cka, AgreesWithNumPy) {
   const Json json = analysis_reference("cka");
   const MatrixXd x = matrix_of(json.at("x")), y = matrix_of(json.at("y"));
-  EXPECT_NEAR(linear_cka(x, y), json.at("plain").get<double>(), 1e-12);
   EXPECT_NEAR(unbiased_hsic(x * x.transpose(), y * y.transpose()), json.at("hsic").get<double>(),
               1e-12);
   MinibatchCka batches;
@@ -33,22 +32,18 @@ TEST(Cka, SeesNoRotationAndNoScale) {
   std::srand(3);  // Eigen's Random
   const MatrixXd x = MatrixXd::Random(20, 5);
   const MatrixXd rotation = MatrixXd::Random(5, 5).householderQr().householderQ();
-  EXPECT_NEAR(linear_cka(x, 7 * x * rotation), 1, 1e-12);
   MinibatchCka batches;
   batches.add(x, -2 * x * rotation);
   EXPECT_NEAR(batches.value(), 1, 1e-12);
 }
 
-TEST(Cka, OfUnrelatedRowsIsNearZeroWhereItIsUnbiased) {
+TEST(Cka, OfUnrelatedRowsIsNearZero) {
   std::srand(5);
   MinibatchCka batches;
-  double plain = 0;
   for (int i = 0; i < 50; ++i) {
     const MatrixXd x = MatrixXd::Random(10, 40), y = MatrixXd::Random(10, 40);
     batches.add(x, y);
-    plain += linear_cka(x, y) / 50;
   }
-  EXPECT_GT(plain, 0.7);  // ten rows of forty features: the plain estimate is of no use
   EXPECT_LT(std::abs(batches.value()), 0.1);
 }
 
@@ -72,12 +67,12 @@ TEST(Cka, OfAConstantIsUndefined) {
   // spread.
   for (int n : {8, 17, 30, 32}) {
     const MatrixXd same = (MatrixXd::Ones(n, 1) * MatrixXd::Random(1, 24)).eval();
-    EXPECT_TRUE(std::isnan(linear_cka(same, MatrixXd::Random(n, 24)))) << n;
-    MinibatchCka batches;
-    batches.add(same, same);
-    EXPECT_TRUE(std::isnan(batches.value())) << n;
+    for (const MatrixXd& other : {same, MatrixXd(MatrixXd::Random(n, 24))}) {
+      MinibatchCka batches;
+      batches.add(same, other);
+      EXPECT_TRUE(std::isnan(batches.value())) << n;
+    }
   }
-  EXPECT_TRUE(std::isnan(linear_cka(MatrixXd::Ones(6, 2), MatrixXd::Random(6, 2))));
 }
 
 }  // namespace

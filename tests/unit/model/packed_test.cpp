@@ -90,8 +90,8 @@ TEST_F(PackedTest, LabelsAreTheAnswerAndItsEnd) {
 TEST_F(PackedTest, SoftPromptsStandInFrontAndCarryNoLabel) {
   pack();
   const Packed plain = packed_;
-  pass_.segments[0].prefixes = {{3, 0}, {}};
-  pass_.segments[1].prefixes = {{1}};
+  pass_.segments[0].prefixes = {{{3, 0}}, {}};
+  pass_.segments[1].prefixes = {{{1}}};
   pack();
   ASSERT_EQ(packed_.sequences.size(), 3U);
   const std::vector<std::vector<int32_t>> prefixes = {{3, 0}, {}, {1}};

@@ -143,11 +143,11 @@ TEST_F(PassTest, ACopyWithoutGradientTakesNoRoomAndIsMixedEvenly) {
 
 TEST_F(PassTest, SoftPromptsTakeRoom) {
   Pass pass{{segment(3, 1.0)}};
-  pass.segments[0].prefixes = {{0, 1}};  // 12 positions each
+  pass.segments[0].prefixes = {{{0, 1}}};  // 12 positions each
   EXPECT_EQ(cut_pass(pass, 36).size(), 1U);
   EXPECT_EQ(cut_pass(pass, 35).size(), 2U);
   EXPECT_EQ(cut_pass(pass, 11).size(), 3U);
-  pass.segments[0].prefixes = {{}, {0, 1, 2}, {0}};
+  pass.segments[0].prefixes = {{}, {{0, 1, 2}}, {{0}}};
   EXPECT_EQ(cut_pass(pass, 34).size(), 1U);
   EXPECT_EQ(cut_pass(pass, 33).size(), 2U);
   expect_whole(pass, cut_pass(pass, 13));

@@ -25,8 +25,7 @@ TEST(PromptPool, KeysAreChosenByCosine) {
   EXPECT_EQ(nearest_keys(std::vector<double>{0.1, 0.9, 0.9, 0.5}, 3),
             (std::vector<int32_t>{1, 2, 3}));
   EXPECT_EQ(nearest_keys(std::vector<double>{0.1, 0.9}, 3), (std::vector<int32_t>{1, 0}));
-  EXPECT_EQ(rows_of_keys({6, 3, 2}, std::vector<int32_t>{2, 0}),
-            (std::vector<int32_t>{4, 5, 0, 1}));
+  EXPECT_EQ(prefix_of_keys({6, 3, 2}, std::vector<int32_t>{2, 0}), (Prefix{{4, 5, 0, 1}}));
 }
 
 TEST(PromptPool, AnAdapterAnswersWithItsPrompts) {
@@ -40,7 +39,7 @@ TEST(PromptPool, AnAdapterAnswersWithItsPrompts) {
   options.targets = {};
   options.prompts = {3, 0, 0};
   const Adapter prompts(config, options);
-  EXPECT_EQ(answerer_of(model.engine, prompts).prefix(one), (std::vector<int32_t>{-2, -3, -4}));
+  EXPECT_EQ(answerer_of(model.engine, prompts).prefix(one), (Prefix{{0, 1, 2}}));
 
   // A pool of three pairs; the keys of the first and the last are two texts' own queries.
   options.prompts = {6, 3, 1};
@@ -51,8 +50,8 @@ TEST(PromptPool, AnAdapterAnswersWithItsPrompts) {
     std::copy(query.begin(), query.end(), keys.rows(key, key + 1).ptr<float>());
   }
   const Answerer answerer = answerer_of(model.engine, pool);
-  EXPECT_EQ(answerer.prefix(one), (std::vector<int32_t>{-2, -3}));
-  EXPECT_EQ(answerer.prefix(other), (std::vector<int32_t>{-6, -7}));
+  EXPECT_EQ(answerer.prefix(one), (Prefix{{0, 1}}));
+  EXPECT_EQ(answerer.prefix(other), (Prefix{{4, 5}}));
 }
 
 TEST(PromptPool, BeginsAtEmbeddings) {

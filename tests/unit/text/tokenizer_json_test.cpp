@@ -38,88 +38,86 @@ class Folder {
   fs::path path_;
 };
 
-TEST(TokenizerJson, DamagedTokenizerJson) {
-  struct Case {
-    ErrorKind kind;
-    std::vector<std::string> parts;
-    std::function<void(Json&)> change;
-  };
-  const auto kFormat = ErrorKind::kFormat;
-  const auto kUnsupported = ErrorKind::kUnsupported;
-  const Case cases[] = {
-      {kFormat,
-       {"tokenizer.json: model.vocab", "id 500", "gap"},
-       [](Json& t) {
-         for (auto& [text, id] : t["model"]["vocab"].items()) {
-           if (id == 500) id = 5000;
-         }
-       }},
-      {kFormat,
-       {"one token for each id", "for 7"},
-       [](Json& t) { t["model"]["vocab"]["doubled"] = 7; }},
-      {kFormat,
-       {"a token id", "-3", "model.vocab: odd"},
-       [](Json& t) { t["model"]["vocab"]["odd"] = -3; }},
-      {kFormat,
-       {"merges, entry 10", "'zzzz'"},
-       [](Json& t) {
-         t["model"]["merges"][10] = {"zzzz", "a"};
-       }},
-      {kFormat,
-       {"model.merges[3]", "two symbols"},
-       [](Json& t) { t["model"]["merges"][3] = "ab"; }},
-      {kFormat, {"model.merges[3]", "two symbols"}, [](Json& t) { t["model"]["merges"][3] = 5; }},
-      {kFormat,
-       {"tokenizer.json: model", "key merges"},
-       [](Json& t) { t["model"].erase("merges"); }},
-      {kFormat, {"tokenizer.json", "key model"}, [](Json& t) { t.erase("model"); }},
-      {kFormat,
-       {"added_tokens[0]", "key content"},
-       [](Json& t) { t["added_tokens"][0].erase("content"); }},
-      {kUnsupported, {"Unigram", "model"}, [](Json& t) { t["model"]["type"] = "Unigram"; }},
-      {kUnsupported, {"byte_fallback"}, [](Json& t) { t["model"]["byte_fallback"] = true; }},
-      {kUnsupported,
-       {"end_of_word_suffix"},
-       [](Json& t) { t["model"]["end_of_word_suffix"] = "</w>"; }},
-      {kUnsupported,
-       {"normalizer", "Lowercase"},
-       [](Json& t) {
-         t["normalizer"] = {{"type", "Lowercase"}};
-       }},
-      {kUnsupported,
-       {"pre_tokenizer.pretokenizers[0]", "Whitespace"},
-       [](Json& t) {
-         t["pre_tokenizer"]["pretokenizers"][0] = {{"type", "Whitespace"}};
-       }},
-      {kFormat,
-       {"pre_tokenizer.pretokenizers[0].prepend_scheme", "first, always or never", "often"},
-       [](Json& t) {
-         t["pre_tokenizer"]["pretokenizers"][0] = {
-             {"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "often"}};
-       }},
-      {kUnsupported, {"no pre-tokenizer ByteLevel"}, [](Json& t) { t["pre_tokenizer"] = nullptr; }},
-      {kUnsupported,
-       {"decoder", "WordPiece"},
-       [](Json& t) {
-         t["decoder"] = {{"type", "WordPiece"}};
-       }},
-      {kFormat,
-       {"regular expression", "offset"},
-       [](Json& t) {
-         t["pre_tokenizer"]["pretokenizers"][0] = {
-             {"type", "Split"}, {"pattern", {{"Regex", "(a"}}}, {"behavior", "Isolated"}};
-       }},
-  };
+// A tokenizer.json that was changed, and what the error then names.
+struct Change {
+  std::vector<std::string> parts;
+  std::function<void(Json&)> change;
+};
+
+void expect_errors(ErrorKind kind, const std::vector<Change>& changes) {
   const Folder folder;
-  for (const Case& entry : cases) {
+  for (const Change& entry : changes) {
     SCOPED_TRACE(entry.parts.back());
-    expect_error(entry.kind, entry.parts, [&] { folder.load(entry.change); });
+    expect_error(kind, entry.parts, [&] { folder.load(entry.change); });
   }
+}
+
+TEST(TokenizerJson, DamagedTokenizerJson) {
+  expect_errors(
+      ErrorKind::kFormat,
+      {
+          {{"tokenizer.json: model.vocab", "id 500", "gap"},
+           [](Json& t) {
+             for (auto& [text, id] : t["model"]["vocab"].items()) {
+               if (id == 500) id = 5000;
+             }
+           }},
+          {{"one token for each id", "for 7"}, [](Json& t) { t["model"]["vocab"]["doubled"] = 7; }},
+          {{"a token id", "-3", "model.vocab: odd"},
+           [](Json& t) { t["model"]["vocab"]["odd"] = -3; }},
+          {{"merges, entry 10", "'zzzz'"},
+           [](Json& t) {
+             t["model"]["merges"][10] = {"zzzz", "a"};
+           }},
+          {{"model.merges[3]", "two symbols"}, [](Json& t) { t["model"]["merges"][3] = "ab"; }},
+          {{"model.merges[3]", "two symbols"}, [](Json& t) { t["model"]["merges"][3] = 5; }},
+          {{"tokenizer.json: model", "key merges"}, [](Json& t) { t["model"].erase("merges"); }},
+          {{"tokenizer.json", "key model"}, [](Json& t) { t.erase("model"); }},
+          {{"added_tokens[0]", "key content"},
+           [](Json& t) { t["added_tokens"][0].erase("content"); }},
+          {{"pre_tokenizer.pretokenizers[0].prepend_scheme", "first, always or never", "often"},
+           [](Json& t) {
+             t["pre_tokenizer"]["pretokenizers"][0] = {
+                 {"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "often"}};
+           }},
+          {{"regular expression", "offset"},
+           [](Json& t) {
+             t["pre_tokenizer"]["pretokenizers"][0] = {
+                 {"type", "Split"}, {"pattern", {{"Regex", "(a"}}}, {"behavior", "Isolated"}};
+           }},
+      });
+}
+
+TEST(TokenizerJson, PartsThatAreNotRead) {
+  expect_errors(
+      ErrorKind::kUnsupported,
+      {
+          {{"Unigram", "model"}, [](Json& t) { t["model"]["type"] = "Unigram"; }},
+          {{"byte_fallback"}, [](Json& t) { t["model"]["byte_fallback"] = true; }},
+          {{"end_of_word_suffix"}, [](Json& t) { t["model"]["end_of_word_suffix"] = "</w>"; }},
+          {{"normalizer", "Lowercase"},
+           [](Json& t) {
+             t["normalizer"] = {{"type", "Lowercase"}};
+           }},
+          {{"pre_tokenizer.pretokenizers[0]", "Whitespace"},
+           [](Json& t) {
+             t["pre_tokenizer"]["pretokenizers"][0] = {{"type", "Whitespace"}};
+           }},
+          {{"no pre-tokenizer ByteLevel"}, [](Json& t) { t["pre_tokenizer"] = nullptr; }},
+          {{"decoder", "WordPiece"},
+           [](Json& t) {
+             t["decoder"] = {{"type", "WordPiece"}};
+           }},
+      });
+}
+
+TEST(TokenizerJson, DamagedFiles) {
+  const Folder folder;
   const auto keep = [](Json&) {};
-  expect_error(kFormat, {"tokenizer_config.json: eos_token", "<none>"},
+  expect_error(ErrorKind::kFormat, {"tokenizer_config.json: eos_token", "<none>"},
                [&] { folder.load(keep, [](Json& config) { config["eos_token"] = "<none>"; }); });
   write_file_atomic(folder.path() / "tokenizer.json", "{\"model\":");
-  expect_error(kFormat, {"expected JSON", "tokenizer.json"},
+  expect_error(ErrorKind::kFormat, {"expected JSON", "tokenizer.json"},
                [&] { Tokenizer::from_folder(folder.path()); });
   expect_error(ErrorKind::kFile, {"tokenizer.json", "got none"},
                [] { Tokenizer::from_folder(fs::path(ILORA_SOURCE_DIR) / "src"); });

@@ -1,5 +1,5 @@
 // Steps of a method inside its second task, when replay, penalties and projections are at work.
-// Called by `ilora bench step` and `ilora bench methods`.
+// Called by step.cpp and methods.cpp.
 #pragma once
 
 #include <functional>
@@ -10,6 +10,9 @@
 #include "train/workbench.h"
 
 namespace ilora {
+
+// An adapter as a run would begin with one.
+Adapter initial_adapter(const ModelConfig& config, const LoraOptions& options);
 
 class SecondTask {
  public:

@@ -1,8 +1,14 @@
-#include "cli/bench_steps.h"
+#include "bench/second_task.h"
 
 #include <utility>
 
 namespace ilora {
+
+Adapter initial_adapter(const ModelConfig& config, const LoraOptions& options) {
+  Adapter adapter(config, options);
+  adapter.initialise(1, 0);
+  return adapter;
+}
 
 SecondTask::SecondTask(const Recipe& recipe, Method& method, Workbench& bench, Adapter first,
                        const std::vector<const Row*>& earlier,

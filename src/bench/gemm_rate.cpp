@@ -1,4 +1,4 @@
-#include "cli/gemm_rate.h"
+#include "bench/gemm_rate.h"
 
 #include <algorithm>
 

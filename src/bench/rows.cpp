@@ -1,14 +1,11 @@
-#include "cli/bench_rows.h"
+#include "bench/rows.h"
 
 #include <algorithm>
-#include <iostream>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "base/random.h"
-#include "cli/gemm_rate.h"
-#include "model/peft.h"
+#include "bench/gemm_rate.h"
 
 namespace ilora {
 namespace {
@@ -81,40 +78,6 @@ BenchRows read_bench_rows(const std::filesystem::path& path, const ModelConfig& 
                 fmt::format("[bench] expected at least one current row ({})", path.string()));
   }
   return rows;
-}
-
-std::vector<double> repeat_timed(const Pacing& pacing, const std::function<void()>& work,
-                                 const std::function<void()>& warm) {
-  std::vector<double> seconds;
-  const auto once = [&] {
-    const double began = seconds_now();
-    work();
-    seconds.push_back(seconds_now() - began);
-  };
-  for (int i = 0; i < pacing.warm_up; ++i) work();
-  warm();
-  if (!pacing.paced) {
-    for (int i = 0; i < pacing.repeat; ++i) once();
-    return seconds;
-  }
-  std::cout << "ready" << std::endl;
-  for (std::string line; std::getline(std::cin, line);) {
-    once();
-    std::cout << seconds.back() << std::endl;
-  }
-  if (seconds.empty()) {
-    throw Error(ErrorKind::kUsage, "[bench] --paced got no line on standard input",
-                "Each line asks for one repetition.");
-  }
-  return seconds;
-}
-
-PassReport dump_gradient(Run& run, const Pass& pass, const std::filesystem::path& folder) {
-  PassReport report = run.run_step(pass);
-  const Adapter gradient(run.config(), run.fast().options());
-  run.kernels().convert(gradient.values(), run.gradient());
-  save_peft(folder, gradient, run.config().name);
-  return report;
 }
 
 }  // namespace ilora

@@ -1,4 +1,4 @@
-#include "cli/profile_table.h"
+#include "bench/profile_table.h"
 
 #include <gtest/gtest.h>
 
