@@ -3,6 +3,7 @@
 // chat_template.jinja.
 #include <algorithm>
 
+#include "base/file.h"
 #include "text/json_view.h"
 #include "text/tokenizer_spec.h"
 
