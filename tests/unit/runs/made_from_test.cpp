@@ -93,7 +93,8 @@ MadeFrom example() {
           {{"model", "/home/me/model", "../../model"}},
           {{"model.gguf", 98'000'000, "00ff"}},
           {{"a", {{"train", {16, "01"}}, {"test", {8, "02"}}}}},
-          {{"method", "seq"}, {"train.epochs", "4"}}};
+          {{"method", "seq"}, {"train.epochs", "4"}},
+          {"the model is another one"}};
 }
 
 TEST(MadeFrom, ComesBackFromTheRunsResults) {
