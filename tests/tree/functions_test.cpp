@@ -37,7 +37,7 @@ size_t skip(std::string_view code, size_t at) {
   if (rest.starts_with("/*")) return past("*/", at + 2);
   if (rest.starts_with("R\"")) {
     const size_t open = code.find('(', at);
-    return past(")" + std::string(code.substr(at + 2, open - at - 2)) + "\"", open);
+    return past(fmt::format("){}\"", code.substr(at + 2, open - at - 2)), open);
   }
   const bool in_number = at > 0 && std::isalnum(static_cast<unsigned char>(code[at - 1])) != 0;
   if (rest[0] != '"' && (rest[0] != '\'' || in_number)) return at;
