@@ -137,7 +137,8 @@ class Builder {
     std::ranges::sort(names);
     const auto twice = std::ranges::adjacent_find(names);
     if (twice == names.end()) return;
-    fail(where_, fmt::format("has the key \"{}\" twice", path_to(*twice)), "Take one of them out.");
+    fail(where_, fmt::format("has the key \"{}\" twice", path_to(*twice)),
+         "Each key may stand once.");
   }
   std::string path_to(std::string_view name) const {
     std::string path;

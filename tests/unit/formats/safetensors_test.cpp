@@ -102,7 +102,7 @@ TEST(Safetensors, RefusesBadEntries) {
               AllOf(HasSubstr("begin at 8"), HasSubstr("tensor \"w\"")));
   EXPECT_THAT(
       failure(safetensors_of("{\"w\":" + begin + "[0,8]},\"w\":" + begin + "[0,8]}}", "01234567")),
-      HasSubstr("two called \"w\""));
+      HasSubstr("the key \"w\" twice"));
   EXPECT_THAT(failure(safetensors_of("{\"__metadata__\":{\"a\":1}}", "")),
               HasSubstr("metadata \"a\""));
 }

@@ -40,8 +40,9 @@ TEST(RunFolder, IsOneWhereItHasAConfiguration) {
 TEST(RunFolder, NamesWhatTrainingRewritesAndWhatIsKept) {
   const RunFolder run("r");
   EXPECT_THAT(run.rewritten_files(),
-              ElementsAre("r/checkpoints/last/state.safetensors", "r/rows.jsonl", "r/results.json",
-                          "r/config.yaml"));
+              ElementsAre("r/checkpoints/last/state.safetensors",
+                          "r/checkpoints/last/state-before.safetensors", "r/rows.jsonl",
+                          "r/results.json", "r/config.yaml"));
   EXPECT_THAT(kept_files(),
               ElementsAre("config.yaml", "results.json", "rows.jsonl", "failed.json"));
 }

@@ -117,7 +117,7 @@ TEST(TokenizerJson, DamagedFiles) {
   expect_error(ErrorKind::kFormat, {"tokenizer_config.json: eos_token", "<none>"},
                [&] { folder.load(keep, [](Json& config) { config["eos_token"] = "<none>"; }); });
   write_file_atomic(folder.path() / "tokenizer.json", "{\"model\":");
-  expect_error(ErrorKind::kFormat, {"expected JSON", "tokenizer.json"},
+  expect_error(ErrorKind::kFormat, {"is not valid JSON", "tokenizer.json"},
                [&] { Tokenizer::from_folder(folder.path()); });
   expect_error(ErrorKind::kFile, {"tokenizer.json", "got none"},
                [] { Tokenizer::from_folder(fs::path(ILORA_SOURCE_DIR) / "src"); });
