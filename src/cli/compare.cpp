@@ -180,6 +180,7 @@ void add_compare(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--bootstrap-seed", a->bootstrap.seed, "of its draws")->capture_default_str();
   command->callback([a] {
+    ignore_closed_pipe();
     install_interrupt_handler();
     compare(*a);
   });

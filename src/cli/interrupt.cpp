@@ -34,6 +34,9 @@ void install_interrupt_handler() {
   for (const int signal : kStopSignals) {
     if (signal != SIGHUP || !is_ignored(signal)) sigaction(signal, &action, nullptr);
   }
+}
+
+void ignore_closed_pipe() {
   signal(SIGPIPE, SIG_IGN);
 }
 

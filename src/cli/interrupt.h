@@ -7,8 +7,11 @@ namespace ilora {
 
 // Called by the commands that look at the flag, where there begins to be something to save; until
 // then, and in all others, the signals end the program at once. SIGHUP stays ignored where it is,
-// as under nohup. A reader of the output that goes away ends the printing, not the work.
+// as under nohup.
 void install_interrupt_handler();
+// Called by the same commands as they begin: a reader of the output that goes away ends the
+// printing, not the work.
+void ignore_closed_pipe();
 // Called once by main: a file-size limit becomes an error of write(), like a full disk.
 void ignore_file_size_signal();
 

@@ -238,6 +238,7 @@ void add_sweep(CLI::App& app) {
   command->add_option("--search-seed", a->search_seed, "decides the random points")
       ->capture_default_str();
   command->callback([a] {
+    ignore_closed_pipe();
     install_interrupt_handler();
     sweep(*a);
   });

@@ -132,6 +132,7 @@ void add_train(CLI::App& app) {
     if (a->show_options) {
       std::cout << Configuration().options.help_text();
     } else {
+      ignore_closed_pipe();
       run_training(prepare(*a), *a);
     }
   });

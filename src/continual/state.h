@@ -14,7 +14,7 @@ namespace ilora {
 class StateVisitor {
  public:
   virtual ~StateVisitor() = default;
-  virtual void value(const std::string& name, int64_t& x) = 0;  // never negative
+  virtual void value(const std::string& name, int64_t& x) = 0;
   // How many of something follow in the state.
   virtual void count(const std::string& name, int64_t& n) = 0;
   virtual void value(const std::string& name, double& x) = 0;

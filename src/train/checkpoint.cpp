@@ -77,9 +77,10 @@ void StateWriter::write(const std::filesystem::path& path) const {
 StateReader::StateReader(const std::filesystem::path& path, const Bounds& bounds)
     : file_(path), bounds_(bounds) {
   const std::string& numbers = file_.text(kState);
-  // A state of an earlier version has none.
-  if (file_.metadata().contains(kHash) &&
-      file_.text(kHash) != content_hash(numbers, file_.tensors())) {
+  // A state of an earlier version has no hash, and nothing in its place.
+  const bool hashed = file_.metadata().size() > 1;
+  if (hashed && (!file_.metadata().contains(kHash) ||
+                 file_.text(kHash) != content_hash(numbers, file_.tensors()))) {
     throw Error(ErrorKind::kFormat,
                 fmt::format("[checkpoint] expected what was written, got something else ({})",
                             path.string()),
@@ -121,8 +122,8 @@ std::vector<std::string> StateReader::texts(const std::string& name) const {
 void StateReader::value(const std::string& name, int64_t& x) {
   const Json& value = json(name);
   constexpr auto kMost = static_cast<uint64_t>(std::numeric_limits<int64_t>::max());
-  if (!value.is_number_unsigned() || value.get<uint64_t>() > kMost)
-    unexpected(name, "a whole number from 0");
+  if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<uint64_t>() > kMost))
+    unexpected(name, "a whole number");
   x = value.get<int64_t>();
 }
 
@@ -135,7 +136,7 @@ void StateReader::count(const std::string& name, int64_t& n) {
   int64_t read = 0;
   value(name, read);
   // Each of them takes a byte at least.
-  if (read > file_.bytes()) unexpected(name, "as many as the file can hold");
+  if (read < 0 || read > file_.bytes()) unexpected(name, "as many as the file can hold");
   n = read;
 }
 

@@ -372,10 +372,12 @@ void Trainer::compare_sources(const MadeFrom& before, bool learns_more, bool acc
 void Trainer::require_position() const {
   const Position& at = run_.position;
   const auto tasks = static_cast<int64_t>(stream_.size());
-  const bool scored = rows_scored_ <= static_cast<int64_t>(scoring_.tasks()) + 1;
+  const bool scored =
+      rows_scored_ >= 0 && rows_scored_ <= static_cast<int64_t>(scoring_.tasks()) + 1;
+  const bool counts = at.task >= 0 && at.task_step >= 0 && at.step >= 0;
   const bool inside =
-      at.task < tasks && at.task_step <= stream_[static_cast<size_t>(at.task)].steps;
-  if ((inside || (at.task == tasks && at.task_step == 0)) && scored) return;
+      counts && at.task < tasks && at.task_step <= stream_[static_cast<size_t>(at.task)].steps;
+  if (scored && (inside || (counts && at.task == tasks && at.task_step == 0))) return;
   throw Error(ErrorKind::kFormat,
               fmt::format("[checkpoint] expected a position in {} tasks, got task {}, step {} ({})",
                           tasks, at.task, at.task_step, folder_.state().string()));
@@ -409,6 +411,9 @@ void Trainer::restore(bool accept_changes) {
   }
   int64_t metrics = 0;
   reader.value("metrics_bytes", metrics);
+  if (metrics < 0)
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[checkpoint] expected metrics_bytes from 0, got {}", metrics));
   truncate_metrics(folder_, metrics);
   if (scores_base()) scoring_.evaluate_base(known);  // now: the run is still as training began
   for (const std::string& name : reader.texts("learners")) {

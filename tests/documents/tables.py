@@ -13,7 +13,7 @@ from shutil import copytree
 from common import PAGES, ROOT, SMALL_RUN, Program, problem, problems, without_blocks
 
 ALL_PAGES = [*PAGES, ROOT / "src/README.md", *sorted(ROOT.glob("tests/*/README.md"))]
-FILES = r"\.(cpp|h|py|sh|md|txt|yaml|jsonl?|safetensors|state)$"
+FILES = r"\.(cpp|h|py|sh|md|txt|yaml|jsonl?|safetensors|state|hash)$"
 
 
 def cells(row):

@@ -90,7 +90,7 @@ TEST_F(ChangedSources, AnotherModelOfTheSameShapeIsRefused) {
 
 TEST_F(ChangedSources, AnotherTokenizerIsRefused) {
   stop_early();
-  write_file_atomic(folder_ / "model/tokenizer_config.json", "{}");
+  append_line(folder_ / "model/tokenizer_config.json", "");
   expect_refused("the model is another one: tokenizer_config.json");
 }
 
@@ -159,7 +159,7 @@ TEST_F(ChangedSources, AnsweringWithAnotherModelIsSaid) {
   ASSERT_EQ(run_ilora(folder_, begin({"train.epochs=1", "data.tasks=alpha"})).code, 0);
   const std::vector<std::string> answer = {"generate", "--run", run_.string(), "hello"};
   EXPECT_THAT(run_ilora(folder_, answer).err, Not(HasSubstr("other files")));
-  write_file_atomic(folder_ / "model/tokenizer_config.json", "{}");
+  append_line(folder_ / "model/tokenizer_config.json", "");
   EXPECT_THAT(run_ilora(folder_, answer).err, HasSubstr("was trained with other files"));
 }
 

@@ -82,18 +82,18 @@ TEST_F(DamagedState, WhatCannotBeIsRefusedByName) {
     const char* said;
   };
   for (const auto& [pointer, value, said] : {
-           Case{"/position.task", -1, "position.task"},
+           Case{"/position.task", -1, "a position in 2 tasks, got task -1"},
            {"/position.task", 99, "a position in 2 tasks, got task 99"},
-           {"/position.task_step", -1, "position.task_step"},
+           {"/position.task_step", -1, "step -1"},
            {"/position.task_step", 1'000'000, "step 1000000"},
            {"/position.step", 0.5, "position.step"},
            {"/rows_scored", 50, "a position"},
            {"/metrics_bytes", "x", "metrics_bytes"},
+           {"/metrics_bytes", -1, "metrics_bytes"},
            {"/learners", 3, "learners"},
            {"/method", Json::array(), "method"},
            {"/scores/measures", Json::array(), "a measure for each task"},
            {"/scores/learners/fast", Json::array(), "a score for each task"},
-           {"/ilora.memory.seen", -4, "ilora.memory.seen"},
        }) {
     const fs::path path = folder_ / "edited.safetensors";
     write_file_atomic(path, state_);

@@ -3,9 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cstring>
-#include <limits>
 
 #include "formats/safetensors.h"
 #include "tests/run_fixture.h"
@@ -16,24 +14,28 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+enum class Value { kNaN, kInfinity };
 
-// Writes `value` over the element `index` of a float32 tensor in the file.
-void overwrite(const fs::path& path, const std::string& tensor, int64_t index, float value) {
+// Writes it over the element `index` of a float32 or float16 tensor in the file.
+void overwrite(const fs::path& path, const std::string& tensor, int64_t index, Value value) {
   std::string bytes = read_file(path);
   uint64_t header = 0;
   std::memcpy(&header, bytes.data(), sizeof header);
   const Json entry = parse_json(std::string_view(bytes).substr(8, header), "header").at(tensor);
-  ASSERT_EQ(entry.at("dtype"), "F32");
-  const auto at = 8 + header + entry.at("data_offsets")[0].get<uint64_t>() +
-                  static_cast<uint64_t>(index) * sizeof value;
-  std::memcpy(bytes.data() + at, &value, sizeof value);
+  const bool half = entry.at("dtype") == "F16";
+  ASSERT_TRUE(half || entry.at("dtype") == "F32");
+  const uint32_t infinity = half ? 0x7c00u : 0x7f800000u;
+  const uint32_t bits = value == Value::kInfinity ? infinity : infinity | 1u;
+  const size_t size = half ? 2 : 4;
+  const size_t at =
+      8 + header + entry.at("data_offsets")[0].get<size_t>() + static_cast<size_t>(index) * size;
+  std::memcpy(bytes.data() + at, &bits, size);
   write_file_atomic(path, bytes);
 }
 
 class NotFinite : public ::testing::Test {
  protected:
-  fs::path model_with(const std::string& tensor, float value) {
+  fs::path model_with(const std::string& tensor, Value value) {
     const fs::path model = folder_ / "model";
     fs::copy(data_folder("tiny-model"), model);
     overwrite(model / "model.safetensors", tensor, 70, value);
@@ -46,7 +48,7 @@ class NotFinite : public ::testing::Test {
 
 TEST_F(NotFinite, AWeightNamesItsTensorAndRow) {
   const std::string name = "model.layers.1.mlp.down_proj.weight";
-  const std::string model = model_with(name, kNaN).string();
+  const std::string model = model_with(name, Value::kNaN).string();
   for (const std::vector<std::string>& words :
        {std::vector<std::string>{"generate", "--model", model, "hello"},
         train_arguments(tiny_settings(folder_ / "run", "seq", {"model.path=" + model}))}) {
@@ -60,8 +62,7 @@ TEST_F(NotFinite, AWeightNamesItsTensorAndRow) {
 // Weights that stay in their file are not read when they are opened.
 TEST_F(NotFinite, AStoredWeightIsNoticedAtTheFirstScore) {
   const std::string model =
-      model_with("model.layers.1.mlp.down_proj.weight", std::numeric_limits<float>::infinity())
-          .string();
+      model_with("model.layers.1.mlp.down_proj.weight", Value::kInfinity).string();
   for (const char* measure : {"auto", "generated"}) {
     const Outcome outcome =
         run(train_arguments(tiny_settings(folder_ / measure, "zero-shot",
@@ -79,7 +80,7 @@ TEST_F(NotFinite, AnAdapterNamesItsTensor) {
   const fs::path adapter = RunFolder(trained).adapter(RunFolder(trained).last_task(), "fast") /
                            "adapter_model.safetensors";
   const std::string name = SafetensorsFile(adapter).tensors()[0].name;
-  overwrite(adapter, name, 1, kNaN);
+  overwrite(adapter, name, 1, Value::kNaN);
   const Outcome outcome = run({"generate", "--run", trained.string(), "hello"});
   EXPECT_EQ(outcome.code, 1) << outcome.all();
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("expected finite numbers"), HasSubstr(name)));

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -113,9 +114,10 @@ TEST(Checkpoint, RefusesNumbersThatCannotBe) {
   writer.write(path);
   StateReader reader(path);
   int64_t x = 7;
-  for (const char* name : {"negative", "half", "text", "list"})
+  for (const char* name : {"half", "text", "list"})
     EXPECT_THAT(message_of([&] { reader.value(name, x); }),
-                AllOf(HasSubstr("a whole number from 0"), HasSubstr(name)));
+                AllOf(HasSubstr("a whole number"), HasSubstr(name)));
+  EXPECT_THAT(message_of([&] { reader.count("negative", x); }), HasSubstr("the file can hold"));
   EXPECT_THAT(message_of([&] { reader.count("huge", x); }), HasSubstr("the file can hold"));
   EXPECT_EQ(x, 7) << "untouched";
   EXPECT_THAT(message_of([&] { reader.text("half"); }), HasSubstr("a text in half, got 0.5"));
@@ -158,7 +160,7 @@ TEST(Checkpoint, NoticesEveryFlippedBit) {
   for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
     std::string flipped = whole;
     flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ (1 << (bit % 8)));
-    write_file_atomic(path, flipped);
+    std::ofstream(path, std::ios::binary) << flipped;
     EXPECT_THROW(StateReader{path}, Error) << "bit " << bit;
   }
 }
