@@ -95,7 +95,7 @@ TEST_F(BadInput, ANameThatIsNotUtf8IsRefusedInJsonToo) {
   fs::copy(data_folder("tiny-tasks/alpha"), odd);
   const Outcome outcome =
       run_ilora(folder_, {"data", "check", (folder_ / "tasks").string(), "--json"});
-  EXPECT_EQ(outcome.code, 1);
+  EXPECT_EQ(outcome.code, 2);
   EXPECT_THAT(outcome.all(), AllOf(HasSubstr("is not UTF-8"), Not(HasSubstr("exception"))));
 }
 
