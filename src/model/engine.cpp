@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "base/denormals.h"
 #include "base/error.h"
 #include "model/base_weight.h"
 #include "model/head.h"
@@ -23,6 +24,7 @@ Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels&
 
 void Engine::run(const Pass& pass, const Denominators& denominators, uint64_t dropout_key,
                  PassReport& report) {
+  const FlushDenormals flush;
   report.begin(pass, denominators);
   for (const MicroPass& part : cut_pass(pass, options_.max_tokens)) {
     run_part(pass, part, denominators, dropout_key, report);
@@ -209,6 +211,7 @@ void Engine::final_norm() {
 
 void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
                   Read read, int64_t labels, const LayerVisitor& visit) {
+  const FlushDenormals flush;
   packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : 0);
   for (PackedSegment& segment : packed_.segments) {
     const auto list = static_cast<size_t>(segment.under);
@@ -250,6 +253,7 @@ void require_finite(bool finite) {
 
 void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
                    std::span<double> sums) {
+  const FlushDenormals flush;
   feed(feeds, lists, cache, Read::kLabels, 0);
   PassContext ctx = context(cache);
   std::fill(sums.begin(), sums.end(), 0.0);
@@ -262,6 +266,7 @@ void Engine::score(std::span<const Feed> feeds, std::span<const Uses> lists, Key
 
 void Engine::next_logits(std::span<const Feed> feeds, std::span<const Uses> lists,
                          KeyValueCache& cache, const LogitsVisitor& visit) {
+  const FlushDenormals flush;
   feed(feeds, lists, &cache, Read::kLastTokens, static_cast<int64_t>(feeds.size()));
   visit_logits(last_tokens(), visit);
 }
@@ -298,6 +303,7 @@ void Engine::last_hidden(std::span<const Feed> feeds, const Uses& uses,
 }
 
 void Engine::visit_logits(std::span<const int32_t> rows, const LogitsVisitor& visit) {
+  const FlushDenormals flush;
   PassContext ctx = context(nullptr);
   const auto chunk = static_cast<size_t>(act_.logits.shape[0]);
   const auto vocabulary = static_cast<size_t>(config_.vocabulary);

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "base/denormals.h"
 #include "base/error.h"
 
 namespace ilora {
@@ -55,6 +56,7 @@ void require_finite(const Run& run, const Step& step, double norm, const StepNam
 
 Step compute_gradient(Run& run, Method& method, const std::vector<const Row*>& rows,
                       const StepVisitor& before_edit) {
+  const FlushDenormals flush;
   Step step;
   step.rows = rows;
   run.clear_reported();
@@ -69,6 +71,7 @@ Step compute_gradient(Run& run, Method& method, const std::vector<const Row*>& r
 
 double apply_update(Run& run, Method& method, Optimizer& optimizer, const Step& step,
                     double learning_rate, const StepNames& names) {
+  const FlushDenormals flush;
   const double norm = optimizer.clip(run.gradient());
   require_finite(run, step, norm, names);
   optimizer.step(run.fast().values(), run.gradient(), learning_rate);

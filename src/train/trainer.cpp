@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/clock.h"
+#include "base/denormals.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
@@ -142,6 +143,7 @@ void Trainer::require_room_for_prompts(int64_t context) const {
 }
 
 void Trainer::run() {
+  const FlushDenormals flush;
   make_folder(folder_.path());
   write_file_atomic(folder_.config(), options_.to_yaml());
   // From here on a run that fails is to be resumed, also one that was finished and learns more.

@@ -1,0 +1,69 @@
+#include "base/denormals.h"
+
+#include <omp.h>
+
+#if defined(__SSE2__)
+#include <immintrin.h>
+#endif
+
+#include "base/parallel.h"
+
+namespace ilora {
+namespace {
+
+#if defined(__SSE2__)
+constexpr bool kHasMode = true;
+constexpr uint64_t kFlush = 0x8040;  // flush to zero, denormals are zero
+
+uint64_t control_word() {
+  return _mm_getcsr();
+}
+void set_control_word(uint64_t word) {
+  _mm_setcsr(static_cast<unsigned>(word));
+}
+#elif defined(__aarch64__)
+constexpr bool kHasMode = true;
+constexpr uint64_t kFlush = uint64_t{1} << 24;  // FZ
+
+uint64_t control_word() {
+  uint64_t word;
+  asm volatile("mrs %0, fpcr" : "=r"(word));
+  return word;
+}
+void set_control_word(uint64_t word) {
+  asm volatile("msr fpcr, %0" ::"r"(word));
+}
+#else
+constexpr bool kHasMode = false;
+constexpr uint64_t kFlush = 0;
+
+uint64_t control_word() {
+  return 0;
+}
+void set_control_word(uint64_t) {}
+#endif
+
+thread_local bool held = false;
+
+}  // namespace
+
+FlushDenormals::FlushDenormals() {
+  if (!kHasMode || held || omp_in_parallel() != 0) return;
+  held = true;
+  before_.resize(static_cast<size_t>(max_threads()));
+#pragma omp parallel num_threads(static_cast <int>(before_.size()))
+  {
+    const uint64_t word = control_word();
+    before_[static_cast<size_t>(omp_get_thread_num())] = word;
+    set_control_word(word | kFlush);
+  }
+}
+
+FlushDenormals::~FlushDenormals() {
+  if (before_.empty()) return;
+#pragma omp parallel num_threads(static_cast <int>(before_.size()))
+  set_control_word(before_[static_cast<size_t>(omp_get_thread_num())]);
+  held = false;
+}
+
+}  // namespace ilora
