@@ -66,7 +66,7 @@ struct Setup {
                  {"peak_rss_mib", peak_memory_mib()},
                  {"environment", environment_json(model.mode())}};
     if (recipe.profile) {
-      const double peak = best_gflops(measure_gemm(cpu_kernels(), model.gemm_type(), 10));
+      const double peak = best_gflops(measure_mode(model.mode(), 10).rates);
       json["profile"] = profile_of(bench, seconds, peak, adapter.options().rank);
     }
     return json;

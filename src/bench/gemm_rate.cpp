@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/clock.h"
+#include "train/mode_choice.h"
 
 namespace ilora {
 namespace {
@@ -37,6 +38,17 @@ std::vector<GemmRate> measure_gemm(const Kernels& kernels, DType operands, int r
     rates.push_back({s.m, s.n, s.k, median(rate)});
   }
   return rates;
+}
+
+ModeRates measure_mode(const std::string& mode, int repeat) {
+  return {mode, measure_gemm(cpu_kernels(bf16_products_of(mode)), gemm_type_of(mode), repeat)};
+}
+
+ModeRates faster_rates(int repeat) {
+  ModeRates f32 = measure_mode(kModeF32, repeat);
+  if (!cpu_features().bf16_native) return f32;
+  ModeRates bf16 = measure_mode(kModeBf16, repeat);
+  return best_gflops(bf16.rates) > best_gflops(f32.rates) ? bf16 : f32;
 }
 
 double best_gflops(const std::vector<GemmRate>& rates) {

@@ -76,7 +76,7 @@ Json measure_step(const StepBench& b) {
   Setup setup(b);
   const LoadedModel& model = setup.model;
   const int gemm_repeat = 2 * b.subject.pacing.repeat;
-  const double peak = best_gflops(measure_gemm(cpu_kernels(), model.gemm_type(), gemm_repeat));
+  const double peak = best_gflops(measure_mode(model.mode(), gemm_repeat).rates);
   double flops = 0;
   int64_t tokens = 0;
   const std::vector<double> seconds = repeat_profiled(setup.bench, b.subject.pacing, [&] {

@@ -52,13 +52,14 @@ void add_bench_gemm(CLI::App& bench) {
   };
   CLI::App* command = bench.add_subcommand("gemm", "GEMM rate of six fixed shapes");
   auto a = std::make_shared<Arguments>();
-  add_mode(*command, a->mode);
+  add_mode(*command, a->mode, "precision of the GEMMs; auto: the faster of f32 and bf16 here");
   command->add_option("--repeat", a->repeat, "repetitions; the median counts")->check(above_zero());
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] {
-    const DType type = gemm_type_of(a->mode);
-    const std::vector<GemmRate> rates = measure_gemm(cpu_kernels(), type, a->repeat);
-    Json json = {{"mode", type == DType::kBF16 ? "bf16" : "f32"}, {"shapes", Json::array()}};
+    const ModeRates measured =
+        a->mode == "auto" ? faster_rates(a->repeat) : measure_mode(a->mode, a->repeat);
+    const std::vector<GemmRate>& rates = measured.rates;
+    Json json = {{"mode", measured.mode}, {"shapes", Json::array()}};
     for (const GemmRate& r : rates) {
       json["shapes"].push_back({{"m", r.m}, {"n", r.n}, {"k", r.k}, {"gflops", r.gflops}});
       if (!a->json)

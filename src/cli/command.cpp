@@ -28,7 +28,8 @@ CLI::Validator not_below_zero() {
 }
 
 void add_mode(CLI::App& command, std::string& mode, const std::string& help) {
-  command.add_option("--mode", mode, help)->check(CLI::IsMember({"auto", "f32", "bf16"}));
+  command.add_option("--mode", mode, help)
+      ->check(CLI::IsMember({"auto", "f32", "bf16", "bf16-expanded"}));
   const auto refuse = [](const std::string&) {
     throw CLI::ValidationError("--dtype", "the precision is chosen by --mode");
   };

@@ -16,7 +16,7 @@ CLI::Validator not_below_zero();
 
 // --mode, as engine.mode of a configuration; --dtype, its name elsewhere, is refused with a hint.
 void add_mode(CLI::App& command, std::string& mode,
-              const std::string& help = "precision of the GEMMs: auto, f32 or bf16");
+              const std::string& help = "precision of the GEMMs, as engine.mode");
 
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);

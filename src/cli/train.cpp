@@ -58,8 +58,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
              model.config().name, model.config().layers, model.mode(), max_threads(), tasks.size(),
              recipe.output);
   Trainer trainer(recipe, configuration.options, method, bench, tasks, &observer);
-  const double peak =
-      a.profile ? best_gflops(measure_gemm(cpu_kernels(), model.gemm_type(), 5)) : 0.0;
+  const double peak = a.profile ? best_gflops(measure_mode(model.mode(), 5).rates) : 0.0;
   if (bench.profile) bench.profile->clear();
   const double began = seconds_now();
   install_interrupt_handler();

@@ -157,9 +157,14 @@ bool dropout_keep(uint64_t row_key, int64_t column, double p);
 // The tables. `reference` exists for F32, F64 and C128, with G = T or BF16 operands accepted when T
 // is F32.
 const Kernels& reference_kernels(DType state);
+// How a product of bf16 operands is computed. Both accumulate in f32; bits differ.
+enum class Bf16Products : uint8_t {
+  kNative,    // by the CPU's bf16 instructions; where it has none, as kExpanded
+  kExpanded,  // operands are expanded to f32, block by block
+};
 // The fastest table of this CPU (Highway with run-time dispatch, oneDNN for GEMM); T = F32, G = F32
 // or BF16.
-const Kernels& cpu_kernels();
+const Kernels& cpu_kernels(Bf16Products products = Bf16Products::kNative);
 
 // What this CPU offers.
 struct CpuFeatures {

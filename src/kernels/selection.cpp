@@ -4,13 +4,14 @@
 
 namespace ilora {
 
-const Kernels& KernelSelection::named(std::string_view name) {
-  if (name == "cpu") return cpu_kernels();
+const Kernels& KernelSelection::named(std::string_view name, Bf16Products products) {
+  if (name == "cpu") return cpu_kernels(products);
   if (name == "reference") return reference_kernels(DType::kF32);
   ILORA_CHECK(name == "check", "no kernels are called {}", name);
-  return checked_.emplace(cpu_kernels(), reference_kernels(DType::kF32)).table();
+  return checked_.emplace(cpu_kernels(products), reference_kernels(DType::kF32)).table();
 }
 
-KernelSelection::KernelSelection(std::string_view name) : table_(&named(name)) {}
+KernelSelection::KernelSelection(std::string_view name, Bf16Products products)
+    : table_(&named(name, products)) {}
 
 }  // namespace ilora

@@ -22,6 +22,12 @@ void find_paths(Recipe& recipe, const RunFolder& folder, const MadeFrom& made_fr
   });
 }
 
+// The mode that the run computes in; empty: it has not begun.
+std::string recorded_mode(const RunFolder& folder) {
+  if (!fs::exists(folder.path(Results::kFile))) return {};
+  return read_run_file<Results>(folder).environment.mode;
+}
+
 // Nothing tells where they led.
 void warn_of_relative_paths(Configuration& configuration) {
   Recipe& recipe = configuration.recipe;
@@ -91,6 +97,7 @@ std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
   configuration->options.load_yaml(folder.config());
   const std::optional<MadeFrom> made_from = made_from_of(folder, recipe.output);
   recipe.output = folder.path().string();
+  recipe.mode_so_far = recorded_mode(folder);
   if (made_from) {
     find_paths(recipe, folder, *made_from);
   } else {

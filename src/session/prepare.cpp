@@ -11,6 +11,7 @@
 #include "train/environment.h"
 #include "train/loaded_model.h"
 #include "train/memory_plan.h"
+#include "train/mode_choice.h"
 
 namespace ilora {
 namespace {
@@ -85,7 +86,8 @@ void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks
   // The plan counts the weights itself.
   const auto resident = static_cast<int64_t>(resident_memory_mib() * (1 << 20));
   extent.resident_bytes = std::max(resident - loaded, int64_t{0});
-  const StepMemory memory = choose_step(recipe, files, gemm_type_of(recipe.mode), extent);
+  const DType gemm_type = gemm_type_of(settled_mode(recipe.model_options().mode, files.config()));
+  const StepMemory memory = choose_step(recipe, files, gemm_type, extent);
   observer.message(fmt::format("{} of memory: {}", recipe.memory, memory.choice.describe()));
   if (!memory.reason.empty()) observer.message(memory.reason);
   observer.message(memory.table());

@@ -18,6 +18,7 @@
 #include "session/answers.h"
 #include "session/training.h"
 #include "session/training_log.h"
+#include "train/mode_choice.h"
 
 namespace ilora {
 namespace {
@@ -66,10 +67,10 @@ Recipe model_recipe(const std::string& path, const std::vector<std::string>& set
 }
 
 // A model and how it is loaded, as far as bits depend on it.
-std::string describe(const ModelOptions& model) {
+std::string describe(const ModelOptions& model, const ModelConfig& config) {
   const bool stored = weight_storage_of(model.weights) == WeightStorage::kStored;
   return fmt::format("{} ({}, weights {}, {} kernels)", fs::weakly_canonical(model.path).string(),
-                     dtype_name(gemm_type_of(model.mode)), stored ? "stored" : "expanded",
+                     settled_mode(model.mode, config), stored ? "stored" : "expanded",
                      model.kernels);
 }
 
@@ -82,8 +83,8 @@ void take_over(Configuration& configuration, const LoadedModel& model) {
   if (!given("model.weights")) recipe.weights = model.options.weights;
   if (!given("engine.mode")) recipe.mode = model.options.mode;
   if (!given("engine.kernels")) recipe.kernels = model.options.kernels;
-  const std::string own = describe({recipe.model, recipe.weights, recipe.mode, recipe.kernels}),
-                    shared = describe(model.options);
+  const std::string own = describe(recipe.model_options(), model.config()),
+                    shared = describe(model.options, model.config());
   if (own == shared) return;
   throw Error(
       ErrorKind::kUsage,

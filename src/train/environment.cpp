@@ -4,21 +4,38 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <string_view>
 
+#include "base/error.h"
 #include "base/parallel.h"
 #include "kernels/kernels.h"
 #include "runs/schema.h"
 
 namespace ilora {
 
-std::string cpu_model() {
+namespace {
+
+// What /proc/cpuinfo says of the first processor under `key`.
+std::string cpu_fact(std::string_view key) {
   std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    if (!line.starts_with("model name")) continue;
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos) return line.substr(colon + 2);
+  for (std::string line; std::getline(file, line) && !line.empty();) {
+    if (!line.starts_with(key)) continue;
+    const size_t after = line.find_first_not_of(" \t", key.size());
+    if (after != std::string::npos && line[after] == ':')
+      return after + 2 <= line.size() ? line.substr(after + 2) : "";
   }
   return "unknown";
+}
+
+}  // namespace
+
+std::string cpu_model() {
+  return cpu_fact("model name");
+}
+
+std::string cpu_identity() {
+  return fmt::format("{} ({}/{}/{})", cpu_model(), cpu_fact("cpu family"), cpu_fact("model"),
+                     cpu_fact("stepping"));
 }
 
 double peak_memory_mib() {

@@ -9,6 +9,7 @@
 namespace ilora {
 
 std::string cpu_model();       // "Intel(R) Xeon(R) ...", or "unknown"
+std::string cpu_identity();    // the same with family, model and stepping: clouds cut names short
 double peak_memory_mib();      // largest resident size of this process so far
 double resident_memory_mib();  // resident size now
 Environment environment_of(const std::string& mode);

@@ -4,8 +4,18 @@
 
 #include "base/error.h"
 #include "formats/gguf.h"
+#include "train/mode_choice.h"
 
 namespace ilora {
+namespace {
+
+ModelOptions settled(ModelOptions options, const ModelConfig& config) {
+  options.mode = settled_mode(options.mode, config);
+  return options;
+}
+
+}  // namespace
+
 ModelFiles open_model(const ModelOptions& options) {
   if (options.path.empty()) {
     throw Error(ErrorKind::kUsage, "[model] no model is named (model.path)",
@@ -20,29 +30,18 @@ Tokenizer load_tokenizer(const ModelFiles& files) {
                                  : Tokenizer::from_folder(files.path());
 }
 
-DType gemm_type_of(const std::string& mode) {
-  const CpuFeatures cpu = cpu_features();
-  if (mode == "f32") return DType::kF32;
-  if (mode == "auto") return cpu.bf16_native ? DType::kBF16 : DType::kF32;
-  if (!cpu.bf16_possible) {
-    throw Error(ErrorKind::kUnsupported,
-                "[engine] this CPU cannot run bf16 matrix products (it has no AVX-512)",
-                "Use mode f32, or auto.");
-  }
-  return DType::kBF16;
-}
-
 WeightStorage weight_storage_of(const std::string& weights) {
   return weights == "stored" ? WeightStorage::kStored : WeightStorage::kExpanded;
 }
 
 LoadedModel::LoadedModel(ModelFiles opened, const ModelOptions& how, std::optional<Tokenizer> read)
-    : options(how),
-      files(std::move(opened)),
+    : files(std::move(opened)),
+      options(settled(how, files.config())),
       tokenizer(read ? std::move(*read) : load_tokenizer(files)),
-      selection(how.kernels),
+      selection(options.kernels, bf16_products_of(options.mode)),
       kernels(selection.table()),
-      weights(files, kernels.state, gemm_type_of(how.mode), weight_storage_of(how.weights)) {}
+      weights(files, kernels.state, gemm_type_of(options.mode),
+              weight_storage_of(options.weights)) {}
 
 LoadedModel::LoadedModel(const ModelOptions& how) : LoadedModel(open_model(how), how) {}
 

@@ -16,7 +16,7 @@ namespace ilora {
 struct ModelOptions {
   std::string path;              // a GGUF file or a Hugging Face folder
   std::string weights = "auto";  // expanded, stored or auto
-  std::string mode = "auto";     // f32, bf16 or auto
+  std::string mode = "auto";     // of mode_choice.h, or auto
   std::string kernels = "cpu";   // cpu, reference or check
 };
 
@@ -32,18 +32,16 @@ struct LoadedModel {
 
   const ModelConfig& config() const { return files.config(); }
   DType gemm_type() const { return weights.gemm_type(); }
-  std::string mode() const { return gemm_type() == DType::kBF16 ? "bf16" : "f32"; }
+  const std::string& mode() const { return options.mode; }  // never auto
 
-  const ModelOptions options;
   const ModelFiles files;
-  const Tokenizer tokenizer;  // lends each call scratch of its own
+  const ModelOptions options;  // as asked for, with the mode that computes
+  const Tokenizer tokenizer;   // lends each call scratch of its own
   const KernelSelection selection;
   const Kernels& kernels;  // the selection's table
   const Weights weights;
 };
 
-// The precision that a mode ("auto", "f32", "bf16") means on this CPU.
-DType gemm_type_of(const std::string& mode);
 // How weights are kept under a setting ("auto", "expanded", "stored").
 WeightStorage weight_storage_of(const std::string& weights);
 // Throws Error(kUsage) where no path is given.

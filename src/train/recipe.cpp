@@ -137,7 +137,8 @@ void Recipe::require_found(const std::string& path) const {
 
 ModelOptions Recipe::model_options() const {
   require_found(model);
-  return {model, weights, mode, kernels};
+  const bool goes_on = mode == "auto" && !mode_so_far.empty();
+  return {model, weights, goes_on ? mode_so_far : mode, kernels};
 }
 
 LossOptions Recipe::loss() const {

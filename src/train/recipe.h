@@ -25,7 +25,8 @@ struct Recipe {
 
   std::string model;
   std::string weights = "auto";  // expanded, stored or auto
-  std::string mode = "auto";     // f32, bf16 or auto
+  std::string mode = "auto";     // of mode_choice.h, or auto
+  std::string mode_so_far;       // what auto was when the run was begun; empty: it is new
   std::string kernels = "cpu";   // cpu, reference or check
   int64_t threads = 0;           // 0: all cores
   bool profile = false;          // times every operation; not an option: how a run is watched

@@ -67,7 +67,7 @@ std::string gemm_implementation(Tensor c, Tensor a, Tensor b, float alpha, float
 size_t gemm_primitives();
 
 // Each file puts the operations it holds into the table.
-void install_gemm(Kernels& table);
+void install_gemm(Kernels& table, Bf16Products products);
 void install_expand(Kernels& table);
 void install_rows(Kernels& table);
 void install_attention(Kernels& table);

@@ -429,10 +429,16 @@ void gemm_with(Bf16Route route, Tensor c, Tensor a, Tensor b, float alpha, float
   }
 }
 
-void install_gemm(Kernels& table) {
-  table.gemm = [](Tensor c, Tensor a, Tensor b, float alpha, float beta) {
-    gemm_with(Bf16Route::kAuto, c, a, b, alpha, beta);
-  };
+void install_gemm(Kernels& table, Bf16Products products) {
+  if (products == Bf16Products::kNative) {
+    table.gemm = [](Tensor c, Tensor a, Tensor b, float alpha, float beta) {
+      gemm_with(Bf16Route::kAuto, c, a, b, alpha, beta);
+    };
+  } else {
+    table.gemm = [](Tensor c, Tensor a, Tensor b, float alpha, float beta) {
+      gemm_with(Bf16Route::kExpand, c, a, b, alpha, beta);
+    };
+  }
 }
 
 std::string gemm_implementation(Tensor c, Tensor a, Tensor b, float alpha, float beta) {

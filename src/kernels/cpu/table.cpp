@@ -5,12 +5,12 @@
 namespace ilora {
 namespace {
 
-Kernels make_table() {
+Kernels make_table(Bf16Products products) {
   cpu::limit_targets();
   Kernels table;
   table.name = "cpu";
   table.state = DType::kF32;
-  cpu::install_gemm(table);
+  cpu::install_gemm(table, products);
   cpu::install_expand(table);
   cpu::install_rows(table);
   cpu::install_attention(table);
@@ -24,9 +24,10 @@ Kernels make_table() {
 
 }  // namespace
 
-const Kernels& cpu_kernels() {
-  static const Kernels table = make_table();
-  return table;
+const Kernels& cpu_kernels(Bf16Products products) {
+  static const Kernels native = make_table(Bf16Products::kNative),
+                       expanded = make_table(Bf16Products::kExpanded);
+  return products == Bf16Products::kNative ? native : expanded;
 }
 
 }  // namespace ilora
