@@ -156,17 +156,26 @@ void write_folder(const fs::path& out, const TaskText& task) {
   }
 }
 
-void run_import(ImportArguments& a) {
-  const ImportFormat& format = find_import_format(a.format);
+// The format that is named, or that the records have. Whoever names the fields reads them as they
+// are.
+const ImportFormat& format_of(const ImportArguments& a) {
   const ImportTemplates unchanged;
-  if (!format.templates && (a.options.templates.prompt != unchanged.prompt ||
-                            a.options.templates.answer != unchanged.answer)) {
+  const bool fields_named = a.options.templates.prompt != unchanged.prompt ||
+                            a.options.templates.answer != unchanged.answer;
+  if (a.format.empty() && fields_named) return find_import_format("json");
+  const ImportFormat& format =
+      a.format.empty() ? guess_import_format(a.options) : find_import_format(a.format);
+  if (!format.templates && fields_named) {
     throw Error(ErrorKind::kUsage,
                 fmt::format("[data] the format {} has prompts of its own: --prompt and --answer "
                             "have no effect",
-                            a.format),
+                            format.name),
                 "They are for trace, json and csv.");
   }
+  return format;
+}
+
+void run_import(ImportArguments& a) {
   const fs::path out = (fs::path(a.out) / "").parent_path();
   if (fs::exists(out)) {
     throw Error(ErrorKind::kUsage, fmt::format("[data] {} is there already", out.string()),
@@ -177,6 +186,7 @@ void run_import(ImportArguments& a) {
                 fmt::format("[data] --separator: expected one character, got '{}'", a.separator));
   }
   if (!a.separator.empty()) a.options.separator = a.separator == "\\t" ? '\t' : a.separator[0];
+  const ImportFormat& format = format_of(a);
   Imported imported = import_task(format, a.options);
   imported.task.name = task_name(out);
   const TaskDefinition* known = find_task_definition(imported.task.name);
@@ -188,12 +198,17 @@ void run_import(ImportArguments& a) {
     json["records"] = imported.records;
     json["left_out"] = imported.left_out;
     json["dropped"] = imported.dropped;
+    json["format"] = format.name;
+    json["unread"] = imported.unread;
     std::cout << json_text(json) << "\n";
   } else {
-    std::cout << fmt::format("{} records read, {} left out by the format, {} dropped\n",
-                             imported.records, imported.left_out, imported.dropped);
+    std::cout << fmt::format("{} records read as {}, {} left out by the format, {} dropped\n",
+                             imported.records, format.name, imported.left_out, imported.dropped);
     for (const auto& [split, file] : imported.files)
       std::cout << fmt::format("{} from {}\n", split_name(split), file.string());
+    if (!imported.unread.empty())
+      std::cout << fmt::format("fields that the format {} does not read: {}\n", format.name,
+                               fmt::join(imported.unread, ", "));
     print_check(check);
   }
   std::cout << std::flush;
@@ -217,7 +232,8 @@ void add_import(CLI::App* data) {
   ImportOptions& o = a->options;
   command->add_option("source", o.source, "a file, or a folder whose files name their split")
       ->required();
-  command->add_option("--format", a->format, "what it holds; see below")->required();
+  command->add_option("--format", a->format,
+                      "what it holds; see below (default: as the first record looks)");
   command->add_option("--out", a->out, "the task folder to write; its name is the task's")
       ->required();
   command->add_option("--eval", o.eval, "the file of the eval split");
@@ -240,6 +256,10 @@ void add_import(CLI::App* data) {
   command->add_option("--answer", o.templates.answer, "the same for the answer")
       ->capture_default_str();
   command->add_option("--separator", a->separator, "of CSV cells (default: comma; .tsv: tab)");
+  command
+      ->add_option("--ignore", o.ignore,
+                   "a field of the records that is left out on purpose (repeatable)")
+      ->allow_extra_args(false);
   command->add_flag("--drop-leaks", o.drop_leaks,
                     "leave out rows of train (eval) whose prompt is in eval or test (test)");
   a->ruler.add_options(command);

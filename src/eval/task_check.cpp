@@ -7,53 +7,14 @@
 #include "base/error.h"
 #include "eval/measures/extract.h"
 #include "eval/task_eval.h"
+#include "eval/wording.h"
 #include "text/tokenizer.h"
 #include "text/utf8.h"
 
 namespace ilora {
 namespace {
 
-constexpr size_t kShownRows = 3;
 constexpr double kLongAnswer = 60;  // characters: an exact match of such texts tells little
-
-std::string place_in_task(Split split, const Example& row, size_t place) {
-  return fmt::format("{}.json row {}", split_name(split), row_number(row, place));
-}
-
-// Gathers rows with the same problem into one finding.
-class Rows {
- public:
-  explicit Rows(const RowPlaces& places) : places_(places) {}
-
-  void add(Split split, const Example& row, size_t place, const std::string& detail = {}) {
-    ++count_;
-    if (count_ > kShownRows) return;
-    const auto own = places_.find(split);
-    shown_.push_back(fmt::format(
-        "{}{}{}", own == places_.end() ? place_in_task(split, row, place) : own->second.at(place),
-        detail.empty() ? "" : ": ", detail));
-  }
-  // "3 answers hold no number (train.json row 4, …)"
-  void report(TaskCheck& check, bool error, const std::string& what) const {
-    if (count_ == 0) return;
-    check.findings.push_back(
-        {error, fmt::format("{} {} ({}{})", count_, what, fmt::join(shown_, ", "),
-                            count_ > kShownRows ? ", …" : "")});
-  }
-
- private:
-  const RowPlaces& places_;
-  size_t count_ = 0;
-  std::vector<std::string> shown_;
-};
-
-template <class Visit>
-void each_row(const TaskText& task, const Visit& visit) {
-  for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
-    const std::vector<Example>& rows = task.split(split);
-    for (size_t i = 0; i < rows.size(); ++i) visit(split, rows[i], i);
-  }
-}
 
 SplitCheck measure_split(const TaskText& task, Split split, const Encoder* encoder) {
   SplitCheck check;
@@ -112,7 +73,7 @@ void check_repeats(TaskCheck& check, const TaskText& task, const RowPlaces& plac
   };
   std::map<std::string, Seen> first;
   std::map<Split, int64_t> repeats;
-  Rows contradictions(places), leaks(places);
+  FoundRows contradictions(places), leaks(places);
   each_row(task, [&](Split split, const Example& row, size_t i) {
     const auto [at, fresh] = first.try_emplace(prompt_key(row.prompt), Seen{split, row.answer});
     if (fresh) return;
@@ -123,19 +84,19 @@ void check_repeats(TaskCheck& check, const TaskText& task, const RowPlaces& plac
       if (at->second.answer != row.answer) contradictions.add(split, row, i);
     }
   });
-  leaks.report(check, true, "rows repeat a prompt of another split");
+  leaks.report(check.findings, true, "rows repeat a prompt of another split");
   for (const auto& [split, count] : repeats) {
     check.findings.push_back({false, fmt::format("{} rows of {}.json repeat a prompt of that split",
                                                  count, split_name(split))});
   }
-  contradictions.report(check, false, "rows repeat a prompt with another answer");
+  contradictions.report(check.findings, false, "rows repeat a prompt with another answer");
 }
 
 void check_texts(TaskCheck& check, const TaskText& task, const RowPlaces& places) {
-  Rows empty(places), replaced(places), twice(places);
+  FoundRows empty(places), replaced(places), twice(places);
   each_row(task, [&](Split split, const Example& row, size_t i) {
-    if (row.prompt.empty() || row.answer.empty())
-      empty.add(split, row, i, row.prompt.empty() ? "prompt" : "answer");
+    if (looks_empty(row.prompt) || looks_empty(row.answer))
+      empty.add(split, row, i, looks_empty(row.prompt) ? "prompt" : "answer");
     for (const std::string* text : {&row.prompt, &row.answer}) {
       if (text->find("\xef\xbf\xbd") != std::string::npos) {
         replaced.add(split, row, i);
@@ -147,16 +108,17 @@ void check_texts(TaskCheck& check, const TaskText& task, const RowPlaces& places
       }
     }
   });
-  empty.report(check, true, "rows have an empty text");
-  replaced.report(check, false, "rows hold U+FFFD: bytes of another encoding were lost");
+  empty.report(check.findings, true,
+               "rows have an empty text, or one of white space and invisible characters");
+  replaced.report(check.findings, false, "rows hold U+FFFD: bytes of another encoding were lost");
   twice.report(
-      check, false,
+      check.findings, false,
       "rows look like UTF-8 that was read as Latin-1 (\"Ã¼\" for \"ü\") and written again");
 }
 
 void check_answers(TaskCheck& check, const TaskText& task, const RowPlaces& places) {
   plan_task_eval(task, Split::kTrain, "generated");  // throws where task.yaml names no measure
-  Rows misfits(places), wordy(places);
+  FoundRows misfits(places), wordy(places);
   double characters = 0, rows = 0;
   for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
     if (task.split(split).empty()) continue;
@@ -174,8 +136,8 @@ void check_answers(TaskCheck& check, const TaskText& task, const RowPlaces& plac
       rows += 1;
     }
   }
-  misfits.report(check, true, "answers do not fit the measure " + check.measure);
-  wordy.report(check, false, "answers hold no number: they are compared as texts");
+  misfits.report(check.findings, true, "answers do not fit the measure " + check.measure);
+  wordy.report(check.findings, false, "answers hold no number: they are compared as texts");
   if (check.measure == "exact" && task.definition.measure == "auto" &&
       characters > kLongAnswer * rows) {
     check.findings.push_back(
@@ -201,6 +163,7 @@ TaskCheck check_task(const TaskText& task, const Encoder* encoder, const RowPlac
     if (!task.split(split).empty()) check.splits.push_back(measure_split(task, split, encoder));
   }
   check_texts(check, task, places);
+  check_wording(check.findings, task, places);
   check_answers(check, task, places);
   check_repeats(check, task, places);
   check_lengths(check);

@@ -5,18 +5,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "data/encoder.h"
+#include "eval/finding.h"
 
 namespace ilora {
-
-struct Finding {
-  bool error = false;  // an error must be mended; other findings are worth knowing
-  std::string text;    // one line
-};
 
 struct SplitCheck {
   std::string split;
@@ -35,9 +30,6 @@ struct TaskCheck {
 
   bool failed() const;
 };
-
-// Where rows come from, in findings: "x.csv:12"; without it, their place in the task's files.
-using RowPlaces = std::map<Split, std::vector<std::string>>;
 
 // `encoder` null: lengths are characters, and nothing is known of the context.
 TaskCheck check_task(const TaskText& task, const Encoder* encoder, const RowPlaces& places = {});

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "eval/wording.h"
 #include "model/losses/loss_rules.h"
 #include "model/peft.h"
 #include "runs/metrics.h"
@@ -83,6 +84,15 @@ Pass only(LossKind kind, Pass pass, Tensor gradient) {
   return pass;
 }
 
+void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& observer) {
+  for (const TaskText& task : tasks) {
+    std::vector<Finding> findings;
+    check_wording(findings, task, {});
+    for (const Finding& finding : findings)
+      observer.warning(fmt::format("{}: {}", task.name, finding.text));
+  }
+}
+
 }  // namespace
 
 Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
@@ -99,6 +109,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       optimizer_(bench.engine.kernels(), recipe, run_.fast().layout().size()),
       scoring_(recipe, method, run_, bench, folder_, tasks, observer_),
       made_from_(describe_sources(recipe, options, bench.model.files, tasks)) {
+  warn_of_wording(tasks, observer_);
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
     task.name = tasks[t].name;

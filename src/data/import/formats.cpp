@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/listed.h"
+#include "data/import/conversations.h"
 #include "data/import/originals.h"
 
 namespace ilora {
@@ -46,58 +47,16 @@ std::vector<ImportedRow> by_templates(std::span<const Record> records,
   return rows;
 }
 
-// Stanford Alpaca: instruction, input (may be empty), output.
-std::vector<ImportedRow> alpaca(std::span<const Record> records, const ImportTemplates&) {
-  std::vector<ImportedRow> rows;
-  for (const Record& record : records) {
-    const std::string input = record.text_or_nothing("input");
-    rows.push_back({{record.text("instruction") + (input.empty() ? "" : "\n" + input) + "\n",
-                     record.text("output")},
-                    &record});
-  }
-  return rows;
-}
-
-// Whether what somebody says in a conversation is an answer to be learned.
-bool answers(const Record& turn, const std::string& who) {
-  constexpr std::array kAnswering = {"gpt", "assistant", "chatgpt", "bing", "bard", "model"};
-  constexpr std::array kAsking = {"human", "user", "system", "tool", "function", "observation"};
-  if (std::ranges::find(kAnswering, who) != kAnswering.end()) return true;
-  if (std::ranges::find(kAsking, who) != kAsking.end()) return false;
-  fail_record(turn, fmt::format("one of {} (who answer) or {}, got '{}'",
-                                fmt::join(kAnswering, ", "), fmt::join(kAsking, ", "), who));
-}
-
-// ShareGPT's "conversations" of {"from","value"}, or "messages" of {"role","content"}: a row for
-// each answer, whose prompt is all that was said before.
-std::vector<ImportedRow> conversations(std::span<const Record> records, const ImportTemplates&) {
-  std::vector<ImportedRow> rows;
-  for (const Record& record : records) {
-    const bool messages = record.fields.contains("messages");
-    const Json& turns = record.at(messages ? "messages" : "conversations");
-    if (!turns.is_array()) fail_record(record, "a list of turns");
-    std::string before;
-    for (const Json& fields : turns) {
-      const Record turn{fields, record.where};
-      const std::string who = turn.text(messages ? "role" : "from");
-      const std::string said = turn.text(messages ? "content" : "value");
-      // What begins a conversation answers nothing.
-      if (answers(turn, who) && !before.empty()) rows.push_back({{before, said}, &record});
-      before += said + "\n\n";
-    }
-  }
-  return rows;
-}
-
 const std::array kFormats = {
     ImportFormat{"trace", "folders of TRACE: {\"prompt\", \"answer\"}", "", true, by_templates},
     ImportFormat{"json", "JSON lists or JSON lines; --prompt and --answer name the fields", "",
                  true, by_templates},
     ImportFormat{"csv", "tables with a header; --prompt and --answer name the columns", "", true,
                  by_templates},
-    ImportFormat{"alpaca", "\"instruction\", \"input\", \"output\"", "", false, alpaca},
+    ImportFormat{"alpaca", "\"instruction\", \"input\", \"output\", \"system\", \"history\"", "",
+                 false, alpaca_rows, alpaca_unread},
     ImportFormat{"sharegpt", "\"conversations\" (or \"messages\"): a row for each answer", "",
-                 false, conversations},
+                 false, conversation_rows, conversation_unread},
     ImportFormat{"c-stance", "C-STANCE's CSV: Text, Target 1, Stance 1; rows in use", "C-STANCE",
                  false, c_stance},
     ImportFormat{"fomc", "FOMC's table as CSV: sentence, label 0 to 2", "FOMC", false, fomc},
@@ -123,10 +82,33 @@ std::span<const ImportFormat> import_formats() {
 }
 
 const ImportFormat& find_import_format(const std::string& name) {
-  const auto found = std::ranges::find(kFormats, name, &ImportFormat::name);
+  constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kOtherNames = {
+      {{"messages", "sharegpt"},
+       {"openai", "sharegpt"},
+       {"conversations", "sharegpt"},
+       {"jsonl", "json"},
+       {"ndjson", "json"},
+       {"tsv", "csv"}}};
+  const auto other =
+      std::ranges::find(kOtherNames, name, &decltype(kOtherNames)::value_type::first);
+  const std::string_view own = other == kOtherNames.end() ? std::string_view(name) : other->second;
+  const auto found = std::ranges::find(kFormats, own, &ImportFormat::name);
   if (found != kFormats.end()) return *found;
   throw Error(ErrorKind::kUsage, fmt::format("[data] there is no format '{}'", name),
               fmt::format("Choose one of: {}.", listed(kFormats, &ImportFormat::name)));
+}
+
+const ImportFormat& guess_import_format(const Record& first) {
+  const auto has = [&](const char* field) { return first.fields.contains(field); };
+  if (has("messages") || has("conversations")) return find_import_format("sharegpt");
+  if (has("output") && (has("instruction") || has("input"))) return find_import_format("alpaca");
+  if (has("prompt") && has("answer")) return find_import_format("json");
+  std::vector<std::string> fields;
+  for (const auto& [name, value] : first.fields.items()) fields.push_back("{" + name + "}");
+  throw Error(ErrorKind::kUsage,
+              fmt::format("[data] which fields of {} are the prompt and the answer?", first.where),
+              fmt::format("Say so with --prompt and --answer, made of {}; or name the --format.",
+                          fmt::join(fields, ", ")));
 }
 
 }  // namespace ilora

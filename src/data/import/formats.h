@@ -3,6 +3,7 @@
 // that TRACE and the I-LoRA paper's code write. A new format: a function and a line in formats.cpp.
 #pragma once
 
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,9 +35,15 @@ struct ImportFormat {
   // say) or several (a conversation).
   std::vector<ImportedRow> (*rows)(std::span<const Record> records,
                                    const ImportTemplates& templates);
+  // Fields that the records have and that are not read; null: none is expected.
+  std::set<std::string> (*unread)(std::span<const Record> records) = nullptr;
 };
 
 std::span<const ImportFormat> import_formats();
-const ImportFormat& find_import_format(const std::string& name);  // throws Error(kUsage)
+// By its name, or by another one that people use ("messages", "jsonl"). Throws Error(kUsage).
+const ImportFormat& find_import_format(const std::string& name);
+// The format that records have by their fields. Throws Error(kUsage), naming the fields, where they
+// do not say it.
+const ImportFormat& guess_import_format(const Record& first);
 
 }  // namespace ilora

@@ -122,10 +122,23 @@ Split split_of(const ImportedRow& row, Split of_file) {
   return of_file;
 }
 
+// Takes a field out of a record and out of the turns of its lists.
+void forget(Json& fields, const std::string& name) {
+  fields.erase(name);
+  for (auto& [key, value] : fields.items()) {
+    if (!value.is_array()) continue;
+    for (Json& item : value)
+      if (item.is_object()) item.erase(name);
+  }
+}
+
 void read_file(const fs::path& file, Split split, const ImportFormat& format,
                const ImportOptions& options, Imported& imported, SplitRows& all) {
   const bool tables = std::string_view(format.name) == "csv" && !fs::is_directory(file);
-  const std::vector<Record> records = read_records(file, {options.separator, tables});
+  std::vector<Record> records = read_records(file, {options.separator, tables});
+  for (Record& record : records)
+    for (const std::string& field : options.ignore) forget(record.fields, field);
+  if (format.unread != nullptr) imported.unread.merge(format.unread(records));
   std::set<const Record*> taken;
   for (ImportedRow& row : format.rows(records, options.templates)) {
     taken.insert(row.record);
@@ -239,6 +252,14 @@ TaskText task_of(SplitRows& all) {
 }
 
 }  // namespace
+
+const ImportFormat& guess_import_format(const ImportOptions& options) {
+  const fs::path file = given_splits(options).at(Split::kTrain);
+  const std::vector<Record> records = read_records(file, {options.separator, false});
+  if (records.empty())
+    throw Error(ErrorKind::kData, fmt::format("[data] {} holds no record", file.string()));
+  return guess_import_format(records.front());
+}
 
 Imported import_task(const ImportFormat& format, const ImportOptions& options) {
   Imported imported;

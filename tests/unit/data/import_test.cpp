@@ -133,6 +133,73 @@ TEST_F(Import, AlpacaAndShareGpt) {
             "Be short.\n\nHi\n\n");
 }
 
+TEST_F(Import, WhatARecordSaysOfItsRowsIsKept) {
+  EXPECT_EQ(row("alpaca", "a.json", R"([{"system":"Be brief.","history":[["I am Ada.","Noted."]],
+                "instruction":"Who am I?","input":"","output":"Ada"}])")
+                .prompt,
+            "Be brief.\n\nI am Ada.\n\nNoted.\n\nWho am I?\n");
+  EXPECT_EQ(row("sharegpt", "b.json", R"([{"system":"Be brief.","conversations":[
+                {"from":"human","value":"Hi"},{"from":"gpt","value":"Hello"}]}])")
+                .prompt,
+            "Be brief.\n\nHi\n\n");
+  // Answers that are not to be learned are what was said before.
+  for (const char* mark : {R"("weight":0)", R"("train":false)", R"("loss":false)"}) {
+    const auto turns =
+        rows("sharegpt",
+             write("c.json", fmt::format(R"([{{"messages":[{{"role":"user","content":"1+1?"}},
+        {{"role":"assistant","content":"3",{}}},{{"role":"user","content":"No."}},
+        {{"role":"assistant","content":[{{"type":"text","text":"2"}}],"weight":1}}]}}])",
+                                         mark)));
+    ASSERT_EQ(turns.size(), 1U) << mark;
+    EXPECT_EQ(turns[0].example.prompt, "1+1?\n\n3\n\nNo.\n\n");
+    EXPECT_EQ(turns[0].example.answer, "2");
+  }
+}
+
+TEST_F(Import, WhatRowsCannotHoldIsRefusedByNameUnlessItIsIgnored) {
+  const std::string tools = R"([{"tools":"[{}]","id":7,"conversations":[
+      {"from":"human","value":"Hi","mood":"glad"},{"from":"gpt","value":"Hello"}]},{"conversations":[
+      {"from":"human","value":"Ho"},{"from":"gpt","value":"Hum"}]},{"conversations":[
+      {"from":"human","value":"Hey"},{"from":"gpt","value":"Hoy"}]}])";
+  ImportOptions options{.source = write("a.json", tools), .eval_share = 0, .test_share = 0.34};
+  EXPECT_THAT(message_of([&] { import("sharegpt", options); }),
+              AllOf(HasSubstr("no \"tools\""), HasSubstr("row 0 of")));
+  options.ignore = {"tools"};
+  const Imported imported = import("sharegpt", options);
+  EXPECT_EQ(imported.records, 3);
+  EXPECT_THAT(imported.unread, ::testing::ElementsAre("id", "mood"));
+  const auto refused = [&](const char* turn) {
+    return message_of([&] {
+      rows("sharegpt",
+           write("b.json", fmt::format(R"([{{"messages":[{{"role":"user","content":"x"}},
+           {{"role":"assistant",{}}}]}}])",
+                                       turn)));
+    });
+  };
+  EXPECT_THAT(refused(R"("content":"y","weight":0.5)"),
+              HasSubstr("0 or 1 for \"weight\", got 0.5"));
+  EXPECT_THAT(refused(R"("content":null,"tool_calls":[{"id":1}])"), HasSubstr("no \"tool_calls\""));
+  EXPECT_THAT(refused(R"("content":[{"type":"image_url"}])"), HasSubstr("parts of type text"));
+  EXPECT_THAT(message_of([&] {
+                rows("alpaca",
+                     write("c.json", R"([{"history":[["a"]],"instruction":"x","output":"y"}])"));
+              }),
+              HasSubstr("pairs of texts in \"history\""));
+}
+
+TEST_F(Import, TheFormatIsGuessedFromTheFirstRecord) {
+  const auto guessed = [&](const std::string& name, const std::string& text) {
+    return std::string(guess_import_format({.source = write(name, text)}).name);
+  };
+  EXPECT_EQ(guessed("a.jsonl", R"({"messages":[]})"), "sharegpt");
+  EXPECT_EQ(guessed("b.json", R"([{"instruction":"x","output":"y"}])"), "alpaca");
+  EXPECT_EQ(guessed("c.csv", "prompt,answer\na,b\n"), "json");
+  EXPECT_THAT(message_of([&] { guessed("d.csv", "question,reply\na,b\n"); }),
+              HasSubstr("which fields of"));
+  EXPECT_STREQ(find_import_format("messages").name, "sharegpt");
+  EXPECT_STREQ(find_import_format("jsonl").name, "json");
+}
+
 TEST_F(Import, CStance) {
   const auto all =
       rows("c-stance",
