@@ -7,10 +7,13 @@
 // causal half), the other operations GB/s of what they must read and write. ILORA_TARGET=AVX2 holds
 // it to AVX2.
 #include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/denormals.h"
 #include "base/random.h"
 #include "kernels/kernels.h"
 
@@ -71,6 +74,21 @@ void gemm(benchmark::State& state, const Product& p, DType in, DType out) {
   cpu_kernels().gemm(c.view(), at, bt, p.alpha, p.beta);
   for (auto _ : state) cpu_kernels().gemm(c.view(), at, bt, p.alpha, p.beta);
   count(state, 2.0 * static_cast<double>(p.m * p.n * p.k), "GFLOP/s");
+}
+
+// The widths of real models: 512 rows with a square frozen map, forward and backward.
+constexpr int64_t kWidths[] = {576, 896, 1536, 2048, 2560, 3072, 3584, 4096, 4608};
+
+// Gradients so small that they are denormal numbers, with and without the mode that reads them as
+// zero.
+void denormal_gemm(benchmark::State& state, bool flush) {
+  std::optional<FlushDenormals> mode;
+  if (flush) mode.emplace();
+  const Buffer dy = normal(DType::kF32, {512, kInner}), w = normal(DType::kF32, {kInner, kWidth}),
+               dx(DType::kF32, {512, kWidth});
+  for (int64_t i = 0; i < dy.view().size(); ++i) dy.ptr<float>()[i] = 1e-40f;
+  for (auto _ : state) cpu_kernels().gemm(dx.view(), dy.view(), w.view(), 1, 0);
+  count(state, 2.0 * 512 * static_cast<double>(kInner * kWidth), "GFLOP/s");
 }
 
 // Sequences of `length` tokens, 2048 in all. As in the model, q, k and v are F32 in both modes.
@@ -230,11 +248,22 @@ void add(const std::string& name, Body body) {
 }
 
 void register_all() {
+  for (const bool flush : {false, true})
+    add(flush ? "denormal/flushed" : "denormal/as_they_are",
+        [=](benchmark::State& s) { denormal_gemm(s, flush); });
   for (const DType type : {DType::kF32, DType::kBF16}) {
     const std::string suffix = std::string("/") + dtype_name(type);
     for (const Product& p : kProducts)
       add(std::string("gemm/") + p.name + suffix,
           [&p, type](benchmark::State& s) { gemm(s, p, type, DType::kF32); });
+    for (const int64_t width : kWidths) {
+      for (const bool backward : {false, true}) {
+        add(fmt::format("width/{}/{}{}", width, backward ? "dx=dyW" : "y=xW^T", suffix),
+            [=](benchmark::State& s) {
+              gemm(s, {"", 512, width, width, false, !backward, 1, 0}, type, DType::kF32);
+            });
+      }
+    }
     for (const bool backward : {false, true}) {
       const std::string direction = backward ? "_backward" : "";
       for (const int64_t length : {64, 256, 1024}) {

@@ -112,6 +112,17 @@ def keys_of(value, path=""):
     return {path}.union(*(keys_of(v, f"{path}.{k}" if path else k) for k, v in value.items()))
 
 
+def content_of(path):
+    """A file's bytes; of an adapter its tensors, without the metadata that names the program's own hash."""
+    data = path.read_bytes()
+    if path.suffix != ".safetensors":
+        return data
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    header.pop("__metadata__", None)
+    return header, data[8 + size :]
+
+
 def differences(old, new):
     """What differs between two run folders, and which keys only one has."""
     found, keys = [], set()
@@ -120,7 +131,7 @@ def differences(old, new):
         found.append("other adapters")
     for name in files + [pathlib.Path("rows.jsonl")]:
         a, b = old / name, new / name
-        if a.exists() and (not b.exists() or a.read_bytes() != b.read_bytes()):
+        if a.exists() and (not b.exists() or content_of(a) != content_of(b)):
             found.append(str(name))
     a, b = (json.loads((f / "results.json").read_text()) for f in (old, new))
     found += [f"results.json: {key}" for key in ("scores", "scores_by", "metrics", "probes") if a.get(key) != b.get(key)]

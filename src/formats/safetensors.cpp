@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "base/hash.h"
 #include "base/json.h"
 #include "formats/check.h"
 
@@ -355,6 +356,16 @@ const StoredTensor& TensorFolder::tensor(std::string_view name) const {
   const StoredTensor* found = find_tensor(name);
   if (found == nullptr) fail_absent(name, name_);
   return *found;
+}
+
+uint64_t hash_tensors(std::span<const StoredTensor> tensors, uint64_t seed) {
+  std::vector<const StoredTensor*> sorted;
+  for (const StoredTensor& tensor : tensors) sorted.push_back(&tensor);
+  std::ranges::sort(sorted, {}, &StoredTensor::name);
+  uint64_t hash = seed;
+  for (const StoredTensor* tensor : sorted)
+    hash = hash_bytes(tensor->bytes, hash_text(tensor->describe(), hash));
+  return hash;
 }
 
 }  // namespace ilora

@@ -68,6 +68,9 @@ class SafetensorsFile {
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
                        const StringMap& metadata = {});
 
+// A hash (base/hash.h) of names, types, shapes and values, whatever the tensors' order.
+uint64_t hash_tensors(std::span<const StoredTensor> tensors, uint64_t seed = 0);
+
 // A view of values in memory, to be written; `values` must outlive it.
 template <class T>
 StoredTensor stored_view(std::string name, std::vector<int64_t> shape, std::span<const T> values) {

@@ -5,12 +5,15 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "formats/safetensors.h"
 
 namespace ilora {
 namespace {
 
+constexpr const char* kValues = "adapter_model.safetensors";
+constexpr const char* kHash = "ilora.hash";  // in its metadata
 constexpr const char* kLora = "LORA";
 constexpr const char* kPromptTuning = "PROMPT_TUNING";
 constexpr const char* kPromptRows = "prompt_embeddings";
@@ -65,6 +68,30 @@ void refuse_unsupported(const Json& json, const std::string& where) {
   if (!plain) refuse(fmt::format("init_lora_weights {}, which changes the base,", start.dump()));
 }
 
+// Of the values and of what scales them, so that damage to either file is noticed.
+std::string content_hash(std::span<const StoredTensor> tensors, const LoraOptions& o) {
+  const std::string scale = fmt::format("{} {} {} {}", o.rank, o.alpha, o.rslora, o.prompts.chosen);
+  return hash_digits(hash_tensors(tensors, hash_text(scale)));
+}
+
+void write_values(const std::filesystem::path& folder, std::span<const StoredTensor> tensors,
+                  const LoraOptions& options) {
+  write_safetensors(folder / kValues, tensors,
+                    {{"format", "pt"}, {kHash, content_hash(tensors, options)}});
+}
+
+// Adapters of other programs, and of earlier versions, have no hash.
+void require_whole(const SafetensorsFile& file, const LoraOptions& options) {
+  const auto hash = file.metadata().find(kHash);
+  if (hash == file.metadata().end() || hash->second == content_hash(file.tensors(), options))
+    return;
+  throw Error(
+      ErrorKind::kFormat,
+      fmt::format("[peft] expected the adapter that was saved, got another ({})", file.name()),
+      "The file is damaged, or r, lora_alpha or use_rslora beside it were edited. An "
+      "adapter that is edited on purpose has to lose ilora.hash from its metadata.");
+}
+
 void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
                   const std::string& base_model) {
   const AdapterLayout& layout = adapter.layout();
@@ -92,7 +119,7 @@ void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
     config["chosen"] = shape.chosen;
     tensors.push_back(stored(kPromptKeys, prompt_keys(adapter.values(), layout)));
   }
-  write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
+  write_values(folder, tensors, adapter.options());
   write_json(folder / "adapter_config.json", config);
 }
 
@@ -137,6 +164,7 @@ Adapter load_prompts(const SafetensorsFile& file, const ModelConfig& config,
   load_rows(soft_prompts(adapter.values(), adapter.layout()), file, kPromptRows);
   if (options.prompts.keys > 0)
     load_rows(prompt_keys(adapter.values(), adapter.layout()), file, kPromptKeys);
+  require_whole(file, options);
   return adapter;
 }
 
@@ -179,7 +207,7 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
     tensors.push_back(stored_view<float>(tensor_name(adapter.layout(), b, "lora_B"),
                                          {b.out, b.rank}, std::span<const float>(out)));
   }
-  write_safetensors(folder / "adapter_model.safetensors", tensors, {{"format", "pt"}});
+  write_values(folder, tensors, adapter.options());
   write_json(folder / "adapter_config.json", config);
 }
 
@@ -231,7 +259,7 @@ LoraOptions load_peft_options(const std::filesystem::path& folder) {
 
 Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config) {
   const LoraOptions options = load_peft_options(folder);
-  const std::filesystem::path path = folder / "adapter_model.safetensors";
+  const std::filesystem::path path = folder / kValues;
   const SafetensorsFile file(path);
   if (options.prompts.rows > 0) return load_prompts(file, config, options);
   Adapter adapter(config, options);
@@ -262,6 +290,7 @@ Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config
                             file.tensors().size() - used, file.tensors().size(), path.string()),
                 "The adapter was made for another base model.");
   }
+  require_whole(file, options);
   return adapter;
 }
 

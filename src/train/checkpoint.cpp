@@ -56,15 +56,9 @@ namespace {
 constexpr const char* kState = "ilora.state";
 constexpr const char* kHash = "ilora.hash";
 
-// Of everything that a state holds, whatever the order of its tensors.
+// Of everything that a state holds.
 std::string content_hash(const std::string& numbers, const std::vector<StoredTensor>& tensors) {
-  std::vector<const StoredTensor*> sorted;
-  for (const StoredTensor& tensor : tensors) sorted.push_back(&tensor);
-  std::ranges::sort(sorted, {}, &StoredTensor::name);
-  uint64_t hash = hash_text(numbers);
-  for (const StoredTensor* tensor : sorted)
-    hash = hash_bytes(tensor->bytes, hash_text(tensor->describe(), hash));
-  return hash_digits(hash);
+  return hash_digits(hash_tensors(tensors, hash_text(numbers)));
 }
 
 }  // namespace

@@ -11,7 +11,9 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "formats/safetensors.h"
 #include "model/peft.h"
+#include "tests/unit/base/error_of.h"
 #include "tests/unit/base/temporary_folder.h"
 
 namespace ilora {
@@ -195,6 +197,37 @@ TEST_F(PeftFolder, NamesWhatDoesNotFit) {
   deeper.layers = 4;
   EXPECT_THROW(load_peft(path_, deeper), Error);
   EXPECT_THROW(load_peft(folder_ / "absent", small_model()), Error);
+}
+
+// A saved adapter with a byte, or the configuration beside it, changed.
+TEST(PeftFolder, DamageIsNoticed) {
+  const TemporaryFolder folder;
+  const ModelConfig config = small_model();
+  Adapter adapter(config, LoraOptions());
+  adapter.initialise(3, 0);
+  save_peft(folder / "whole", adapter, "a model");
+  EXPECT_NO_THROW(load_peft(folder / "whole", config));
+  const auto values = folder / "whole" / "adapter_model.safetensors",
+             options = folder / "whole" / "adapter_config.json";
+  const std::string bytes = read_file(values), text = read_file(options);
+  // The last byte of the file is the sign and exponent of a number: the damage is no NaN.
+  std::string damaged = bytes;
+  damaged[damaged.size() - 2] = static_cast<char>(damaged[damaged.size() - 2] ^ 1);
+  write_file_atomic(values, damaged);
+  EXPECT_THAT(message_of([&] { load_peft(folder / "whole", config); }),
+              HasSubstr("expected the adapter that was saved"));
+  write_file_atomic(values, bytes);
+  Json edited = parse_json(text, "");
+  edited["lora_alpha"] = edited.at("lora_alpha").get<double>() + 1;
+  write_json(options, edited);
+  EXPECT_THAT(message_of([&] { load_peft(folder / "whole", config); }),
+              HasSubstr("expected the adapter that was saved"));
+  // Of another program: there is nothing to compare with.
+  write_file_atomic(options, text);
+  const SafetensorsFile file(values);
+  write_safetensors(folder / "bare.safetensors", file.tensors(), {{"format", "pt"}});
+  std::filesystem::rename(folder / "bare.safetensors", values);
+  EXPECT_NO_THROW(load_peft(folder / "whole", config));
 }
 
 }  // namespace
