@@ -1,11 +1,5 @@
 #include "base/denormals.h"
 
-#include <omp.h>
-
-#if defined(__SSE2__)
-#include <immintrin.h>
-#endif
-
 #include "base/parallel.h"
 
 namespace ilora {
@@ -16,10 +10,10 @@ constexpr bool kHasMode = true;
 constexpr uint64_t kFlush = 0x8040;  // flush to zero, denormals are zero
 
 uint64_t control_word() {
-  return _mm_getcsr();
+  return __builtin_ia32_stmxcsr();
 }
 void set_control_word(uint64_t word) {
-  _mm_setcsr(static_cast<unsigned>(word));
+  __builtin_ia32_ldmxcsr(static_cast<unsigned>(word));
 }
 #elif defined(__aarch64__)
 constexpr bool kHasMode = true;
@@ -48,21 +42,20 @@ thread_local bool held = false;
 }  // namespace
 
 FlushDenormals::FlushDenormals() {
-  if (!kHasMode || held || omp_in_parallel() != 0) return;
+  if (!kHasMode || held || in_parallel_loop()) return;
   held = true;
   before_.resize(static_cast<size_t>(max_threads()));
-#pragma omp parallel num_threads(static_cast <int>(before_.size()))
-  {
+  on_each_thread(max_threads(), [&](int thread) {
     const uint64_t word = control_word();
-    before_[static_cast<size_t>(omp_get_thread_num())] = word;
+    before_[static_cast<size_t>(thread)] = word;
     set_control_word(word | kFlush);
-  }
+  });
 }
 
 FlushDenormals::~FlushDenormals() {
   if (before_.empty()) return;
-#pragma omp parallel num_threads(static_cast <int>(before_.size()))
-  set_control_word(before_[static_cast<size_t>(omp_get_thread_num())]);
+  on_each_thread(static_cast<int>(before_.size()),
+                 [&](int thread) { set_control_word(before_[static_cast<size_t>(thread)]); });
   held = false;
 }
 

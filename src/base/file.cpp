@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/mapped_fault.h"
 
 namespace ilora {
 namespace {
@@ -53,6 +54,47 @@ void write_all(int fd, std::string_view content, const std::filesystem::path& pa
 
 }  // namespace
 
+namespace {
+
+// What is mapped now, for a signal handler: it may neither lock nor allocate.
+struct Mapping {
+  std::atomic<bool> taken{false};
+  std::atomic<const std::byte*> begin{nullptr};
+  size_t size = 0;
+  char path[512] = {};
+};
+std::array<Mapping, 256> mappings;  // a model has a few files; more are not told apart
+
+void note_mapping(const std::byte* begin, size_t size, const std::string& path) {
+  for (Mapping& mapping : mappings) {
+    if (mapping.taken.exchange(true)) continue;
+    mapping.size = size;
+    path.copy(mapping.path, sizeof mapping.path - 1);
+    mapping.path[std::min(path.size(), sizeof mapping.path - 1)] = '\0';
+    mapping.begin.store(begin);
+    return;
+  }
+}
+
+void forget_mapping(const std::byte* begin) {
+  for (Mapping& mapping : mappings) {
+    if (mapping.begin.load() != begin) continue;
+    mapping.begin.store(nullptr);
+    mapping.taken.store(false);
+    return;
+  }
+}
+
+}  // namespace
+
+const char* mapped_file_at(const void* address) noexcept {
+  for (const Mapping& mapping : mappings) {
+    const std::byte* begin = mapping.begin.load();
+    if (begin != nullptr && address >= begin && address < begin + mapping.size) return mapping.path;
+  }
+  return nullptr;
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) fail("open", path, errno);
@@ -65,10 +107,13 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
   if (mapped == MAP_FAILED) fail("map", path, errno);
   data_ = static_cast<const std::byte*>(mapped);
+  note_mapping(data_, size_, path.string());
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  forget_mapping(data_);
+  ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept

@@ -13,7 +13,16 @@ void set_threads(int count) {
   omp_set_num_threads(std::max(1, count));
 }
 
+bool in_parallel_loop() {
+  return omp_in_parallel() != 0;
+}
+
 namespace detail {
+
+void run_on_threads(int threads, void (*body)(void*, int), void* context) {
+#pragma omp parallel num_threads(threads)
+  body(context, omp_get_thread_num());
+}
 
 void run_chunks(int64_t chunks, void (*body)(void*, int64_t), void* context) {
   if (omp_in_parallel()) {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
 
 #include "base/error.h"
 
@@ -32,7 +33,20 @@ class ScopedThreads {
 
 namespace detail {
 void run_chunks(int64_t chunks, void (*body)(void*, int64_t), void* context);
+void run_on_threads(int threads, void (*body)(void*, int), void* context);
 }  // namespace detail
+
+// Whether the calling code is a part of a parallel loop.
+bool in_parallel_loop();
+
+// Calls body(t) once on each of the `threads` threads that a loop of the calling thread would have,
+// t from 0. Only outside parallel loops; body does not throw.
+template <class Body>
+void on_each_thread(int threads, Body&& body) {
+  using Called = std::remove_reference_t<Body>;
+  detail::run_on_threads(
+      threads, [](void* context, int t) { (*static_cast<Called*>(context))(t); }, &body);
+}
 
 // Calls body(begin, end) for consecutive chunks of [0, count), in parallel. An exception of a chunk
 // is rethrown here. Inside another parallel loop it runs serially.

@@ -13,7 +13,7 @@ namespace {
 
 struct GenerateArguments {
   std::string model, run, learner, adapter, mode, text_template = "raw";
-  std::vector<std::string> prompts;
+  std::vector<std::string> prompts, named_prompts;
   GenerateOptions options;
   bool json = false;
 };
@@ -72,7 +72,9 @@ void answer(const GenerateArguments& a) {
 void add_generate(CLI::App& app) {
   CLI::App* command = app.add_subcommand("generate", "answer prompts, greedily or sampled");
   auto a = std::make_shared<GenerateArguments>();
-  command->add_option("prompts", a->prompts, "one or more prompts")->required();
+  command->add_option("prompts", a->prompts, "one or more prompts");
+  command->add_option("-p,--prompt", a->named_prompts, "the same (repeatable)")
+      ->allow_extra_args(false);
   command->add_option("--model", a->model, "a GGUF file or a Hugging Face folder");
   CLI::Option* run =
       command->add_option("--run", a->run, "a run folder: its model, and the learner it deploys");
@@ -97,7 +99,14 @@ void add_generate(CLI::App& app) {
       ->check(not_below_zero())
       ->capture_default_str();
   command->add_flag("--json", a->json, "print JSON");
-  command->callback([a] { answer(*a); });
+  command->callback([a] {
+    a->prompts.insert(a->prompts.end(), a->named_prompts.begin(), a->named_prompts.end());
+    if (a->prompts.empty()) {
+      throw Error(ErrorKind::kUsage, "[generate] no prompt is given",
+                  "For example: ilora generate --run RUN \"Is a whale a fish?\"");
+    }
+    answer(*a);
+  });
 }
 
 }  // namespace ilora

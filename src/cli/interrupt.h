@@ -14,6 +14,9 @@ void install_interrupt_handler();
 void ignore_closed_pipe();
 // Called once by main: a file-size limit becomes an error of write(), like a full disk.
 void ignore_file_size_signal();
+// Called once by main: a model file that is cut short while it is in use ends the program with an
+// error that names it.
+void explain_lost_pages();
 
 // The first of kStopSignals (base/exit_code.h) that has come; 0: none.
 int stop_signal();

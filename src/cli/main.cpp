@@ -49,6 +49,7 @@ void explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& 
 
 int main(int argc, char** argv) {
   ilora::ignore_file_size_signal();
+  ilora::explain_lost_pages();
   CLI::App app{
       "Teaches a large language model one task after another without forgetting the earlier ones.",
       "ilora"};

@@ -70,7 +70,9 @@ void refuse_unsupported(const Json& json, const std::string& where) {
 
 // Of the values and of what scales them, so that damage to either file is noticed.
 std::string content_hash(std::span<const StoredTensor> tensors, const LoraOptions& o) {
-  const std::string scale = fmt::format("{} {} {} {}", o.rank, o.alpha, o.rslora, o.prompts.chosen);
+  const std::string scale = o.prompts.rows > 0
+                                ? fmt::format("{} {}", o.prompts.keys, o.prompts.chosen)
+                                : fmt::format("{} {} {}", o.rank, o.alpha, o.rslora);
   return hash_digits(hash_tensors(tensors, hash_text(scale)));
 }
 

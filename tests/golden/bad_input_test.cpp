@@ -496,6 +496,7 @@ TEST_F(BadInput, CommandLine) {
               HasSubstr("--max-new-tokens: expected a number above 0, got '0'"));
   EXPECT_THAT(told({"compare", yaml, "--out", "o", "--seeds", "a"}),
               AllOf(HasSubstr("--seeds"), HasSubstr("got 'a'")));
+  EXPECT_THAT(told({"generate", "--model", "m"}), HasSubstr("no prompt is given"));
   EXPECT_THAT(told({"generate", "x"}), AllOf(HasSubstr("--run"), HasSubstr("--model")));
   EXPECT_THAT(told({"bench", "gemm", "--dtype", "f32"}), HasSubstr("--mode"));
   EXPECT_THAT(told({"data", "import"}), HasSubstr("ilora data import --help"));

@@ -1,9 +1,7 @@
 #include "base/denormals.h"
 
 #include <gtest/gtest.h>
-#include <omp.h>
 
-#include <algorithm>
 #include <vector>
 
 #include "base/parallel.h"
@@ -16,14 +14,13 @@ constexpr float kDenormal = 1e-40f;
 // Whether a denormal number counts as zero, on each thread of the pool.
 std::vector<bool> flushes() {
   std::vector<char> zero(static_cast<size_t>(max_threads()), 0);
-#pragma omp parallel
-  {
+  on_each_thread(max_threads(), [&](int thread) {
     const volatile float tiny = kDenormal;
     const volatile float product = tiny * 1.0f;
     const volatile float from_normal = 1e-30f;
     const volatile float underflow = from_normal * 1e-10f;
-    zero[static_cast<size_t>(omp_get_thread_num())] = product == 0 && underflow == 0;
-  }
+    zero[static_cast<size_t>(thread)] = product == 0 && underflow == 0;
+  });
   return {zero.begin(), zero.end()};
 }
 

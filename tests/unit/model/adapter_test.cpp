@@ -200,7 +200,7 @@ TEST_F(PeftFolder, NamesWhatDoesNotFit) {
 }
 
 // A saved adapter with a byte, or the configuration beside it, changed.
-TEST(PeftFolder, DamageIsNoticed) {
+TEST(DamagedAdapter, IsNoticed) {
   const TemporaryFolder folder;
   const ModelConfig config = small_model();
   Adapter adapter(config, LoraOptions());
