@@ -8,12 +8,19 @@
 
 namespace ilora {
 
-// One line per family; each is defined in the file of its name.
+// One line per family; each is defined in the file of its name, or of its line of names.
 // clang-format off
 #define ILORA_FAMILIES(family) \
   family(kLlama)               \
   family(kMistral)             \
-  family(kQwen2)
+  family(kQwen2)               \
+  family(kQwen3)               \
+  family(kSmolLm3)             \
+  family(kOlmo2)               \
+  family(kGranite)             \
+  family(kPhi3)                \
+  family(kGemma2)              \
+  family(kGemma3)
 // clang-format on
 
 #define ILORA_DECLARE(name) extern const ModelFamily name;
