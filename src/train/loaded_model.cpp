@@ -16,8 +16,9 @@ ModelFiles open_model(const ModelOptions& options) {
 }
 
 Tokenizer load_tokenizer(const ModelFiles& files) {
-  return files.gguf() != nullptr ? Tokenizer::from_gguf(*files.gguf())
-                                 : Tokenizer::from_folder(files.path());
+  const int64_t embeddings = files.config().vocabulary;
+  return files.gguf() != nullptr ? Tokenizer::from_gguf(*files.gguf(), embeddings)
+                                 : Tokenizer::from_folder(files.path(), embeddings);
 }
 
 DType gemm_type_of(const std::string& mode) {

@@ -54,11 +54,11 @@ auto slides(int64_t period) {
 
 void read_folder(const FolderKeys& keys, ModelConfig& config, bool third) {
   read_decoder(keys, config, defaults(third));
-  shape(config, keys.number("query_pre_attn_scalar", 256),
-        keys.number("attn_logit_softcapping",
-                    third || keys.is_null("attn_logit_softcapping") ? 0 : 50),
-        keys.number("final_logit_softcapping",
-                    third || keys.is_null("final_logit_softcapping") ? 0 : 30));
+  const auto cap = [&](const char* key, double second) {  // null: none
+    return keys.number(key, third || keys.is_null(key) ? 0.0 : second);
+  };
+  shape(config, keys.number("query_pre_attn_scalar", 256), cap("attn_logit_softcapping", 50),
+        cap("final_logit_softcapping", 30));
   const int64_t window =
       keys.is_null("sliding_window") ? 0 : keys.integer("sliding_window", kWindow);
   const int64_t period = third ? keys.integer("sliding_window_pattern", 6) : 2;

@@ -243,10 +243,10 @@ class OpCases : public TableComparison {
           }
           for (const DType in : types_) {
             attention_case(spans, n, n, h, in, pad, true);
-            for (const int64_t window : {1, 6, 39})
-              attention_case({spans, window}, n, n, h, in, pad, true);
-            attention_case({spans, 0, 1.5}, n, n, h, in, pad, true);
-            attention_case({spans, 9, 30.0}, n, n, h, in, pad, true);
+            if (pad == 0) {
+              attention_case({spans, 6}, n, n, h, in, pad, true);
+              attention_case({spans, 39, 1.5}, n, n, h, in, pad, true);
+            }
             std::vector<AttentionSpan>
                 tails;  // the last rows of each sequence as queries, the keys in a cache
             int64_t rows = 0;
@@ -256,14 +256,14 @@ class OpCases : public TableComparison {
               rows += queries;
             }
             attention_case(tails, rows, n, h, in, pad, false);
-            attention_case({tails, 5, 2.0}, rows, n, h, in, pad, false);
             for (AttentionSpan& tail : tails) {  // behind the first sequence
               tail.shared_begin = spans.front().key_begin;
               tail.shared_len = spans.front().key_len;
             }
             attention_case(tails, rows, n, h, in, pad, false);
-            for (const int64_t window : {3, 20})
-              attention_case({tails, window}, rows, n, h, in, pad, false);
+            for (const int64_t window : {3, 20}) {
+              if (pad == 0) attention_case({tails, window, 2.0}, rows, n, h, in, pad, false);
+            }
           }
         }
       }
