@@ -76,10 +76,10 @@ std::string Value::printed() const {
 }
 
 std::string Value::json(int indent, int at) const {
-  const std::string gap =
-      indent < 0 ? std::string() : "\n" + std::string(static_cast<size_t>(at + indent), ' ');
-  const std::string last =
-      indent < 0 ? std::string() : "\n" + std::string(static_cast<size_t>(at), ' ');
+  const auto line = [&](int deep) {  // a line feed and as many spaces, where there is an indent
+    return indent < 0 ? std::string() : std::string(1, '\n').append(static_cast<size_t>(deep), ' ');
+  };
+  const std::string gap = line(at + indent), last = line(at);
   const std::string comma = indent < 0 ? ", " : ",";
   const auto quoted = [](const std::string& t) {
     std::string out = "\"";
@@ -101,13 +101,13 @@ std::string Value::json(int indent, int at) const {
   if (const List* l = list()) {
     for (const Value& v : *l)
       inside += (inside.empty() ? "" : comma) + gap + v.json(indent, at + indent);
-    return inside.empty() ? "[]" : "[" + inside + last + "]";
+    return inside.empty() ? "[]" : fmt::format("[{}{}]", inside, last);
   }
   if (const Object* o = object()) {
     for (const auto& [key, v] : *o)
       inside +=
           (inside.empty() ? "" : comma) + gap + quoted(key) + ": " + v.json(indent, at + indent);
-    return inside.empty() ? "{}" : "{" + inside + last + "}";
+    return inside.empty() ? "{}" : fmt::format("{{{}{}}}", inside, last);
   }
   if (const std::string* t = text()) return quoted(*t);
   if (const bool* b = boolean()) return *b ? "true" : "false";

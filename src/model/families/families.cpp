@@ -78,11 +78,11 @@ const ModelFamily& find_family(ModelFamilies families, FileKind kind, std::strin
     if (own == type) return *family;
     known.push_back(fmt::format("{} ({})", own, family->name));
   }
-  const std::string_view kind = kind_of(type);
+  const std::string_view known_kind = kind_of(type);
   throw Error(
       ErrorKind::kUnsupported,
       fmt::format("[model] {} '{}'{}{} is not supported ({})", gguf ? "architecture" : "model_type",
-                  type, kind.empty() ? "" : ", ", kind, where),
+                  type, known_kind.empty() ? "" : ", ", known_kind, where),
       fmt::format("ilora reads {} of dense models: {}.", gguf ? "GGUF files" : "folders",
                   fmt::join(known, ", ")));
 }
