@@ -13,7 +13,7 @@ namespace {
 std::vector<std::string> maps(const ModelConfig& c, int64_t in, int64_t out) {
   std::vector<std::string> names;
   for (const Module m : kAllModules) {
-    if (module_shape(c, m) != std::array{in, out}) continue;
+    if (!c.has(m) || module_shape(c, m) != std::array{in, out}) continue;
     const std::string name(module_name(m));
     names.push_back(name.substr(0, name.find("_proj")));
   }
@@ -24,6 +24,7 @@ std::vector<std::string> maps(const ModelConfig& c, int64_t in, int64_t out) {
 // One figure of the widths that LoRA's products meet.
 bool is_width(const ModelConfig& c, int64_t n) {
   for (const Module m : kAllModules) {
+    if (!c.has(m)) continue;
     const auto [in, out] = module_shape(c, m);
     if (n == in || n == out) return true;
   }

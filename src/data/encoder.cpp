@@ -94,7 +94,11 @@ Row Encoder::encode(const Example& example, int32_t task, uint64_t id, const std
 
 std::vector<int32_t> Encoder::stop_tokens() const {
   std::vector<int32_t> tokens = {end_};
-  if (const int32_t eos = tokenizer_.eos(); eos != end_ && eos >= 0) tokens.push_back(eos);
+  const auto add = [&](int32_t token) {
+    if (token >= 0 && std::ranges::find(tokens, token) == tokens.end()) tokens.push_back(token);
+  };
+  add(tokenizer_.eos());
+  for (const int32_t token : tokenizer_.ends()) add(token);
   return tokens;
 }
 

@@ -49,7 +49,8 @@ class Encoder {
   // that does not fit.
   int64_t cut(std::vector<int32_t>& prompt_tokens, int64_t reserve, int64_t in_front = 0) const;
   int32_t end_token() const { return end_; }
-  std::vector<int32_t> stop_tokens() const;  // what ends a generated answer: it, and the EOS
+  // What ends a generated answer: it, the EOS, and what else the model's files list.
+  std::vector<int32_t> stop_tokens() const;
   int64_t max_length() const { return options_.max_length; }
   // The longest row behind `in_front` soft prompts.
   int64_t room(int64_t in_front) const {

@@ -297,6 +297,7 @@ GenerateOptions Evaluator::generation(const TaskEval& task) const {
                 "Raise data.max_length, or set eval.max_new_tokens lower.");
   }
   options.stop = encoder_.stop_tokens();
+  options.tokens = encoder_.tokenizer().used_size();
   return options;
 }
 

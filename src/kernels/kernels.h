@@ -20,6 +20,7 @@
 // head width, F feed-forward width, V vocabulary, R rank.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <span>
 
@@ -40,6 +41,23 @@ struct AttentionSpan {
   int64_t key_len = 0;
   int64_t shared_begin = 0;
   int64_t shared_len = 0;
+};
+
+// The sequences of an attention call, and what holds in all of them. A list of spans alone is one.
+struct AttentionSpans {
+  std::span<const AttentionSpan> spans;
+  // A query sees the last so many positions, its own included; 0: all before it. Positions count
+  // through the shared beginning.
+  int64_t window = 0;
+  // Scores s, scaled, become soft_cap * tanh(s / soft_cap); 0: they stay as they are.
+  double soft_cap = 0;
+
+  constexpr AttentionSpans() = default;
+  template <std::convertible_to<std::span<const AttentionSpan>> List>
+  constexpr AttentionSpans(const List& list, int64_t window_ = 0, double soft_cap_ = 0)
+      : spans(list), window(window_), soft_cap(soft_cap_) {}
+
+  bool plain() const { return window == 0 && soft_cap == 0; }
 };
 
 // AdamW with decoupled weight decay (Loshchilov and Hutter, 2019), step counted from 1; the
@@ -88,24 +106,31 @@ struct Kernels {
   // dgate, dup (N,F) T|G = gradients; dy (N,F) T. dgate may be gate and dup may be up (same
   // memory).
   Op<void(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up)> swiglu_backward;
+  // The same with GELU in place of silu, in the form with tanh (Hendrycks and Gimpel 2016; Shazeer
+  // 2020): gelu(g) = g/2 (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3))).
+  Op<void(Tensor y, Tensor gate, Tensor up)> geglu;
+  Op<void(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up)> geglu_backward;
+  // y (N,D) T = cap * tanh(y / cap): a soft cap of logits. cap > 0.
+  Op<void(Tensor y, double cap)> soft_cap;
+  // dy (N,D) T, the gradient of soft_cap's result y (N,D) T, becomes that of its input.
+  Op<void(Tensor dy, Tensor y, double cap)> soft_cap_backward;
   // y (N,D) T|G = x (N,D) T|G * keep / (1-p), keep = dropout_keep(row_keys[n], column, p) (below).
   // p in [0,1). Its gradient is itself. y may be x.
   Op<void(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p)> dropout;
 
   // ---- attention -----------------------------------------------------------------------
-  // o (N,H,Dh) T|G = softmax(q k^T / sqrt(Dh)) v, causal within each span, never across; query head
-  // h reads key/value head h / (H/K). lse (N,H) T = log-sum-exp of the scaled scores, kept for the
+  // o (N,H,Dh) T|G = softmax(q k^T / sqrt(Dh)) v, causal within each span, never across, with the
+  // window and the soft cap that the spans carry; query head h reads key/value head h / (H/K). lse (N,H) T = log-sum-exp of the scaled scores, kept for the
   // backward. q (N,H,Dh), k and v (Nk,K,Dh): one type, T or G. Rows of o that no span covers are
   // left as they are. Scores, softmax and sums are T; where o is a G other than T, the operands of
   // the product with v may be rounded to G.
-  Op<void(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, std::span<const AttentionSpan> spans)>
-      attention;
+  Op<void(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans)> attention;
   // dq (N,H,Dh), dk, dv (Nk,K,Dh), all T, = gradients for spans with query_len == key_len; do_
   // (N,H,Dh) T. Rows that no span covers are left as they are; no key row lies in two spans. (Dao
   // et al. 2022: P from lse.) Scores and sums are T; where o is a G other than T, the operands of
   // the other products (P, dS, do_, q, k, v) may be rounded to G.
   Op<void(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v, Tensor o,
-          Tensor lse, std::span<const AttentionSpan> spans)>
+          Tensor lse, AttentionSpans spans)>
       attention_backward;
 
   // ---- losses --------------------------------------------------------------------------

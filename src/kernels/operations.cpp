@@ -38,36 +38,42 @@ Cost stored_rows_cost(Tensor y, Tensor stored, std::span<const int32_t>) {
 
 namespace {
 
-// `products` of (queries, keys) pairs that the causal mask leaves, two FLOPs per element.
-double attention_flops(const Tensor& q, std::span<const AttentionSpan> spans, double products) {
+// The number of (query, key) pairs of a span that the mask leaves.
+double pairs_of(const AttentionSpan& s, int64_t window) {
+  const int64_t before = s.shared_len + s.key_len - s.query_len;  // keys that every query sees
+  // Of the queries, so many see fewer keys than the window holds.
+  const int64_t open =
+      window == 0 ? s.query_len : std::clamp<int64_t>(window - before, 0, s.query_len);
+  const auto n = static_cast<double>(open);
+  return n * static_cast<double>(before) + n * (n + 1) / 2 +
+         static_cast<double>((s.query_len - open) * window);
+}
+
+// `products` of (queries, keys) pairs that the mask leaves, two FLOPs per element.
+double attention_flops(const Tensor& q, const AttentionSpans& spans, double products) {
   double pairs = 0;
-  for (const AttentionSpan& s : spans) {
-    const auto queries = static_cast<double>(s.query_len);
-    pairs += queries * static_cast<double>(s.shared_len + s.key_len - s.query_len) +
-             queries * (queries + 1) / 2;
-  }
+  for (const AttentionSpan& s : spans.spans) pairs += pairs_of(s, spans.window);
   return 2 * products * pairs * static_cast<double>(q.shape[1] * q.shape[2]);
 }
 
 }  // namespace
 
-Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-                    std::span<const AttentionSpan> spans) {
+Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans) {
   return {{}, attention_flops(q, spans, 2), tensor_cost(o, lse, q, k, v).bytes};
 }
 
-Floors attention_floors(Tensor, Tensor, Tensor, Tensor, Tensor v, std::span<const AttentionSpan>) {
+Floors attention_floors(Tensor, Tensor, Tensor, Tensor, Tensor v, AttentionSpans) {
   return {largest(v), 1.0};
 }
 
 Cost attention_backward_cost(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
-                             Tensor v, Tensor o, Tensor lse, std::span<const AttentionSpan> spans) {
+                             Tensor v, Tensor o, Tensor lse, AttentionSpans spans) {
   return {{}, attention_flops(q, spans, 5), tensor_cost(dq, dk, dv, do_, q, k, v, o, lse).bytes};
 }
 
 // dS is a difference of terms as large as do . v.
 Floors attention_backward_floors(Tensor, Tensor, Tensor, Tensor do_, Tensor q, Tensor k, Tensor v,
-                                 Tensor, Tensor, std::span<const AttentionSpan>) {
+                                 Tensor, Tensor, AttentionSpans) {
   const double width = static_cast<double>(q.shape[2]);
   const double floor =
       largest(do_) * largest(v) * std::max(largest(q), largest(k)) / std::sqrt(width);

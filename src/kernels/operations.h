@@ -90,15 +90,12 @@ inline double largest(double value) {
 // What rows say that takes more than a line (operations.cpp).
 Cost gemm_cost(Tensor c, Tensor a, Tensor b, float alpha, float beta);
 Cost stored_rows_cost(Tensor y, Tensor stored, std::span<const int32_t> rows);
-Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-                    std::span<const AttentionSpan> spans);
-Floors attention_floors(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-                        std::span<const AttentionSpan> spans);
+Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans);
+Floors attention_floors(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans);
 Cost attention_backward_cost(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
-                             Tensor v, Tensor o, Tensor lse, std::span<const AttentionSpan> spans);
+                             Tensor v, Tensor o, Tensor lse, AttentionSpans spans);
 Floors attention_backward_floors(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
-                                 Tensor v, Tensor o, Tensor lse,
-                                 std::span<const AttentionSpan> spans);
+                                 Tensor v, Tensor o, Tensor lse, AttentionSpans spans);
 Floors cross_entropy_backward_floors(Tensor loss, Tensor logits, std::span<const int32_t> targets,
                                      std::span<const float> scale);
 Floors kl_divergence_floors(Tensor loss, Tensor logits, Tensor teacher, double temperature);
@@ -135,6 +132,13 @@ inline constexpr std::tuple kOperations = {
                                          .tolerance = kSums,
                                          .outputs = {0, 1},
                                          .floors = product_of<2, 4>},  // dy up
+    Operation<&Kernels::geglu>{.name = "geglu", .tolerance = kSums},
+    Operation<&Kernels::geglu_backward>{.name = "geglu_backward",
+                                        .tolerance = kSums,
+                                        .outputs = {0, 1},
+                                        .floors = product_of<2, 4>},  // dy up
+    Operation<&Kernels::soft_cap>{.name = "soft_cap", .tolerance = kElementwise},
+    Operation<&Kernels::soft_cap_backward>{.name = "soft_cap_backward", .tolerance = kElementwise},
     Operation<&Kernels::dropout>{.name = "dropout", .tolerance = kElementwise},
     Operation<&Kernels::attention>{
         .name = "attention",

@@ -7,19 +7,44 @@
 namespace ilora {
 namespace {
 
+// What the norms of heads and of what is added keep.
+void place_norms(LayerActivations& a, Arena& arena, const ModelConfig& c, const ActivationShape& s,
+                 int64_t rows) {
+  if (c.head_norms()) {
+    a.q_raw = arena.take("layer.q_raw", s.state, {rows, c.query_width()});
+    a.k_raw = arena.take("layer.k_raw", s.state, {rows, c.kv_width()});
+    a.rstd_q = arena.take("layer.rstd_q", s.state, {rows, c.heads});
+    a.rstd_k = arena.take("layer.rstd_k", s.state, {rows, c.kv_heads});
+  }
+  if (!c.post_norms()) return;
+  a.attention_out = arena.take("layer.attention_out", s.state, {rows, c.width});
+  a.ffn_out = arena.take("layer.ffn_out", s.state, {rows, c.width});
+  a.rstd_attention_out = arena.take("layer.rstd_attention_out", s.state, {rows});
+  a.rstd_ffn_out = arena.take("layer.rstd_ffn_out", s.state, {rows});
+}
+
 // What a layer keeps beside its input, in `rows` rows.
 void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c, const ActivationShape& s,
                  int64_t rows) {
   a.x_mid = arena.take("layer.x_mid", s.state, {rows, c.width});
   a.rstd_attention = arena.take("layer.rstd_attention", s.state, {rows});
   a.rstd_ffn = arena.take("layer.rstd_ffn", s.state, {rows});
-  a.q = arena.take("layer.q", s.state, {rows, c.query_width()});
-  a.k = arena.take("layer.k", s.state, {rows, c.kv_width()});
-  a.v = arena.take("layer.v", s.state, {rows, c.kv_width()});
+  if (c.joined_maps) {
+    a.qkv = arena.take("layer.qkv", s.state, {rows, c.query_width() + 2 * c.kv_width()});
+  } else {
+    a.q = arena.take("layer.q", s.state, {rows, c.query_width()});
+    a.k = arena.take("layer.k", s.state, {rows, c.kv_width()});
+    a.v = arena.take("layer.v", s.state, {rows, c.kv_width()});
+  }
   a.o = arena.take("layer.o", s.gemm, {rows, c.query_width()});
   a.lse = arena.take("layer.lse", s.state, {rows, c.heads});
-  a.gate = arena.take("layer.gate", s.gemm, {rows, c.feed_forward});
-  a.up = arena.take("layer.up", s.gemm, {rows, c.feed_forward});
+  if (c.joined_maps) {
+    a.gate_up = arena.take("layer.gate_up", s.gemm, {rows, 2 * c.feed_forward});
+  } else {
+    a.gate = arena.take("layer.gate", s.gemm, {rows, c.feed_forward});
+    a.up = arena.take("layer.up", s.gemm, {rows, c.feed_forward});
+  }
+  place_norms(a, arena, c, s, rows);
   for (size_t m = 0; m < kModules; ++m) {
     int64_t rank = 0;
     for (const auto& ranks : s.lora_rank) rank = std::max(rank, ranks[m]);
@@ -34,12 +59,46 @@ Tensor part(const Tensor& piece, int64_t begin, int64_t end) {
 
 LayerActivations part(const LayerActivations& all, int64_t begin, int64_t end) {
   LayerActivations a = all;
-  for (Tensor* kept :
-       {&a.x_mid, &a.rstd_attention, &a.rstd_ffn, &a.q, &a.k, &a.v, &a.o, &a.lse, &a.gate, &a.up}) {
+  for (Tensor* kept : {&a.x_mid,
+                       &a.rstd_attention,
+                       &a.rstd_ffn,
+                       &a.q,
+                       &a.k,
+                       &a.v,
+                       &a.o,
+                       &a.lse,
+                       &a.gate,
+                       &a.up,
+                       &a.qkv,
+                       &a.gate_up,
+                       &a.q_raw,
+                       &a.k_raw,
+                       &a.rstd_q,
+                       &a.rstd_k,
+                       &a.attention_out,
+                       &a.ffn_out,
+                       &a.rstd_attention_out,
+                       &a.rstd_ffn_out}) {
     *kept = part(*kept, begin, end);
   }
   for (Tensor& h : a.lora_h) h = part(h, begin, end);
   return a;
+}
+
+// Columns [begin, end); none while the arena measures.
+Tensor columns(const Tensor& piece, int64_t begin, int64_t end) {
+  return piece ? piece.columns(begin, end) : Tensor();
+}
+
+// The parts of joined maps.
+void divide(LayerActivations& a, const ModelConfig& c) {
+  if (!c.joined_maps) return;
+  const int64_t q = c.query_width(), kv = c.kv_width();
+  a.q = columns(a.qkv, 0, q);
+  a.k = columns(a.qkv, q, q + kv);
+  a.v = columns(a.qkv, q + kv, q + 2 * kv);
+  a.gate = columns(a.gate_up, 0, c.feed_forward);
+  a.up = columns(a.gate_up, c.feed_forward, 2 * c.feed_forward);
 }
 
 // All layers. Those that keep their activations for backward have each kind in one piece, N' rows
@@ -64,6 +123,7 @@ void place_layers(std::vector<LayerActivations>& layers, Arena& arena, const Mod
     const bool own = l >= s.lowest_saved;
     a = own && !s.recompute ? part(kept, begin, begin + s.rows) : shared;
     a.x = own ? part(x, begin, begin + s.rows) : shared_x;
+    divide(a, c);
     for (size_t m = 0; m < kModules; ++m) {
       const int64_t rank = s.lora_rank[static_cast<size_t>(l)][m];
       a.lora_h[m] = rank > 0 && a.lora_h[m] ? a.lora_h[m].columns(0, rank) : Tensor();
@@ -75,6 +135,22 @@ void place_layers(std::vector<LayerActivations>& layers, Arena& arena, const Mod
 
 int64_t ActivationShape::logit_rows() const {
   return std::min(label_chunk, gemm_rows(labels));
+}
+
+void Activations::place_head_gradients(Arena& arena, const ModelConfig& c,
+                                       const ActivationShape& s) {
+  const int64_t q = c.query_width(), kv = c.kv_width(), rows = s.gradient_rows;
+  if (c.joined_maps) {
+    dqkv = arena.take("dqkv", s.state, {rows, q + 2 * kv});
+    dq = columns(dqkv, 0, q);
+    dk = columns(dqkv, q, q + kv);
+    dv = columns(dqkv, q + kv, q + 2 * kv);
+  } else {
+    dq = arena.take("dq", s.state, {rows, q});
+    dk = arena.take("dk", s.state, {rows, kv});
+    dv = arena.take("dv", s.state, {rows, kv});
+  }
+  dheads = c.head_norms() ? arena.take("dheads", s.state, {rows, q}) : Tensor();
 }
 
 void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShape& s) {
@@ -93,12 +169,15 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
   top_hidden = arena.take("top_hidden", s.state, {s.top_rows, c.width});
   top_dx = arena.take("top_dx", s.state, {s.top_gradient_rows, c.width});
 
-  const int64_t widest_out = std::max(c.query_width(), c.feed_forward);
-  const int64_t widest_in = std::max({c.width, c.query_width(), c.feed_forward});
+  const int64_t joined = c.joined_maps ? c.query_width() + 2 * c.kv_width() : 0;  // q, k, v
+  const int64_t joined_ffn = c.joined_maps ? 2 * c.feed_forward : 0;
+  const int64_t widest_out = std::max({c.query_width(), c.feed_forward, joined, joined_ffn});
+  const int64_t widest_in = std::max({c.width, c.query_width(), c.feed_forward, joined});
   expanded = arena.take("expanded", s.gemm, {s.weight_scratch});
   normed = arena.take("normed", s.gemm, {s.rows, c.width});
   wide = mixed ? arena.take("wide", s.state, {s.rows * widest_out}) : Tensor();
   act = arena.take("act", s.gemm, {s.rows, c.feed_forward});
+  branch = c.post_norms() ? arena.take("branch", s.state, {s.rows, c.width}) : Tensor();
   if (max_rank > 0) {
     dropped = arena.take("dropped", s.gemm, {s.gradient_rows * widest_in});
     lora_dh = arena.take("lora_dh", s.gemm, {s.gradient_rows * max_rank});
@@ -111,15 +190,16 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
   logits = arena.take("logits", s.state, {chunk, c.vocabulary});
   dlogits_g = mixed && backward ? arena.take("dlogits_g", s.gemm, {chunk, c.vocabulary}) : logits;
   label_loss = arena.take("label_loss", s.state, {chunk});
+  capped_logits = c.logit_soft_cap > 0 && backward
+                      ? arena.take("capped_logits", s.state, {chunk, c.vocabulary})
+                      : Tensor();
 
   if (!backward) return;
   dx = arena.take("dx", s.state, {s.gradient_rows, c.width});
   dnormed = arena.take("dnormed", s.state, {s.gradient_rows, c.width});
   dwide = arena.take("dwide", s.state, {s.gradient_rows * widest_out});
   dwide_g = mixed ? arena.take("dwide_g", s.gemm, {s.gradient_rows * widest_in}) : Tensor();
-  dq = arena.take("dq", s.state, {s.gradient_rows, c.query_width()});
-  dk = arena.take("dk", s.state, {s.gradient_rows, c.kv_width()});
-  dv = arena.take("dv", s.state, {s.gradient_rows, c.kv_width()});
+  place_head_gradients(arena, c, s);
 }
 
 }  // namespace ilora

@@ -25,6 +25,15 @@ struct LayerActivations {
   Tensor o;         // (N,H*Dh) G
   Tensor lse;       // (N,H) T
   Tensor gate, up;  // (N,F) G
+  // Where a model joins maps q, k, v and gate, up are columns of these.
+  Tensor qkv;      // (N,(H+2K)*Dh) T
+  Tensor gate_up;  // (N,2F) G
+  // Where blocks have norms of heads: queries and keys before them.
+  Tensor q_raw, k_raw;    // (N,H*Dh), (N,K*Dh) T
+  Tensor rstd_q, rstd_k;  // (N,H), (N,K) T; of whole widths the first column
+  // Where blocks have norms of what is added: that, before them.
+  Tensor attention_out, ffn_out;            // (N,D) T
+  Tensor rstd_attention_out, rstd_ffn_out;  // (N) T
   // (N,R) G    x A^T of each module that carries LoRA; R summed over uses
   std::array<Tensor, kModules> lora_h;
 };
@@ -63,7 +72,8 @@ struct Activations {
   Tensor expanded;  // (elements) G   a base weight that is stored otherwise
   Tensor normed;    // (N,D) G
   Tensor wide;      // (N * max(H*Dh, F)) T   linear outputs before they are rounded to G
-  Tensor act;       // (N,F) G   silu(gate)*up
+  Tensor act;       // (N,F) G   silu(gate)*up, or gelu
+  Tensor branch;    // (N,D) T   what is added, after its norm; its gradient before it
   Tensor dropped;   // (N' * max in) G  inputs of LoRA after dropout
   Tensor lora_dh;   // (N' * R) G
   Tensor lora_dx;   // (N' * max in) T  gradient through a dropped input
@@ -74,15 +84,21 @@ struct Activations {
   Tensor logits;          // (chunk,V) T
   Tensor dlogits_g;       // (chunk,V) G   only where G differs from T
   Tensor label_loss;      // (chunk) T
+  Tensor capped_logits;   // (chunk,V) T   the logits, kept for the gradient of their soft cap
 
   // Backward (rows with gradient, N' <= N).
   Tensor dx;          // (N',D) T      gradient of the residual stream
   Tensor dnormed;     // (N',D) T
   Tensor dwide;       // (N' * max(H*Dh, F)) T
   Tensor dwide_g;     // (N' * max(D, H*Dh, F)) G  only where G differs from T
-  Tensor dq, dk, dv;  // T
+  Tensor dq, dk, dv;  // T; columns of dqkv where q, k and v are one map
+  Tensor dqkv;        // (N',(H+2K)*Dh) T
+  Tensor dheads;      // (N',H*Dh) T   gradient of queries or keys before their norm
 
   void place(Arena& arena, const ModelConfig& config, const ActivationShape& shape);
+
+ private:
+  void place_head_gradients(Arena& arena, const ModelConfig& config, const ActivationShape& shape);
 };
 
 }  // namespace ilora

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/error.h"
 #include "base/random.h"
 
 namespace ilora {
@@ -20,8 +21,15 @@ std::string LoraBlock::name() const {
 
 AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& options) {
   std::array<bool, kModules> wanted{};
-  for (const std::string& target : options.targets)
-    wanted[static_cast<size_t>(parse_module(target))] = true;
+  for (const std::string& target : options.targets) {
+    const Module module = parse_module(target);
+    if (!config.has(module)) {
+      throw Error(ErrorKind::kUsage,
+                  fmt::format("[lora] this model has no map '{}' (lora.targets)", target),
+                  fmt::format("Its maps: {}.", module_names(config.joined_maps)));
+    }
+    wanted[static_cast<size_t>(module)] = true;
+  }
   names_ = config.names;
   prompts_ = options.prompts;
   width_ = config.width;

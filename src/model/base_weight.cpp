@@ -60,6 +60,7 @@ void multiply_by_head(const PassContext& ctx, Tensor logits, Tensor hidden) {
   for_head(ctx, [&](Tensor head, int64_t begin, int64_t end) {
     ctx.kernels.gemm(logits.columns(begin, end), hidden, head.transposed(), scale, 0.0f);
   });
+  if (ctx.config.logit_soft_cap > 0) ctx.kernels.soft_cap(logits, ctx.config.logit_soft_cap);
 }
 
 void multiply_by_head_backward(const PassContext& ctx, Tensor dhidden, Tensor dlogits) {

@@ -15,9 +15,11 @@ Tensor base_weight(const PassContext& ctx, int64_t l, Module module);
 void embed_tokens(const Kernels& kernels, const ModelConfig& config, const Weights& weights,
                   Tensor y, std::span<const int32_t> ids, Tensor scratch);
 
-// logits (N,V) T = the model's logit scale times hidden (N,D) G times the head, transposed.
+// logits (N,V) T = the model's logit scale times hidden (N,D) G times the head, transposed; capped
+// where the model caps them.
 void multiply_by_head(const PassContext& ctx, Tensor logits, Tensor hidden);
-// dhidden (N,D) T = the same scale times dlogits (N,V) G times the head.
+// dhidden (N,D) T = the same scale times dlogits (N,V) G times the head; dlogits is the gradient of
+// the logits before they are capped.
 void multiply_by_head_backward(const PassContext& ctx, Tensor dhidden, Tensor dlogits);
 
 }  // namespace ilora

@@ -6,8 +6,12 @@
 namespace ilora {
 namespace {
 
+// x (N,H*Dh), perhaps columns of a wider matrix, as (N,H,Dh).
 Tensor heads(Tensor x, int64_t count, int64_t head_dim) {
-  return x.reshaped({x.shape[0], count, head_dim});
+  ILORA_CHECK(x.shape[1] == count * head_dim && x.stride[1] == 1, "heads of {}", x.describe());
+  Tensor view(x.data, x.dtype, {x.shape[0], count, head_dim});
+  view.stride[0] = x.stride[0];
+  return view;
 }
 
 // Attention leaves rows that belong to no sequence as they are: make them zero, so that no product
@@ -36,6 +40,78 @@ void rotate(const PassContext& ctx, int64_t l, Tensor x, bool inverse) {
   ctx.kernels.rope(turning, turning, table.cos(), table.sin(), positions, inverse);
 }
 
+// y (n,D) T|G = what attention or the feed-forward reads: x (n,D) T, after a norm where the block has
+// one before them.
+void enter_branch(const PassContext& ctx, const BlockConfig& block, Tensor y, Tensor rstd, Tensor x,
+                  Tensor norm) {
+  if (block.pre_norms) {
+    ctx.kernels.rmsnorm(y, rstd, x, norm, ctx.config.norm_epsilon);
+  } else {
+    ctx.kernels.convert(y, x);
+  }
+}
+// Adds the gradient through it: dx += that of dy.
+void enter_branch_backward(const PassContext& ctx, const BlockConfig& block, Tensor dx, Tensor dy,
+                           Tensor x, Tensor norm, Tensor rstd) {
+  if (block.pre_norms) {
+    ctx.kernels.rmsnorm_backward(dx, dy, x, norm, rstd);
+  } else {
+    ctx.kernels.add(dx, dy);
+  }
+}
+
+// What the map at the end of a branch gives, where the block has a norm behind it.
+struct BranchEnd {
+  Module map;
+  Tensor out, rstd;  // (n,D), (n) T: kept
+  Tensor norm;       // (D) T
+};
+
+BranchEnd attention_end(const PassContext& ctx, int64_t l, int64_t n) {
+  const LayerActivations& a = ctx.act.layers[static_cast<size_t>(l)];
+  if (!ctx.config.block(l).post_norms) return {Module::kOutput, {}, {}, {}};
+  return {Module::kOutput, a.attention_out.rows(0, n), a.rstd_attention_out.rows(0, n),
+          ctx.weights.layer(l).attention_post_norm};
+}
+BranchEnd feed_forward_end(const PassContext& ctx, int64_t l, int64_t n) {
+  const LayerActivations& a = ctx.act.layers[static_cast<size_t>(l)];
+  if (!ctx.config.block(l).post_norms) return {Module::kDown, {}, {}, {}};
+  return {Module::kDown, a.ffn_out.rows(0, n), a.rstd_ffn_out.rows(0, n),
+          ctx.weights.layer(l).feed_forward_post_norm};
+}
+
+// x (n,D) T += the map of `in`, after its norm where there is one.
+void leave_branch(PassContext& ctx, int64_t l, const BranchEnd& end, Tensor x, Tensor in) {
+  if (!end.norm) return linear_forward(ctx, l, end.map, x, in, true);
+  const Tensor normed = ctx.act.branch.rows(0, x.shape[0]);
+  linear_forward(ctx, l, end.map, end.out, in);
+  ctx.kernels.rmsnorm(normed, end.rstd, end.out, end.norm, ctx.config.norm_epsilon);
+  ctx.kernels.add(x, normed);
+}
+// The gradient of what the map gives, where that of x is dx (n,D).
+Tensor leave_branch_backward(const PassContext& ctx, const BranchEnd& end, Tensor dx) {
+  if (!end.norm) return dx;
+  const Tensor dout = ctx.act.branch.rows(0, dx.shape[0]);
+  ctx.kernels.fill(dout, 0.0);
+  ctx.kernels.rmsnorm_backward(dout, dx, end.out, end.norm, end.rstd);
+  return dout;
+}
+
+// Queries or keys and their norm: x (n,H*Dh) T from `raw` of the same shape, each head or all heads
+// of a row together.
+struct HeadNorms {
+  Tensor x, raw, rstd, norm;
+
+  HeadNorms(HeadNorm kind, Tensor x_, Tensor raw_, Tensor rstd_, Tensor norm_) : norm(norm_) {
+    const int64_t width = norm.shape[0], count = x_.size() / width;
+    x = x_.reshaped({count, width});
+    raw = raw_.reshaped({count, width});
+    // Of whole widths one for each row, in memory that has room for one for each head.
+    rstd = kind == HeadNorm::kHead ? rstd_.reshaped({count})
+                                   : Tensor(rstd_.data, rstd_.dtype, {count});
+  }
+};
+
 // x *= factor, unless that changes nothing.
 void multiply(const Kernels& k, Tensor x, double factor) {
   if (factor != 1) k.scale(x, factor);
@@ -44,6 +120,63 @@ void multiply(const Kernels& k, Tensor x, double factor) {
 // Whether block l computes only chosen rows above its attention.
 bool narrow_above_attention(const PassContext& ctx, int64_t l) {
   return ctx.top.narrow() && l + 1 == ctx.config.layers;
+}
+
+// Queries, keys and values of normed inputs (N,D) G: a.q, a.k, a.v, scaled and turned.
+void project(PassContext& ctx, int64_t l, Tensor normed) {
+  const Kernels& k = ctx.kernels;
+  const ModelConfig& c = ctx.config;
+  const BlockConfig& block = c.block(l);
+  const LayerWeights& w = ctx.weights.layer(l);
+  const LayerActivations& a = ctx.act.layers[static_cast<size_t>(l)];
+  if (c.joined_maps) linear_forward(ctx, l, Module::kQueryKeyValue, a.qkv, normed);
+  const auto map = [&](Module module, Tensor x, Tensor raw, Tensor rstd, Tensor norm) {
+    if (c.joined_maps) return;
+    if (block.head_norm == HeadNorm::kNone) return linear_forward(ctx, l, module, x, normed);
+    linear_forward(ctx, l, module, raw, normed);
+    const HeadNorms h(block.head_norm, x, raw, rstd, norm);
+    k.rmsnorm(h.x, h.rstd, h.raw, h.norm, c.norm_epsilon);
+  };
+  map(Module::kQuery, a.q, a.q_raw, a.rstd_q, w.query_norm);
+  multiply(k, a.q, block.query_scale);
+  rotate(ctx, l, heads(a.q, c.heads, c.head_dim), false);
+  map(Module::kKey, a.k, a.k_raw, a.rstd_k, w.key_norm);
+  rotate(ctx, l, heads(a.k, c.kv_heads, c.head_dim), false);
+  if (!c.joined_maps) linear_forward(ctx, l, Module::kValue, a.v, normed);
+}
+
+// s.dq, s.dk and s.dv, gradients of what attention reads, become those of what the maps give.
+void project_backward(PassContext& ctx, int64_t l) {
+  const Kernels& k = ctx.kernels;
+  const ModelConfig& c = ctx.config;
+  const BlockConfig& block = c.block(l);
+  const Activations& s = ctx.act;
+  const LayerActivations& a = s.layers[static_cast<size_t>(l)];
+  const LayerWeights& w = ctx.weights.layer(l);
+  const int64_t n = ctx.packed.gradient_rows;
+  rotate(ctx, l, heads(s.dq, c.heads, c.head_dim), true);
+  rotate(ctx, l, heads(s.dk, c.kv_heads, c.head_dim), true);
+  multiply(k, s.dq, block.query_scale);
+  if (block.head_norm == HeadNorm::kNone) return;
+  const auto through = [&](Tensor dx, Tensor raw, Tensor rstd, Tensor norm) {
+    const Tensor draw = s.dheads.reshaped({s.dheads.size()}).rows(0, dx.size());
+    const HeadNorms h(block.head_norm, dx, raw.rows(0, n), rstd.rows(0, n), norm);
+    k.fill(draw, 0.0);
+    k.rmsnorm_backward(draw.reshaped({h.x.shape[0], h.x.shape[1]}), h.x, h.raw, h.norm, h.rstd);
+    k.convert(dx, draw.reshaped({dx.shape[0], dx.shape[1]}));
+  };
+  through(s.dq, a.q_raw, a.rstd_q, w.query_norm);
+  through(s.dk, a.k_raw, a.rstd_k, w.key_norm);
+}
+
+AttentionSpans spans_of(const PassContext& ctx, int64_t l, int64_t count) {
+  const BlockConfig& block = ctx.config.block(l);
+  return {std::span(ctx.packed.spans).first(static_cast<size_t>(count)), block.window,
+          block.soft_cap};
+}
+
+void gate_forward(const PassContext& ctx, int64_t l, Tensor act, Tensor gate, Tensor up) {
+  (ctx.config.block(l).gelu ? ctx.kernels.geglu : ctx.kernels.swiglu)(act, gate, up);
 }
 
 bool any_trained(const PassContext& ctx, int64_t l, std::initializer_list<Module> modules) {
@@ -62,29 +195,35 @@ void above_attention_backward(PassContext& ctx, int64_t l, Tensor do_, Tensor dx
   const LayerWeights& w = ctx.weights.layer(l);
   const Activations& s = ctx.act;
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
+  const BlockConfig& block = c.block(l);
   const int64_t n = dx.shape[0];
   const bool below_ffn = inside || is_trained(ctx, l, Module::kOutput);
-  const bool inside_ffn = below_ffn || any_trained(ctx, l, {Module::kGate, Module::kUp});
+  const bool gate_trained = any_trained(ctx, l, {Module::kGate, Module::kUp, Module::kGateUp});
+  const bool inside_ffn = below_ffn || gate_trained;
   const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n), act = s.act.rows(0, n);
   const Tensor x_mid = a.x_mid.rows(0, n), rstd = a.rstd_ffn.rows(0, n);
   const Tensor normed = s.normed.rows(0, n);
 
   // Feed-forward. dgate and dup take the place of gate and up.
   const Tensor dact = s.dwide.rows(0, n * c.feed_forward).reshaped({n, c.feed_forward});
-  if (is_trained(ctx, l, Module::kDown)) k.swiglu(act, gate, up);
-  linear_backward(ctx, l, Module::kDown, inside_ffn ? dact : Tensor(), dx, act, false);
+  if (is_trained(ctx, l, Module::kDown)) gate_forward(ctx, l, act, gate, up);
+  Tensor dout = leave_branch_backward(ctx, feed_forward_end(ctx, l, n), dx);
+  linear_backward(ctx, l, Module::kDown, inside_ffn ? dact : Tensor(), dout, act, false);
   if (!inside_ffn) return;
-  k.swiglu_backward(gate, up, dact, gate, up);
-  if (any_trained(ctx, l, {Module::kGate, Module::kUp})) {
-    k.rmsnorm(normed, rstd, x_mid, w.feed_forward_norm, c.norm_epsilon);
-  }
+  (block.gelu ? k.geglu_backward : k.swiglu_backward)(gate, up, dact, gate, up);
+  if (gate_trained) enter_branch(ctx, block, normed, rstd, x_mid, w.feed_forward_norm);
   const Tensor dnormed = below_ffn ? s.dnormed.rows(0, n) : Tensor();
-  linear_backward(ctx, l, Module::kUp, dnormed, up, normed, false);
-  linear_backward(ctx, l, Module::kGate, dnormed, gate, normed, true);
+  if (c.joined_maps) {
+    linear_backward(ctx, l, Module::kGateUp, dnormed, a.gate_up.rows(0, n), normed, false);
+  } else {
+    linear_backward(ctx, l, Module::kUp, dnormed, up, normed, false);
+    linear_backward(ctx, l, Module::kGate, dnormed, gate, normed, true);
+  }
   if (!below_ffn) return;
-  k.rmsnorm_backward(dx, dnormed, x_mid, w.feed_forward_norm, rstd);
+  enter_branch_backward(ctx, block, dx, dnormed, x_mid, w.feed_forward_norm, rstd);
 
-  linear_backward(ctx, l, Module::kOutput, inside ? do_ : Tensor(), dx, a.o.rows(0, n), false);
+  dout = leave_branch_backward(ctx, attention_end(ctx, l, n), dx);
+  linear_backward(ctx, l, Module::kOutput, inside ? do_ : Tensor(), dout, a.o.rows(0, n), false);
 }
 
 }  // namespace
@@ -92,20 +231,17 @@ void above_attention_backward(PassContext& ctx, int64_t l, Tensor do_, Tensor dx
 void require_computable(const ModelConfig& config, const std::string& where) {
   for (int64_t l = 0; l < config.layers; ++l) {
     const BlockConfig& block = config.block(l);
-    const auto refuse = [&](const std::string& what, const std::string& hint) {
+    const auto refuse = [&](const std::string& what) {
       throw Error(ErrorKind::kUnsupported,
-                  fmt::format("[model] {} in layer {} is not supported ({})", what, l, where),
-                  hint);
+                  fmt::format("[model] {} in layer {} is not supported ({})", what, l, where));
     };
-    if (block.window > 0 && block.window < config.context) {
-      refuse(fmt::format("a sliding window of {} positions", block.window),
-             fmt::format("Up to {} positions it changes nothing: set the model's context "
-                         "(max_position_embeddings) to that.",
-                         block.window));
-    }
     const auto has_bias = [&](Module m) { return block.bias[static_cast<size_t>(m)]; };
     if (block.residual_multiplier != 1 && (has_bias(Module::kOutput) || has_bias(Module::kDown)))
-      refuse("a residual multiplier of a map with a bias", "");
+      refuse("a residual multiplier of a map with a bias");
+    if (block.residual_multiplier != 1 && block.post_norms)
+      refuse("a residual multiplier before a norm");
+    if (config.joined_maps && (block.head_norm != HeadNorm::kNone || block.query_scale != 1))
+      refuse("a norm or a scale of queries that share a map with keys");
   }
 }
 
@@ -115,17 +251,13 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   const LayerWeights& w = ctx.weights.layer(l);
   const Activations& s = ctx.act;
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
+  const BlockConfig& block = c.block(l);
   const int64_t dh = c.head_dim;
 
   // Attention: x_mid = x + m Wo attention(turned s Wq n, turned Wk n, Wv n), n = norm(x), with the
   // block's query scale s and residual multiplier m (linear.cpp)
-  k.rmsnorm(s.normed, a.rstd_attention, a.x, w.attention_norm, c.norm_epsilon);
-  linear_forward(ctx, l, Module::kQuery, a.q, s.normed);
-  multiply(k, a.q, c.block(l).query_scale);
-  rotate(ctx, l, heads(a.q, c.heads, dh), false);
-  linear_forward(ctx, l, Module::kKey, a.k, s.normed);
-  rotate(ctx, l, heads(a.k, c.kv_heads, dh), false);
-  linear_forward(ctx, l, Module::kValue, a.v, s.normed);
+  enter_branch(ctx, block, s.normed, a.rstd_attention, a.x, w.attention_norm);
+  project(ctx, l, s.normed);
   Tensor keys = a.k, values = a.v;
   if (ctx.cache != nullptr) {
     ctx.cache->store(k, l, a.k, a.v, ctx.packed);
@@ -133,7 +265,7 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
     values = ctx.cache->values(l);
   }
   k.attention(heads(a.o, c.heads, dh), a.lse, heads(a.q, c.heads, dh), heads(keys, c.kv_heads, dh),
-              heads(values, c.kv_heads, dh), ctx.packed.spans);
+              heads(values, c.kv_heads, dh), spans_of(ctx, l, std::ssize(ctx.packed.spans)));
   zero_filler(ctx, a.o);
   const bool narrow = narrow_above_attention(ctx, l);
   const int64_t n = narrow ? ctx.top.count() : ctx.packed.rows;
@@ -147,28 +279,34 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   } else {
     k.convert(x_mid, a.x);
   }
-  linear_forward(ctx, l, Module::kOutput, x_mid, o, true);
+  leave_branch(ctx, l, attention_end(ctx, l, n), x_mid, o);
 
   // Feed-forward: out = x_mid + m Wd (silu(Wg n) * Wu n), n = norm(x_mid)
   const Tensor normed = s.normed.rows(0, n), act = s.act.rows(0, n);
   const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n);
-  k.rmsnorm(normed, a.rstd_ffn.rows(0, n), x_mid, w.feed_forward_norm, c.norm_epsilon);
-  linear_forward(ctx, l, Module::kGate, gate, normed);
-  linear_forward(ctx, l, Module::kUp, up, normed);
+  enter_branch(ctx, block, normed, a.rstd_ffn.rows(0, n), x_mid, w.feed_forward_norm);
+  if (c.joined_maps) {
+    linear_forward(ctx, l, Module::kGateUp, a.gate_up.rows(0, n), normed);
+  } else {
+    linear_forward(ctx, l, Module::kGate, gate, normed);
+    linear_forward(ctx, l, Module::kUp, up, normed);
+  }
   if (!out) return;
-  k.swiglu(act, gate, up);
+  gate_forward(ctx, l, act, gate, up);
   k.convert(out.rows(0, n), x_mid);
-  linear_forward(ctx, l, Module::kDown, out.rows(0, n), act, true);
+  leave_branch(ctx, l, feed_forward_end(ctx, l, n), out.rows(0, n), act);
 }
 
 void block_recompute(PassContext& ctx, int64_t l) {
-  // The output is known; but where the last map carries LoRA, backward needs its inner product.
+  // The output is known; but where the last map carries LoRA, backward needs its inner product, and
+  // where a norm follows, what it gives.
   const auto layer = static_cast<size_t>(l);
   const bool down =
       static_cast<bool>(ctx.act.layers[layer].lora_h[static_cast<size_t>(Module::kDown)]);
   const bool top = l + 1 == ctx.config.layers;
   const Tensor next = top ? ctx.act.x_last : ctx.act.layers[layer + 1].x;
-  block_forward(ctx, l, down ? next : Tensor());
+  const bool post_norm = ctx.config.block(l).post_norms;
+  block_forward(ctx, l, down || post_norm ? next : Tensor());
 }
 
 void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
@@ -179,8 +317,9 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const int64_t n = ctx.packed.gradient_rows;  // N'
   const int64_t dh = c.head_dim;
-  const bool inside =
-      need_dx || any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue});
+  const bool trained =
+      any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue, Module::kQueryKeyValue});
+  const bool inside = need_dx || trained;
   const Tensor do_ = s.dwide.rows(0, n * c.query_width()).reshaped({n, c.query_width()});
   if (narrow_above_attention(ctx, l)) {
     const Tensor top_do = s.top_o.rows(0, ctx.top.gradient_count());
@@ -193,30 +332,29 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   if (!inside) return;
 
   // Attention.
-  const auto spans =
-      std::span(ctx.packed.spans).first(static_cast<size_t>(ctx.packed.gradient_spans));
+  const AttentionSpans spans = spans_of(ctx, l, ctx.packed.gradient_spans);
   const Tensor dq = heads(s.dq, c.heads, dh), dk = heads(s.dk, c.kv_heads, dh);
   k.attention_backward(dq, dk, heads(s.dv, c.kv_heads, dh), heads(do_, c.heads, dh),
                        heads(a.q.rows(0, n), c.heads, dh), heads(a.k.rows(0, n), c.kv_heads, dh),
                        heads(a.v.rows(0, n), c.kv_heads, dh), heads(a.o.rows(0, n), c.heads, dh),
                        a.lse.rows(0, n), spans);
-  zero_filler(ctx, s.dq);
-  zero_filler(ctx, s.dk);
-  zero_filler(ctx, s.dv);
-  rotate(ctx, l, dq, true);
-  rotate(ctx, l, dk, true);
-  multiply(k, s.dq, c.block(l).query_scale);
-  const Tensor normed = s.normed.rows(0, n), dnormed = need_dx ? s.dnormed : Tensor();
-  if (any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue})) {
-    k.rmsnorm(normed, a.rstd_attention.rows(0, n), a.x.rows(0, n), w.attention_norm,
-              c.norm_epsilon);
+  if (c.joined_maps) {
+    zero_filler(ctx, s.dqkv);
+  } else {
+    for (const Tensor& d : {s.dq, s.dk, s.dv}) zero_filler(ctx, d);
   }
-  linear_backward(ctx, l, Module::kValue, dnormed, s.dv, normed, false);
-  linear_backward(ctx, l, Module::kKey, dnormed, s.dk, normed, true);
-  linear_backward(ctx, l, Module::kQuery, dnormed, s.dq, normed, true);
-  if (need_dx)
-    k.rmsnorm_backward(s.dx, s.dnormed, a.x.rows(0, n), w.attention_norm,
-                       a.rstd_attention.rows(0, n));
+  project_backward(ctx, l);
+  const Tensor normed = s.normed.rows(0, n), dnormed = need_dx ? s.dnormed : Tensor();
+  const Tensor x = a.x.rows(0, n), rstd = a.rstd_attention.rows(0, n);
+  if (trained) enter_branch(ctx, c.block(l), normed, rstd, x, w.attention_norm);
+  if (c.joined_maps) {
+    linear_backward(ctx, l, Module::kQueryKeyValue, dnormed, s.dqkv, normed, false);
+  } else {
+    linear_backward(ctx, l, Module::kValue, dnormed, s.dv, normed, false);
+    linear_backward(ctx, l, Module::kKey, dnormed, s.dk, normed, true);
+    linear_backward(ctx, l, Module::kQuery, dnormed, s.dq, normed, true);
+  }
+  if (need_dx) enter_branch_backward(ctx, c.block(l), s.dx, s.dnormed, x, w.attention_norm, rstd);
 }
 
 }  // namespace ilora

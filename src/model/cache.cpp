@@ -2,6 +2,16 @@
 
 namespace ilora {
 
+namespace {
+
+// y = x, rows of equal width; x may be columns of a wider matrix.
+void copy_rows(const Kernels& kernels, Tensor y, Tensor x) {
+  if (x.contiguous()) return kernels.convert(y, x);
+  for (int64_t i = 0; i < x.shape[0]; ++i) kernels.convert(y.rows(i, i + 1), x.rows(i, i + 1));
+}
+
+}  // namespace
+
 KeyValueCache::KeyValueCache(const ModelConfig& config, DType state, int64_t slots,
                              int64_t capacity)
     : state_(state), layers_(config.layers), width_(config.kv_width()) {
@@ -28,8 +38,9 @@ void KeyValueCache::store(const Kernels& kernels, int64_t l, Tensor k, Tensor v,
   for (const AttentionSpan& span : packed.spans) {
     const int64_t from = span.query_begin;
     const int64_t to = span.key_begin + span.key_len - span.query_len;
-    kernels.convert(keys(l).rows(to, to + span.query_len), k.rows(from, from + span.query_len));
-    kernels.convert(values(l).rows(to, to + span.query_len), v.rows(from, from + span.query_len));
+    copy_rows(kernels, keys(l).rows(to, to + span.query_len), k.rows(from, from + span.query_len));
+    copy_rows(kernels, values(l).rows(to, to + span.query_len),
+              v.rows(from, from + span.query_len));
   }
 }
 

@@ -1,5 +1,7 @@
 #include "model/config.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/json.h"
 #include "formats/gguf.h"
@@ -34,6 +36,14 @@ void finish(ModelConfig& c, const ModelFamily& family, FileKind kind, const std:
 
 }  // namespace
 
+bool ModelConfig::post_norms() const {
+  return std::ranges::any_of(blocks, [](const BlockConfig& b) { return b.post_norms; });
+}
+bool ModelConfig::head_norms() const {
+  return std::ranges::any_of(blocks,
+                             [](const BlockConfig& b) { return b.head_norm != HeadNorm::kNone; });
+}
+
 std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module) {
   switch (module) {
     case Module::kQuery:
@@ -48,6 +58,10 @@ std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module) {
       return {config.width, config.feed_forward};
     case Module::kDown:
       return {config.feed_forward, config.width};
+    case Module::kQueryKeyValue:
+      return {config.width, config.query_width() + 2 * config.kv_width()};
+    case Module::kGateUp:
+      return {config.width, 2 * config.feed_forward};
   }
   return {0, 0};
 }

@@ -19,17 +19,26 @@ namespace ilora {
 class GgufFile;
 struct ModelFamily;
 
-// One layer. Every block has RMSNorm before attention and before the feed-forward (Zhang and
-// Sennrich 2019), grouped-query attention and SwiGLU (Shazeer 2020); what differs between models
-// stands here. The defaults cost nothing.
+enum class HeadNorm : uint8_t {
+  kNone,
+  kHead,   // over each head
+  kWidth,  // over all heads together
+};
+
+// One layer. Every block has grouped-query attention and a gated feed-forward (Shazeer 2020), each
+// added to the residual stream; norms are RMSNorm (Zhang and Sennrich 2019). What differs between
+// models stands here. The defaults cost nothing.
 struct BlockConfig {
-  std::array<bool, kModules> bias{};  // which linear maps have one
-  int rotary = 0;                     // index into ModelConfig::rotary; -1: no positions
-  double query_scale = 1;             // of queries, beside attention's 1/sqrt(Dh)
-  double residual_multiplier = 1;     // of what the block adds to the residual stream, twice
-  // A position attends so many, itself included; 0: all before it. Not computed yet: block.h's
-  // require_computable refuses one that a row could meet.
-  int64_t window = 0;
+  bool pre_norms = true;                 // of what attention and the feed-forward read
+  bool post_norms = false;               // of what they give, before it is added
+  HeadNorm head_norm = HeadNorm::kNone;  // of queries and of keys, before they turn
+  bool gelu = false;                     // gates through GELU (kernels.h: geglu) in place of SiLU
+  double soft_cap = 0;                   // of attention's scores (kernels.h); 0: none
+  std::array<bool, kModules> bias{};     // which linear maps have one
+  int rotary = 0;                        // index into ModelConfig::rotary; -1: no positions
+  double query_scale = 1;                // of queries, beside attention's 1/sqrt(Dh)
+  double residual_multiplier = 1;        // of what the block adds to the residual stream, twice
+  int64_t window = 0;  // a position attends so many, itself included; 0: all before it
 };
 
 struct ModelConfig {
@@ -47,11 +56,17 @@ struct ModelConfig {
   std::vector<BlockConfig> blocks;  // L
   // Of the embeddings of tokens; soft prompts enter the residual stream as they are.
   double embedding_multiplier = 1;
-  double logit_scale = 1;        // logits = logit_scale * hidden * head^T
+  double logit_scale = 1;        // logits = logit_scale * hidden * head^T,
+  double logit_soft_cap = 0;     // and then cap * tanh(logits / cap); 0: none
+  bool joined_maps = false;      // q, k and v are one map, gate and up another (module.h)
   bool tied_embeddings = false;  // the head is the embedding, unless the file has another
   TensorNames names;
 
   const BlockConfig& block(int64_t l) const { return blocks[static_cast<size_t>(l)]; }
+  bool has(Module module) const { return has_module(joined_maps, module); }
+  // Whether some block has it.
+  bool post_norms() const;
+  bool head_norms() const;
   int64_t query_width() const { return heads * head_dim; }
   int64_t kv_width() const { return kv_heads * head_dim; }
   // Parameters of the base GEMMs of one layer (q, k, v, o, gate, up, down).
@@ -60,7 +75,7 @@ struct ModelConfig {
   }
 };
 
-// {in, out} of a module in a model.
+// {in, out} of a module in a model that has it.
 std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
 
 // Throw Error(kFormat or kUnsupported) naming the file and the key.

@@ -129,6 +129,8 @@ class Decoder {
   // Adds the token that the logits give; false where the answer is complete.
   bool take(Answering& stream, std::span<const float> logits) {
     std::vector<int32_t>& answer = answers_[stream.lane][stream.index];
+    if (options_.tokens > 0 && options_.tokens < std::ssize(logits))
+      logits = logits.first(static_cast<size_t>(options_.tokens));
     const int32_t token = pick_token(logits, options_.sampling, stream.index, answer.size());
     if (std::find(options_.stop.begin(), options_.stop.end(), token) != options_.stop.end())
       return false;

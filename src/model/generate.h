@@ -21,6 +21,9 @@ struct GenerateOptions {
   int64_t max_new_tokens = 128;
   int64_t batch = 16;         // prompts decoded together
   std::vector<int32_t> stop;  // tokens that end an answer; not part of it
+  // Tokens below this may be generated: a model may have more embeddings than there are tokens. 0:
+  // all.
+  int64_t tokens = 0;
   Sampling sampling;
 };
 

@@ -22,7 +22,7 @@ double output_multiplier(const PassContext& ctx, int64_t l, Module module) {
 Tensor dropped_input(PassContext& ctx, int64_t l, Module module, const PackedSegment& segment,
                      Tensor x) {
   if (segment.dropout == 0) return x;
-  const auto input = static_cast<uint64_t>(l * kModules + static_cast<int64_t>(module));
+  const auto input = static_cast<uint64_t>(l * kDropoutModules + dropout_module(module));
   ctx.input_keys.resize(static_cast<size_t>(x.shape[0]));
   for (int64_t n = 0; n < x.shape[0]; ++n) {
     ctx.input_keys[static_cast<size_t>(n)] =

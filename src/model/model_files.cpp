@@ -19,7 +19,8 @@ namespace {
 template <class File>
 class TensorFinder {
  public:
-  TensorFinder(const File& file, FileKind kind) : file_(file), kind_(kind) {}
+  TensorFinder(const File& file, FileKind kind, const TensorNames& names)
+      : file_(file), kind_(kind), names_(names) {}
 
   const StoredTensor* take(const std::string& name, std::initializer_list<int64_t> dims) {
     const StoredTensor& stored = file_.tensor(name);
@@ -37,7 +38,7 @@ class TensorFinder {
 
   void refuse_others() const {
     for (const StoredTensor& stored : file_.tensors()) {
-      if (taken_.contains(&stored) || is_ignorable_tensor(kind_, stored.name)) continue;
+      if (taken_.contains(&stored) || names_.passes_over(kind_, stored.name)) continue;
       throw Error(ErrorKind::kUnsupported,
                   fmt::format("[model] the tensor {} is not supported ({})", printable(stored.name),
                               file_.name()),
@@ -49,6 +50,7 @@ class TensorFinder {
  private:
   const File& file_;
   FileKind kind_;
+  const TensorNames& names_;
   std::unordered_set<const StoredTensor*> taken_;
 };
 
@@ -58,9 +60,42 @@ bool equal(const StoredTensor& a, const StoredTensor& b) {
 }
 
 template <class File>
+BlockTensors find_block(TensorFinder<File>& finder, FileKind kind, const ModelConfig& c,
+                        int64_t l) {
+  const TensorNames& names = c.names;
+  const BlockConfig& block = c.block(l);
+  const auto norm = [&](const TensorName& name, int64_t width) {
+    return finder.take(names.in_block(kind, l, name) + ".weight", {width});
+  };
+  BlockTensors found;
+  if (block.pre_norms) {
+    found.attention_norm = norm(names.attention_norm, c.width);
+    found.feed_forward_norm = norm(names.feed_forward_norm, c.width);
+  }
+  if (block.post_norms) {
+    found.attention_post_norm = norm(names.attention_post_norm, c.width);
+    found.feed_forward_post_norm = norm(names.feed_forward_post_norm, c.width);
+  }
+  if (block.head_norm != HeadNorm::kNone) {
+    const bool head = block.head_norm == HeadNorm::kHead;
+    found.query_norm = norm(names.query_norm, head ? c.head_dim : c.query_width());
+    found.key_norm = norm(names.key_norm, head ? c.head_dim : c.kv_width());
+  }
+  for (const Module m : kAllModules) {
+    if (!c.has(m)) continue;
+    const auto i = static_cast<size_t>(m);
+    const auto [in, out] = module_shape(c, m);
+    const std::string name = names.linear_in_block(kind, l, m);
+    found.weight[i] = finder.take(name + ".weight", {out, in});
+    if (block.bias[i]) found.bias[i] = finder.take(name + ".bias", {out});
+  }
+  return found;
+}
+
+template <class File>
 ModelTensors find_tensors(const File& file, FileKind kind, const ModelConfig& c) {
   const TensorNames& names = c.names;
-  TensorFinder finder(file, kind);
+  TensorFinder finder(file, kind, names);
   const auto whole = [&](const TensorName& name) { return std::string(name.in(kind)) + ".weight"; };
 
   ModelTensors tensors;
@@ -72,21 +107,7 @@ ModelTensors find_tensors(const File& file, FileKind kind, const ModelConfig& c)
     const StoredTensor* head = finder.take(whole(names.head), {c.vocabulary, c.width});
     if (!c.tied_embeddings || !equal(*head, *tensors.embedding)) tensors.head = head;
   }
-  for (int64_t l = 0; l < c.layers; ++l) {
-    const auto norm = [&](const TensorName& name) {
-      return finder.take(names.in_block(kind, l, name) + ".weight", {c.width});
-    };
-    BlockTensors& block = tensors.blocks.emplace_back();
-    block.attention_norm = norm(names.attention_norm);
-    block.feed_forward_norm = norm(names.feed_forward_norm);
-    for (const Module m : kAllModules) {
-      const auto i = static_cast<size_t>(m);
-      const auto [in, out] = module_shape(c, m);
-      const std::string name = names.linear_in_block(kind, l, m);
-      block.weight[i] = finder.take(name + ".weight", {out, in});
-      if (c.block(l).bias[i]) block.bias[i] = finder.take(name + ".bias", {out});
-    }
-  }
+  for (int64_t l = 0; l < c.layers; ++l) tensors.blocks.push_back(find_block(finder, kind, c, l));
   finder.refuse_others();
   return tensors;
 }

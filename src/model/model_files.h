@@ -15,11 +15,15 @@ namespace ilora {
 
 class TensorFolder;
 
-struct BlockTensors {
+struct BlockTensors {                                     // null: the block has none
   const StoredTensor* attention_norm = nullptr;           // (D)
   const StoredTensor* feed_forward_norm = nullptr;        // (D)
+  const StoredTensor* attention_post_norm = nullptr;      // (D)
+  const StoredTensor* feed_forward_post_norm = nullptr;   // (D)
+  const StoredTensor* query_norm = nullptr;               // (Dh), or (H*Dh)
+  const StoredTensor* key_norm = nullptr;                 // (Dh), or (K*Dh)
   std::array<const StoredTensor*, kModules> weight = {};  // (out,in), by Module
-  std::array<const StoredTensor*, kModules> bias = {};    // (out); null: none
+  std::array<const StoredTensor*, kModules> bias = {};    // (out)
 };
 
 struct ModelTensors {

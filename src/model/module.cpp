@@ -19,7 +19,9 @@ constexpr std::array<ModuleNames, kModules> kNames = {{{"q_proj", "self_attn"},
                                                        {"o_proj", "self_attn"},
                                                        {"gate_proj", "mlp"},
                                                        {"up_proj", "mlp"},
-                                                       {"down_proj", "mlp"}}};
+                                                       {"down_proj", "mlp"},
+                                                       {"qkv_proj", "self_attn"},
+                                                       {"gate_up_proj", "mlp"}}};
 
 }  // namespace
 
@@ -28,6 +30,14 @@ std::string_view module_name(Module module) {
 }
 std::string_view module_parent(Module module) {
   return kNames[static_cast<size_t>(module)].parent;
+}
+
+std::string module_names(bool joined) {
+  std::vector<std::string_view> names;
+  for (const Module module : kAllModules) {
+    if (has_module(joined, module)) names.push_back(module_name(module));
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
 }
 
 Module parse_module(std::string_view name) {

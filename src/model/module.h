@@ -3,20 +3,48 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace ilora {
 
-// In the order in which forward meets them.
-enum class Module : uint8_t { kQuery, kKey, kValue, kOutput, kGate, kUp, kDown };
-inline constexpr int kModules = 7;
+// In the order in which forward meets them; then those of models whose files join several into one
+// map, whose rows are those of its parts one below the other. A model has either.
+enum class Module : uint8_t {
+  kQuery,
+  kKey,
+  kValue,
+  kOutput,
+  kGate,
+  kUp,
+  kDown,
+  kQueryKeyValue,
+  kGateUp
+};
+inline constexpr int kModules = 9;
 inline constexpr std::array<Module, kModules> kAllModules = {
-    Module::kQuery, Module::kKey, Module::kValue, Module::kOutput,
-    Module::kGate,  Module::kUp,  Module::kDown};
+    Module::kQuery, Module::kKey,  Module::kValue,         Module::kOutput, Module::kGate,
+    Module::kUp,    Module::kDown, Module::kQueryKeyValue, Module::kGateUp};
 
 // What options and reports call a module, whatever its model's files do.
 std::string_view module_name(Module module);    // "q_proj"
 std::string_view module_parent(Module module);  // "self_attn" or "mlp"
 Module parse_module(std::string_view name);     // throws Error(kUsage) naming what is allowed
+
+// Whether a model has the map: `joined` says of it whether its files join maps.
+constexpr bool has_module(bool joined, Module module) {
+  if (module == Module::kQueryKeyValue || module == Module::kGateUp) return joined;
+  return !joined || module == Module::kOutput || module == Module::kDown;
+}
+// Names of a model's maps, for messages: "q_proj, k_proj, …".
+std::string module_names(bool joined);
+// The module whose draws of dropout these are: a joined map has those of its first part, so that a
+// layer's numbers stay apart from the next one's.
+constexpr int dropout_module(Module module) {
+  if (module == Module::kQueryKeyValue) return static_cast<int>(Module::kQuery);
+  if (module == Module::kGateUp) return static_cast<int>(Module::kGate);
+  return static_cast<int>(module);
+}
+inline constexpr int kDropoutModules = 7;
 
 }  // namespace ilora

@@ -1,5 +1,6 @@
 #include "model/rotary.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -25,6 +26,37 @@ std::vector<float> llama3_divisors(const RotarySpec& spec, const Llama3Scaling& 
   return divisors;
 }
 
+std::vector<float> yarn_divisors(const RotarySpec& spec, const YarnScaling& scaling) {
+  const auto dims = static_cast<double>(spec.dims);
+  // The pair that turns so often within the original context.
+  const auto pair_of = [&](double turns) {
+    return dims * std::log(scaling.original_context / (turns * 2 * std::numbers::pi)) /
+           (2 * std::log(spec.base));
+  };
+  double low = pair_of(scaling.beta_fast), high = pair_of(scaling.beta_slow);
+  if (scaling.truncate) {
+    low = std::floor(low);
+    high = std::ceil(high);
+  }
+  low = std::max(low, 0.0);
+  high = std::min(high, dims - 1);
+  if (low == high) high += 0.001;
+  std::vector<float> divisors;
+  for (int64_t i = 0; i < spec.dims / 2; ++i) {
+    const double ramp = std::clamp((static_cast<double>(i) - low) / (high - low), 0.0, 1.0);
+    divisors.push_back(static_cast<float>(1.0 / (ramp / scaling.factor + (1.0 - ramp))));
+  }
+  return divisors;
+}
+
+double yarn_magnitude(double factor, double multiplier) {
+  return factor <= 1 ? 1.0 : 0.1 * multiplier * std::log(factor) + 1.0;
+}
+
+double longrope_magnitude(double factor, double original_context) {
+  return factor <= 1 ? 1.0 : std::sqrt(1.0 + std::log(factor) / std::log(original_context));
+}
+
 RotaryTable::RotaryTable(const RotarySpec& spec, int64_t context, DType state)
     : cos_(state, {context, spec.dims / 2}), sin_(state, {context, spec.dims / 2}) {
   const int64_t half = spec.dims / 2;
@@ -36,8 +68,8 @@ RotaryTable::RotaryTable(const RotarySpec& spec, int64_t context, DType state)
       frequency /= static_cast<double>(spec.divisors[static_cast<size_t>(i)]);
     for (int64_t p = 0; p < context; ++p) {
       const double angle = static_cast<double>(p) * frequency;
-      write_scalar(cosines, p * half + i, std::cos(angle));
-      write_scalar(sines, p * half + i, std::sin(angle));
+      write_scalar(cosines, p * half + i, spec.magnitude * std::cos(angle));
+      write_scalar(sines, p * half + i, spec.magnitude * std::sin(angle));
     }
   }
 }

@@ -17,7 +17,7 @@ namespace ilora {
 // The linear maps above the last attention: LoRA on one of them in the last block needs its
 // segments' rows where they are, so all are computed.
 inline constexpr std::array kAboveAttention = {Module::kOutput, Module::kGate, Module::kUp,
-                                               Module::kDown};
+                                               Module::kDown, Module::kGateUp};
 
 class TopRows {
  public:

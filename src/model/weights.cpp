@@ -131,14 +131,19 @@ Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage
   if (gguf && c.names.interleaved_in_gguf) row_map_ = interleaved_rows(c.query_width(), c.head_dim);
   const double norm_offset = gguf ? 0.0 : c.names.norm_offset_in_folder;
   const auto norm = [&](const StoredTensor* stored) {
-    return vector(*stored, state, {}, norm_offset);
+    return stored != nullptr ? vector(*stored, state, {}, norm_offset) : Tensor();
   };
   embedding_ = matrix(*tensors.embedding, {});
   for (const BlockTensors& block : tensors.blocks) {
     LayerWeights& layer = layers_.emplace_back();
     layer.attention_norm = norm(block.attention_norm);
     layer.feed_forward_norm = norm(block.feed_forward_norm);
+    layer.attention_post_norm = norm(block.attention_post_norm);
+    layer.feed_forward_post_norm = norm(block.feed_forward_post_norm);
+    layer.query_norm = norm(block.query_norm);
+    layer.key_norm = norm(block.key_norm);
     for (const Module m : kAllModules) {
+      if (!c.has(m)) continue;
       const auto i = static_cast<size_t>(m);
       std::span<const int32_t> rows;
       if (!row_map_.empty() && (m == Module::kQuery || m == Module::kKey))
@@ -156,7 +161,8 @@ void Weights::count_scratch() {
   int64_t& most = sizes_.scratch_elements;
   for (const LayerWeights& layer : layers_) {
     for (const WeightView& view : layer.linear) {
-      if (needs_expanding(view)) most = std::max(most, view.stored.size());
+      if (view.stored.size() > 0 && needs_expanding(view))
+        most = std::max(most, view.stored.size());
     }
   }
   if (needs_expanding(head_)) {

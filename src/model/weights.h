@@ -26,10 +26,12 @@ struct WeightView {
 };
 
 struct LayerWeights {
-  Tensor attention_norm;                    // (D) T
-  Tensor feed_forward_norm;                 // (D) T
-  std::array<WeightView, kModules> linear;  // (out,in), by Module
-  std::array<Tensor, kModules> bias;        // (out) T; none but where the model has one
+  // T; none but where the block has them
+  Tensor attention_norm, feed_forward_norm;            // (D)
+  Tensor attention_post_norm, feed_forward_post_norm;  // (D)
+  Tensor query_norm, key_norm;                         // (Dh), or (H*Dh) and (K*Dh)
+  std::array<WeightView, kModules> linear;             // (out,in), by Module
+  std::array<Tensor, kModules> bias;                   // (out) T; none but where the model has one
 };
 
 // What weights take.

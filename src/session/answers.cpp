@@ -34,6 +34,7 @@ std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string>
     if (answerer_.prefix) prompt = answerer_.prefix(prompt).before(prompt);
   }
   options.stop = bench_.encoder.stop_tokens();
+  options.tokens = bench_.model.tokenizer.used_size();
   return generate(bench_.engine, answerer_.uses, tokens, options, visit);
 }
 

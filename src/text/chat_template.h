@@ -1,12 +1,13 @@
 // Chat templates: how a conversation is written for a model that was trained on conversations.
 //
-// Templates are stored as Jinja programs. There is no Jinja interpreter here: the ChatML template,
-// with or without a default system message (SmolLM2, and whatever transformers users call ChatML),
-// is recognised by its structure and rendered exactly as transformers' apply_chat_template renders
-// it; any other template is an error. Called by the data layer for the option "template: chat".
+// Templates are stored as Jinja programs, which jinja.h runs: what comes out is what transformers'
+// apply_chat_template writes (tests/golden/make_chat.py). Called by the data layer for the option
+// "template: chat".
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -14,28 +15,38 @@
 
 namespace ilora {
 
+struct ChatMessage {
+  std::string role, content;  // "system", "user", "assistant"
+};
+
 class ChatTemplate {
  public:
-  // Throws Error(kUnsupported) where the tokenizer has no template or one that is not known, or
-  // where its vocabulary lacks the template's tokens; the hint names `template: raw`.
+  // Throws Error(kUnsupported) where the tokenizer has no template, or one with a construct that is
+  // not known, that does not write the user's text once, or that ends no turn with a special token;
+  // the hint names `template: raw`.
   explicit ChatTemplate(const Tokenizer& tokenizer);
+  ~ChatTemplate();
+  ChatTemplate(ChatTemplate&&) noexcept;
+
+  // A conversation, and with `generation` the beginning of the assistant's next turn: to be encoded
+  // with parse_special. Throws Error(kData) where the template refuses the conversation (roles that
+  // do not alternate, a system turn that it has no place for).
+  std::string render(std::span<const ChatMessage> messages, bool generation) const;
 
   // What stands before and behind the user's text in prompt().
-  std::string head() const;
-  std::string tail() const;
-  // One user turn and the beginning of the assistant's: to be encoded with parse_special.
+  const std::string& head() const { return head_; }
+  const std::string& tail() const { return tail_; }
+  // One user turn and the beginning of the assistant's.
   std::string prompt(std::string_view user_text) const;
-  // The same with the assistant's turn, closed, and a line feed.
+  // The same with the assistant's turn, closed, and what the template writes behind it.
   std::string exchange(std::string_view user_text, std::string_view answer) const;
   // Ends the assistant's turn: the label after an answer, and where generation stops.
   int32_t turn_end() const { return turn_end_; }
-  const std::string& system_message() const {
-    return system_;
-  }  // the default one, empty where there is none
 
  private:
-  std::string system_;
-  std::string turn_end_text_ = "<|im_end|>";
+  struct Program;
+  std::unique_ptr<const Program> program_;
+  std::string head_, tail_;
   int32_t turn_end_ = -1;
 };
 

@@ -133,6 +133,28 @@ std::optional<std::string> decoded_token(const TokenizerSpec& spec, const std::s
   return bytes_of_token(written);
 }
 
+// Special tokens beyond a model's embeddings; see from_gguf.
+void leave_out_beyond(int64_t embeddings, TokenizerSpec& spec) {
+  const auto count = static_cast<int64_t>(spec.tokens.size());
+  if (count <= embeddings) return;
+  std::vector<char> special(spec.tokens.size(), 0);
+  for (const AddedToken& token : spec.added)
+    if (token.special) special[static_cast<size_t>(token.id)] = 1;
+  for (int64_t id = embeddings; id < count - spec.padding; ++id) {
+    if (special[static_cast<size_t>(id)] && id != spec.bos && id != spec.eos) continue;
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[model] the tokenizer's token {} ('{}') is beyond the model's {} "
+                            "embeddings ({})",
+                            id, spec.tokens[static_cast<size_t>(id)], embeddings, spec.where),
+                "Tokenizer and weights do not belong together: tokens were added without resizing "
+                "the embeddings.");
+  }
+  std::erase_if(spec.added, [&](const AddedToken& token) { return token.id >= embeddings; });
+  spec.tokens.resize(static_cast<size_t>(embeddings));
+  spec.in_model.resize(static_cast<size_t>(embeddings));
+  spec.padding = static_cast<int32_t>(std::max(int64_t{0}, spec.padding - (count - embeddings)));
+}
+
 // The added tokens to find in the text as it is, or those to find in the normalized text.
 std::vector<AddedToken> added_tokens(const TokenizerSpec& spec, bool normalized) {
   std::vector<AddedToken> tokens;
@@ -160,6 +182,8 @@ struct Tokenizer::Impl {
   std::vector<char> special;
   bool strips_space;
   int32_t bos, eos;
+  std::vector<int32_t> ends;
+  int32_t used;
   bool adds_bos;
   std::string chat_template;
 
@@ -179,6 +203,8 @@ struct Tokenizer::Impl {
         strips_space(spec.strips_space),
         bos(spec.bos),
         eos(spec.eos),
+        ends(spec.ends),
+        used(static_cast<int32_t>(spec.tokens.size()) - spec.padding),
         adds_bos(spec.adds_bos && spec.bos >= 0),
         chat_template(spec.chat_template) {
     store_bytes(spec);
@@ -266,7 +292,8 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 Tokenizer::~Tokenizer() = default;
 
-Tokenizer Tokenizer::from_spec(const TokenizerSpec& spec) {
+Tokenizer Tokenizer::from_spec(TokenizerSpec spec, int64_t embeddings) {
+  leave_out_beyond(embeddings, spec);
   if (spec.tokens.empty()) {
     throw Error(ErrorKind::kFormat,
                 fmt::format("[tokenizer] expected a vocabulary, got none ({})", spec.where));
@@ -274,11 +301,11 @@ Tokenizer Tokenizer::from_spec(const TokenizerSpec& spec) {
   return Tokenizer(std::make_unique<Impl>(spec, model_ids(spec)));
 }
 
-Tokenizer Tokenizer::from_gguf(const GgufFile& file) {
-  return from_spec(tokenizer_spec_of_gguf(file));
+Tokenizer Tokenizer::from_gguf(const GgufFile& file, int64_t embeddings) {
+  return from_spec(tokenizer_spec_of_gguf(file), embeddings);
 }
-Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder) {
-  return from_spec(tokenizer_spec_of_folder(folder));
+Tokenizer Tokenizer::from_folder(const std::filesystem::path& folder, int64_t embeddings) {
+  return from_spec(tokenizer_spec_of_folder(folder), embeddings);
 }
 
 std::vector<int32_t> Tokenizer::encode(std::string_view text, bool parse_special) const {
@@ -337,6 +364,12 @@ int32_t Tokenizer::bos() const {
 }
 int32_t Tokenizer::eos() const {
   return impl_->eos;
+}
+int32_t Tokenizer::used_size() const {
+  return impl_->used;
+}
+const std::vector<int32_t>& Tokenizer::ends() const {
+  return impl_->ends;
 }
 bool Tokenizer::adds_bos() const {
   return impl_->adds_bos;

@@ -26,8 +26,11 @@ class Tokenizer {
   // From the metadata of a GGUF file (tokenizer.ggml.*), or from a folder that holds tokenizer.json
   // or tokenizer.model and, where present, tokenizer_config.json (special tokens, chat template).
   // Errors name the file and the key.
-  static Tokenizer from_gguf(const GgufFile& file);
-  static Tokenizer from_folder(const std::filesystem::path& folder);
+  // `embeddings`: of the model that reads the tokens. Special tokens beyond them (Gemma 3 has one
+  // for pictures) are left out: no text becomes one. Any other is Error(kFormat) naming it.
+  static constexpr int64_t kAny = int64_t{1} << 31;
+  static Tokenizer from_gguf(const GgufFile& file, int64_t embeddings = kAny);
+  static Tokenizer from_folder(const std::filesystem::path& folder, int64_t embeddings = kAny);
 
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
@@ -48,8 +51,11 @@ class Tokenizer {
   bool strips_space() const;  // whether decode() takes the space that a text begins with
 
   int32_t vocabulary_size() const;
+  // Tokens from this id on are padding: no text has them, and none is to be generated.
+  int32_t used_size() const;
   int32_t bos() const;                       // -1 where there is none
   int32_t eos() const;                       // -1 where there is none
+  const std::vector<int32_t>& ends() const;  // what else ends an answer, as its files list it
   bool adds_bos() const;                     // whether the file asks for BOS before a text
   const std::string& chat_template() const;  // Jinja source as stored, possibly empty
   const std::string& source() const;         // the file it was read from, for messages
@@ -60,7 +66,7 @@ class Tokenizer {
  private:
   struct Impl;
   explicit Tokenizer(std::unique_ptr<Impl> impl);
-  static Tokenizer from_spec(const TokenizerSpec& spec);
+  static Tokenizer from_spec(TokenizerSpec spec, int64_t embeddings);
   std::unique_ptr<Impl> impl_;
 };
 

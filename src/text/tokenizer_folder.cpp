@@ -1,6 +1,6 @@
 // Reads a tokenizer from a Hugging Face folder: tokenizer.json, or tokenizer.model where there is
-// no such file, and where present tokenizer_config.json, special_tokens_map.json and
-// chat_template.jinja.
+// no such file, and where present what stands beside it: tokenizer_config.json,
+// special_tokens_map.json, chat_template.jinja; of further tokens tokenizer_folder_tokens.cpp.
 #include <algorithm>
 
 #include "base/file.h"
@@ -80,7 +80,9 @@ TokenizerSpec tokenizer_spec_of_folder(const std::filesystem::path& folder) {
         ErrorKind::kFile, fmt::format("[tokenizer] expected a file, got none ({})", json.string()),
         "Name a folder that holds tokenizer.json, as transformers' save_pretrained writes it.");
   }
+  read_added_tokens(folder, spec);
   read_config(folder, starts_with, spec);
+  read_end_tokens(folder, spec);
   return spec;
 }
 

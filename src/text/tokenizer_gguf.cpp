@@ -113,6 +113,7 @@ TokenizerSpec byte_level_spec(const GgufFile& file) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     spec.tokens.push_back(tokens[i].text);
     const PieceType type = tokens[i].type;
+    spec.padding = type == PieceType::kUnused ? spec.padding + 1 : 0;
     if (type != PieceType::kControl && type != PieceType::kUserDefined) continue;
     AddedToken& token = spec.added.emplace_back();
     token.id = static_cast<int32_t>(i);
@@ -131,6 +132,9 @@ TokenizerSpec piece_spec(const GgufFile& file) {
   for (size_t i = 0; i < scores.size(); ++i) pieces[i].score = scores[i];
   TokenizerSpec spec =
       spec_of_pieces(pieces, file.name(), file.boolean("tokenizer.ggml.add_space_prefix", true));
+  while (static_cast<size_t>(spec.padding) < pieces.size() &&
+         pieces[pieces.size() - 1 - static_cast<size_t>(spec.padding)].type == PieceType::kUnused)
+    ++spec.padding;
   spec.adds_bos = true;
   return spec;
 }
@@ -148,6 +152,10 @@ TokenizerSpec tokenizer_spec_of_gguf(const GgufFile& file) {
   TokenizerSpec spec = model == "gpt2" ? byte_level_spec(file) : piece_spec(file);
   spec.bos = id_of(file, "tokenizer.ggml.bos_token_id", spec.tokens.size());
   spec.eos = id_of(file, "tokenizer.ggml.eos_token_id", spec.tokens.size());
+  // The ends of a turn and of a message, where they are not the text's.
+  for (const char* key : {"tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"}) {
+    if (const int32_t id = id_of(file, key, spec.tokens.size()); id >= 0) spec.ends.push_back(id);
+  }
   spec.adds_bos = file.boolean("tokenizer.ggml.add_bos_token", spec.adds_bos);
   spec.chat_template = file.text("tokenizer.chat_template", "");
   return spec;

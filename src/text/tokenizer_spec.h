@@ -40,6 +40,8 @@ struct TokenizerSpec {
   bool ignore_merges = false;  // a word that is a token is that token, whatever the merges say
   bool strips_space = false;   // decoding takes the space that a text begins with
   int32_t bos = -1, eos = -1;
+  std::vector<int32_t> ends;  // further tokens that end an answer
+  int32_t padding = 0;        // so many tokens at the end of the list stand for nothing
   bool adds_bos = false;
   std::string chat_template;
 };
@@ -52,5 +54,12 @@ TokenizerSpec tokenizer_spec_of_folder(const std::filesystem::path& folder);
 // `starts_with`, empty where it puts nothing.
 TokenizerSpec tokenizer_spec_of_json(const std::filesystem::path& path, std::string& starts_with);
 TokenizerSpec tokenizer_spec_of_sentencepiece(const std::filesystem::path& path);
+
+// What else a folder says of added tokens: added_tokens_decoder of tokenizer_config.json, or where
+// there is none added_tokens.json. Tokens that the vocabulary lacks are appended; flags are theirs.
+void read_added_tokens(const std::filesystem::path& folder, TokenizerSpec& spec);
+// The tokens that end an answer: eos_token_id of generation_config.json, or where there is none of
+// config.json: one, or a list.
+void read_end_tokens(const std::filesystem::path& folder, TokenizerSpec& spec);
 
 }  // namespace ilora

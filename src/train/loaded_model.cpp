@@ -26,8 +26,9 @@ ModelFiles open_model(const ModelOptions& options) {
 }
 
 Tokenizer load_tokenizer(const ModelFiles& files) {
-  return files.gguf() != nullptr ? Tokenizer::from_gguf(*files.gguf())
-                                 : Tokenizer::from_folder(files.path());
+  const int64_t embeddings = files.config().vocabulary;
+  return files.gguf() != nullptr ? Tokenizer::from_gguf(*files.gguf(), embeddings)
+                                 : Tokenizer::from_folder(files.path(), embeddings);
 }
 
 WeightStorage weight_storage_of(const std::string& weights) {

@@ -67,8 +67,9 @@ TEST(Golden, SmolLm2FromGguf) {
   EXPECT_EQ(tokenizer.eos(), 2);
   EXPECT_FALSE(tokenizer.adds_bos());
   const ChatTemplate chat(tokenizer);
-  EXPECT_EQ(chat.system_message(),
-            "You are a helpful AI assistant named SmolLM, trained by Hugging Face");
+  EXPECT_EQ(chat.head(),
+            "<|im_start|>system\nYou are a helpful AI assistant named SmolLM, trained by Hugging "
+            "Face<|im_end|>\n<|im_start|>user\n");
   EXPECT_EQ(chat.turn_end(), 2);
   const Json expected = golden("chat.json")[0];  // the same template
   EXPECT_EQ(tokenizer.chat_template(), expected["template"].get<std::string>());

@@ -170,25 +170,49 @@ TEST(Gradients, Rope) {
   }
 }
 
-TEST(Gradients, Swiglu) {
+using Gated = Op<void(Tensor, Tensor, Tensor)> Kernels::*;
+using GatedBackward = Op<void(Tensor, Tensor, Tensor, Tensor, Tensor)> Kernels::*;
+void expect_gated_gradients(Gated forward, GatedBackward backward) {
   const int64_t n = 3, f = 7;
   const Buffer gate = normal({n, f}, 1), up = normal({n, f}, 2), dy = normal({n, f}, 3);
   gate.ptr<double>()[0] = 30;
   gate.ptr<double>()[1] = -30;
   const Buffer dgate(DType::kF64, {n, f}), dup(DType::kF64, {n, f});
-  f64().swiglu_backward(dgate.view(), dup.view(), dy.view(), gate.view(), up.view());
+  (f64().*backward)(dgate.view(), dup.view(), dy.view(), gate.view(), up.view());
   expect_gradients({{"gate", gate.view(), dgate.view()}, {"up", up.view(), dup.view()}},
                    [&](const std::vector<Tensor>& in) {
                      const Buffer y(DType::kC128, {n, f});
-                     c128().swiglu(y.view(), in[0], in[1]);
+                     (c128().*forward)(y.view(), in[0], in[1]);
                      return weighted(dy.view(), y.view());
                    });
   // In place: the gradients may take the inputs' memory.
-  f64().swiglu_backward(gate.view(), up.view(), dy.view(), gate.view(), up.view());
+  (f64().*backward)(gate.view(), up.view(), dy.view(), gate.view(), up.view());
   for (int64_t i = 0; i < n * f; ++i) {
     EXPECT_EQ(gate.ptr<double>()[i], dgate.ptr<double>()[i]);
     EXPECT_EQ(up.ptr<double>()[i], dup.ptr<double>()[i]);
   }
+}
+
+TEST(Gradients, Swiglu) {
+  expect_gated_gradients(&Kernels::swiglu, &Kernels::swiglu_backward);
+}
+TEST(Gradients, Geglu) {
+  expect_gated_gradients(&Kernels::geglu, &Kernels::geglu_backward);
+}
+
+TEST(Gradients, SoftCap) {
+  const int64_t n = 3, d = 5;
+  const double cap = 1.3;
+  const Buffer x = normal({n, d}, 1), y = normal({n, d}, 1), dy = normal({n, d}, 2),
+               dx = normal({n, d}, 2);
+  f64().soft_cap(y.view(), cap);
+  f64().soft_cap_backward(dx.view(), y.view(), cap);
+  expect_gradients({{"x", x.view(), dx.view()}}, [&](const std::vector<Tensor>& in) {
+    const Buffer out(DType::kC128, {n, d});
+    c128().convert(out.view(), shaped(in[0], in[0]));
+    c128().soft_cap(out.view(), cap);
+    return weighted(dy.view(), out.view());
+  });
 }
 
 TEST(Gradients, Dropout) {
@@ -205,7 +229,8 @@ TEST(Gradients, Dropout) {
 }
 
 struct AttentionShape {
-  int64_t heads, kv_heads, width;
+  int64_t heads, kv_heads, width, window = 0;
+  double soft_cap = 0;
 };
 
 class AttentionGradients : public ::testing::TestWithParam<AttentionShape> {};
@@ -214,8 +239,9 @@ class AttentionGradients : public ::testing::TestWithParam<AttentionShape> {};
 // key rows are not in the same place as the query rows.
 TEST_P(AttentionGradients, AllInputs) {
   const int64_t heads = GetParam().heads, kv_heads = GetParam().kv_heads, width = GetParam().width;
-  const std::vector<AttentionSpan> spans = {
+  const std::vector<AttentionSpan> list = {
       {1, 3, 0, 3}, {4, 1, 4, 1}, {6, 7, 5, 7}, {13, 5, 12, 5}};
+  const AttentionSpans spans(list, GetParam().window, GetParam().soft_cap);
   const int64_t n = 19, keys = 18;
   const Buffer q = normal({n, heads, width}, 1), k = normal({keys, kv_heads, width}, 2);
   const Buffer v = normal({keys, kv_heads, width}, 3), d = normal({n, heads, width}, 4);
@@ -236,7 +262,10 @@ TEST_P(AttentionGradients, AllInputs) {
 
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradients,
                          ::testing::Values(AttentionShape{1, 1, 3}, AttentionShape{4, 2, 2},
-                                           AttentionShape{3, 1, 4}, AttentionShape{2, 2, 5}));
+                                           AttentionShape{3, 1, 4}, AttentionShape{2, 2, 5},
+                                           AttentionShape{4, 2, 2, 3}, AttentionShape{2, 1, 3, 1},
+                                           AttentionShape{2, 1, 4, 0, 0.7},
+                                           AttentionShape{3, 1, 2, 4, 1.1}));
 
 TEST(Gradients, AttentionLeavesUncoveredRows) {
   const std::vector<AttentionSpan> spans = {{1, 2, 2, 2}};

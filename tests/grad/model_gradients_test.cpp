@@ -33,8 +33,9 @@ struct Case {
   bool unlike_llama = false;   // every figure of a configuration that Llama leaves at its default
 };
 
-// Reads the Llama as a model whose first block turns half of each head and whose second has no
-// positions, with all multipliers.
+// Reads the Llama as a model whose first block turns half of each head, caps its scores and gates
+// through GELU, and whose second has no positions and a window; with all multipliers, and capped
+// logits.
 constexpr ModelFamily kUnlikeLlama = {
     .name = "unlike Llama",
     .model_type = "llama",
@@ -42,10 +43,13 @@ constexpr ModelFamily kUnlikeLlama = {
     .from_folder = [](const FolderKeys& keys, ModelConfig& config) {
       read_decoder(keys, config);
       config.rotary = {{.base = 100.0, .dims = config.head_dim / 2, .divisors = {}}};
-      config.blocks[0] = {.query_scale = 1.7, .residual_multiplier = 0.6};
-      config.blocks[1] = {.rotary = -1, .query_scale = 0.8, .residual_multiplier = 1.3};
+      config.blocks[0] = {
+          .gelu = true, .soft_cap = 1.5, .query_scale = 1.7, .residual_multiplier = 0.6};
+      config.blocks[1] = {
+          .rotary = -1, .query_scale = 0.8, .residual_multiplier = 1.3, .window = 3};
       config.embedding_multiplier = 2.5;
       config.logit_scale = 0.4;
+      config.logit_soft_cap = 2.0;
     }};
 constexpr const ModelFamily* kUnlikeLlamaAlone[] = {&kUnlikeLlama};
 

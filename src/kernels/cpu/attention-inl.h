@@ -115,8 +115,10 @@ struct Shape {
   // and the CPU multiplies pairs.
   bool words;
   int64_t per_word;  // values of a depth
+  int64_t window;    // 0: none
+  float cap;         // of scores; 0: none
 
-  Shape(const Tensor& o, const Tensor& q, const Tensor& k)
+  Shape(const Tensor& o, const Tensor& q, const Tensor& k, int64_t window_, double cap_)
       : heads(q.shape[1]),
         kv_heads(k.shape[1]),
         group(heads / kv_heads),
@@ -124,7 +126,9 @@ struct Shape {
         padded(whole_vectors(width)),
         scale(static_cast<float>(1.0 / std::sqrt(static_cast<double>(width)))),
         words(o.dtype == DType::kBF16 && bf16_dot_native()),
-        per_word(words ? 2 : 1) {}
+        per_word(words ? 2 : 1),
+        window(window_),
+        cap(static_cast<float>(cap_)) {}
 
   // C = A B or C += A B of a depth in values.
   HWY_INLINE void product(bool add, float* c, int64_t ldc, int64_t rows, int64_t columns,
@@ -139,10 +143,17 @@ struct Shape {
   }
 };
 
-// A tile's place: key row j is seen by the query columns from j + shift on.
+constexpr int64_t kNoWindow = int64_t{1} << 40;
+
+// A tile's place: key row j is seen by the query columns from j + shift on, `window` of them.
 struct Tile {
   int64_t queries, keys;  // rows and columns in use, at most kTile
   int64_t shift;
+  int64_t window = kNoWindow;
+
+  // Whether the window hides some key from some query; from all of them.
+  HWY_INLINE bool cut() const { return queries > shift + window; }
+  HWY_INLINE bool empty() const { return keys - 1 + shift + window <= 0; }
 
   HWY_INLINE bool whole() const { return keys - 1 + shift <= 0; }  // every query sees every key
   HWY_INLINE int64_t band() const { return whole() ? kTile : kBand; }
@@ -170,6 +181,27 @@ struct Tile {
     return static_cast<size_t>(HWY_MAX(int64_t{0}, HWY_MIN(lanes(), key + shift - query)));
   }
 };
+
+// Which of the lanes from query `query` on see key `key`.
+HWY_INLINE hn::Mask<DF> seen(const Tile& tile, int64_t key, int64_t query) {
+  const DF d;
+  const auto first = [&](int64_t n) HWY_ATTR {
+    return hn::FirstN(d, static_cast<size_t>(HWY_MAX(int64_t{0}, HWY_MIN(lanes(), n))));
+  };
+  const int64_t from = key + tile.shift - query;
+  return hn::AndNot(first(from), first(from + tile.window));
+}
+
+// A capped score, in the scale of raw ones, so that what follows is the same for both; and the cap's
+// slope there: with t = tanh(scale s / cap) they are cap t / scale and 1 - t^2.
+struct Capped {
+  VF score, slope;
+};
+HWY_INLINE Capped capped(VF score, float scale, float cap) {
+  const DF d;
+  const VF t = hyperbolic_tangent(hn::Mul(score, hn::Set(d, scale / cap)));
+  return {hn::Mul(t, hn::Set(d, cap / scale)), hn::NegMulAdd(t, t, hn::Set(d, 1.0f))};
+}
 
 // The scores of a tile, transposed: s (kTile,kTile) = K Q^T, in f32. Parts that no query of a band
 // sees are left as they are.

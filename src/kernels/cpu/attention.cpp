@@ -57,6 +57,36 @@ HWY_INLINE void online_softmax(float* s, const Tile& tile, int64_t query, float 
   hn::StoreU(correction, d, r.correction + query);
 }
 
+// The same where the window cuts the tile or scores are capped. A query that sees no key of the
+// tile keeps its figures: its maximum starts at a number that no score is below.
+HWY_INLINE void online_softmax_masked(float* s, const Tile& tile, int64_t query, const Shape& shape,
+                                      const Running& r) {
+  const DF d;
+  const VF lowest = hn::Set(d, -1e30f), factor = hn::Set(d, shape.scale);
+  const int64_t limit = tile.rows_used(query);
+  VF top = hn::Max(hn::LoadU(d, r.top + query), lowest);
+  const VF before = top;
+  for (int64_t j = 0; j < limit; ++j) {
+    VF score = hn::LoadU(d, s + j * kTile);
+    if (shape.cap > 0) {
+      score = capped(score, shape.scale, shape.cap).score;
+      hn::StoreU(score, d, s + j * kTile);
+    }
+    top = hn::Max(top, hn::IfThenElse(seen(tile, j, query), hn::Mul(score, factor), lowest));
+  }
+  VF total = hn::Zero(d);
+  for (int64_t j = 0; j < limit; ++j) {
+    const VF e = exponential(hn::MulSub(hn::LoadU(d, s + j * kTile), factor, top));
+    const VF kept = hn::IfThenElseZero(seen(tile, j, query), e);
+    total = hn::Add(total, kept);
+    hn::StoreU(kept, d, s + j * kTile);
+  }
+  const VF correction = exponential(hn::Sub(before, top));
+  hn::StoreU(hn::MulAdd(hn::LoadU(d, r.total + query), correction, total), d, r.total + query);
+  hn::StoreU(top, d, r.top + query);
+  hn::StoreU(correction, d, r.correction + query);
+}
+
 HWY_INLINE void scale_row(float* x, int64_t n, float factor) {
   const DF d;
   for (int64_t i = 0; i < n; i += lanes())
@@ -93,9 +123,14 @@ void forward_tile(const Shape& s, const ForwardBlock& b, const HeadRows& k, cons
   const float* q = b.q_transposed + g * kTile * s.padded;
   float* out = b.out + g * kTile * s.padded;
   scores(s, b.scores, tile, {k.data, k.stride, 1}, q);
+  const Running running{b.top + g * kTile, b.total + g * kTile, b.correction};
+  const bool masked = tile.cut() || s.cap > 0;
   for (int64_t i = 0; i < columns; i += lanes()) {
-    online_softmax(b.scores + i, tile, i, s.scale,
-                   {b.top + g * kTile, b.total + g * kTile, b.correction});
+    if (masked) {
+      online_softmax_masked(b.scores + i, tile, i, s, running);
+    } else {
+      online_softmax(b.scores + i, tile, i, s.scale, running);
+    }
   }
   for (int64_t i = 0; i < tile.queries && !first; ++i) {
     if (b.correction[i] != 1.0f) scale_row(out + i * s.padded, s.padded, b.correction[i]);
@@ -125,12 +160,14 @@ void finish_block(const Shape& s, const Tensor& o, const Tensor& lse, float* row
   }
 }
 
-// The block's queries attend `count` keys from row `begin` on: key j where j + shift <= query.
+// The block's queries attend `count` keys from row `begin` on: key j where j + shift <= query < j +
+// shift + window.
 void forward_keys(const Shape& s, const ForwardBlock& b, const Tensor& k, const Tensor& v,
                   int64_t kv, int64_t queries, int64_t begin, int64_t count, int64_t shift,
-                  bool first) {
+                  int64_t window, bool first) {
   for (int64_t key = 0; key < count; key += kTile) {
-    const Tile tile{queries, HWY_MIN(kTile, count - key), key + shift};
+    const Tile tile{queries, HWY_MIN(kTile, count - key), key + shift, window};
+    if (tile.empty()) continue;
     const HeadRows key_rows = head_rows(b.k, s.padded, k, begin + key, tile.keys, kv);
     HeadRows value_rows = head_rows(b.v, s.padded, v, begin + key, tile.keys, kv);
     if (s.words) {
@@ -157,8 +194,10 @@ void forward_block(const Shape& s, const Tensor& o, const Tensor& lse, const Ten
         head_rows(b.k, s.padded, q, span.query_begin + first, queries, kv * s.group + g);
     transpose(b.q_transposed + g * kTile * s.padded, rows, queries, s.padded);
   }
-  forward_keys(s, b, k, v, kv, queries, span.shared_begin, span.shared_len, -span.shared_len, true);
-  forward_keys(s, b, k, v, kv, queries, span.key_begin, before + queries, -before,
+  const int64_t window = s.window > 0 ? s.window : kNoWindow;
+  forward_keys(s, b, k, v, kv, queries, span.shared_begin, span.shared_len, -span.shared_len,
+               window - before, true);
+  forward_keys(s, b, k, v, kv, queries, span.key_begin, before + queries, -before, window,
                span.shared_len == 0);
   for (int64_t g = 0; g < s.group; ++g) {
     finish_block(s, o, lse, b.out + g * kTile * s.padded, b.top + g * kTile, b.total + g * kTile,
@@ -166,9 +205,10 @@ void forward_block(const Shape& s, const Tensor& o, const Tensor& lse, const Ten
   }
 }
 
-void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const AttentionSpan* spans,
-               int64_t span_count) {
-  const Shape shape(o, q, k);
+void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, const AttentionSpans& call) {
+  const AttentionSpan* spans = call.spans.data();
+  const auto span_count = static_cast<int64_t>(call.spans.size());
+  const Shape shape(o, q, k, call.window, call.soft_cap);
   const int64_t kv_heads = k.shape[1];
   const auto blocks = [](const AttentionSpan& span) {
     return (span.query_len + kTile - 1) / kTile;
@@ -198,7 +238,9 @@ void require_heads(const Tensor& t, int64_t rows, int64_t heads, int64_t width) 
 }
 
 void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& lse,
-                       std::span<const AttentionSpan> spans) {
+                       const AttentionSpans& spans) {
+  ILORA_CHECK(spans.window >= 0 && spans.soft_cap >= 0, "attention: window {}, soft cap {}",
+              spans.window, spans.soft_cap);
   ILORA_CHECK(q.rank == 3 && k.rank == 3);
   require_heads(q, q.shape[0], q.shape[1], q.shape[2]);
   require_heads(k, k.shape[0], k.shape[1], q.shape[2]);
@@ -209,7 +251,7 @@ void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
               k.describe());
   ILORA_CHECK(k.shape[1] > 0 && q.shape[1] % k.shape[1] == 0, "attention: {} heads, {} key heads",
               q.shape[1], k.shape[1]);
-  for (const AttentionSpan& s : spans) {
+  for (const AttentionSpan& s : spans.spans) {
     ILORA_CHECK(
         s.query_begin >= 0 && s.query_len >= 0 && s.query_begin + s.query_len <= q.shape[0] &&
             s.key_begin >= 0 && s.key_len >= s.query_len && s.key_begin + s.key_len <= k.shape[0] &&
@@ -221,12 +263,10 @@ void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
 
 namespace {
 
-void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-               std::span<const AttentionSpan> spans) {
+void attention(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans) {
   require_attention(q, k, v, lse, spans);
   require_heads(o, q.shape[0], q.shape[1], q.shape[2]);
-  HWY_DYNAMIC_DISPATCH(attention)
-  (o, lse, q, k, v, spans.data(), static_cast<int64_t>(spans.size()));
+  HWY_DYNAMIC_DISPATCH(attention)(o, lse, q, k, v, spans);
 }
 
 }  // namespace

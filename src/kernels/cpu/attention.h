@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 
 #include "kernels/cpu/cpu.h"
 
@@ -12,6 +11,6 @@ namespace ilora::cpu {
 void require_heads(const Tensor& t, int64_t rows, int64_t heads, int64_t width);
 // The inputs of attention fit each other and the spans.
 void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& lse,
-                       std::span<const AttentionSpan> spans);
+                       const AttentionSpans& spans);
 
 }  // namespace ilora::cpu

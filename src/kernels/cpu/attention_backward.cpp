@@ -77,6 +77,26 @@ HWY_INLINE void softmax_backward(const Queries& b, const Tile& tile, int64_t que
   }
 }
 
+// The same where the window cuts the tile or scores are capped.
+HWY_INLINE void softmax_backward_masked(const Queries& b, const Tile& tile, int64_t query,
+                                        const Shape& shape) {
+  const DF d;
+  const VF factor = hn::Set(d, shape.scale);
+  const VF lse = hn::LoadU(d, b.lse + query), delta = hn::LoadU(d, b.delta + query);
+  const int64_t limit = tile.rows_used(query);
+  float* p = b.p + query;
+  float* ds = b.ds + query;
+  for (int64_t j = 0; j < limit; ++j, p += kTile, ds += kTile) {
+    Capped score{hn::LoadU(d, p), hn::Set(d, 1.0f)};
+    if (shape.cap > 0) score = capped(score.score, shape.scale, shape.cap);
+    const VF e = exponential(hn::MulSub(score.score, factor, lse));
+    const VF g = hn::Mul(hn::Mul(e, hn::Sub(hn::LoadU(d, ds), delta)), factor);
+    const auto kept = seen(tile, j, query);
+    hn::StoreU(hn::IfThenElseZero(kept, e), d, p);
+    hn::StoreU(hn::IfThenElseZero(kept, hn::Mul(g, score.slope)), d, ds);
+  }
+}
+
 // One tile: a block of queries and the keys from `key` on.
 void backward_tile(const Shape& s, const Queries& b, const Keys& all, const Tile& tile,
                    int64_t key) {
@@ -88,7 +108,14 @@ void backward_tile(const Shape& s, const Queries& b, const Keys& all, const Tile
               {all.v.data + (key + j) * all.v.stride, all.v.stride, 1}, b.do_transposed + from,
               kTile, s.padded);
   }
-  for (int64_t i = 0; i < columns; i += lanes()) softmax_backward(b, tile, i, s.scale);
+  const bool masked = tile.cut() || s.cap > 0;
+  for (int64_t i = 0; i < columns; i += lanes()) {
+    if (masked) {
+      softmax_backward_masked(b, tile, i, s);
+    } else {
+      softmax_backward(b, tile, i, s.scale);
+    }
+  }
   if (s.words) {
     round_across(b.ds_across, kTile, b.ds, kTile, tile.keys, columns);
     round_along(b.ds, kTile, b.ds, kTile, tile.keys, columns);
@@ -178,8 +205,11 @@ void unpack_rows(const Tensor& t, const float* rows, int64_t padded, int64_t fir
 }
 
 void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v,
-                        Tensor o, Tensor lse, const AttentionSpan* spans, int64_t span_count) {
-  const Shape s(o, q, k);
+                        Tensor o, Tensor lse, const AttentionSpans& call) {
+  const AttentionSpan* spans = call.spans.data();
+  const auto span_count = static_cast<int64_t>(call.spans.size());
+  const Shape s(o, q, k, call.window, call.soft_cap);
+  const int64_t window = s.window > 0 ? s.window : kNoWindow;
   parallel_for(span_count * s.kv_heads, 1, [&](int64_t task, int64_t) HWY_ATTR {
     const AttentionSpan& span = spans[task / s.kv_heads];
     const int64_t kv = task % s.kv_heads, length = span.key_len;
@@ -191,7 +221,8 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
         const int64_t queries = HWY_MIN(kTile, length - first);
         pack_queries(s, m, do_, q, o, lse, span.query_begin + first, queries, head);
         for (int64_t key = 0; key <= first; key += kTile) {
-          const Tile tile{queries, HWY_MIN(kTile, length - key), key - first};
+          const Tile tile{queries, HWY_MIN(kTile, length - key), key - first, window};
+          if (tile.empty()) continue;
           backward_tile(s, m.queries, all, tile, key);
         }
         unpack_rows(dq, m.queries.dq, s.padded, span.query_begin + first, queries, head);
@@ -213,16 +244,16 @@ HWY_EXPORT(attention_backward);
 namespace {
 
 void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k, Tensor v,
-                        Tensor o, Tensor lse, std::span<const AttentionSpan> spans) {
+                        Tensor o, Tensor lse, AttentionSpans spans) {
   require_attention(q, k, v, lse, spans);
   for (const Tensor& t : {dq, do_, o}) require_heads(t, q.shape[0], q.shape[1], q.shape[2]);
   for (const Tensor& t : {dk, dv}) require_heads(t, k.shape[0], k.shape[1], k.shape[2]);
-  for (const AttentionSpan& s : spans)
+  for (const AttentionSpan& s : spans.spans)
     ILORA_CHECK(s.query_len == s.key_len && s.shared_len == 0,
                 "attention_backward: {} queries, {} keys, {} shared", s.query_len, s.key_len,
                 s.shared_len);
   HWY_DYNAMIC_DISPATCH(attention_backward)
-  (dq, dk, dv, do_, q, k, v, o, lse, spans.data(), static_cast<int64_t>(spans.size()));
+  (dq, dk, dv, do_, q, k, v, o, lse, spans);
 }
 
 }  // namespace

@@ -203,6 +203,38 @@ void row_distance_backward(Tensor da, Tensor a, Tensor b, Tensor weights, bool o
   });
 }
 
+void soft_cap(Tensor y, float cap) {
+  const DF d;
+  const int64_t width = y.shape[1], step = lanes();
+  const VF factor = hn::Set(d, cap), inverse = hn::Set(d, 1.0f / cap);
+  parallel_for(y.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t n = begin; n < end; ++n) {
+      float* row = y.ptr<float>() + n * y.stride[0];
+      for (int64_t i = 0; i < width; i += step) {
+        const VF x = hn::Mul(load(row + i, width - i), inverse);
+        store(hn::Mul(factor, hyperbolic_tangent(x)), row + i, width - i);
+      }
+    }
+  });
+}
+
+void soft_cap_backward(Tensor dy, Tensor y, float cap) {
+  const DF d;
+  const int64_t width = y.shape[1], step = lanes();
+  const VF one = hn::Set(d, 1.0f), inverse = hn::Set(d, 1.0f / cap);
+  parallel_for(y.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t n = begin; n < end; ++n) {
+      float* gradient = dy.ptr<float>() + n * dy.stride[0];
+      const float* row = y.ptr<float>() + n * y.stride[0];
+      for (int64_t i = 0; i < width; i += step) {
+        const VF t = hn::Mul(load(row + i, width - i), inverse);
+        const VF g = load(gradient + i, width - i);
+        store(hn::Mul(g, hn::NegMulAdd(t, t, one)), gradient + i, width - i);
+      }
+    }
+  });
+}
+
 }  // namespace ilora::cpu::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -215,6 +247,8 @@ HWY_EXPORT(kl_divergence);
 HWY_EXPORT(kl_divergence_backward);
 HWY_EXPORT(row_squared_distance);
 HWY_EXPORT(row_distance_backward);
+HWY_EXPORT(soft_cap);
+HWY_EXPORT(soft_cap_backward);
 
 namespace {
 
@@ -283,6 +317,18 @@ void row_distance_backward(Tensor da, Tensor a, Tensor b, Tensor scale, bool one
   HWY_DYNAMIC_DISPATCH(row_distance_backward)(da, a, b, scale, one_sided);
 }
 
+void soft_cap(Tensor y, double cap) {
+  require_matrix("soft_cap", y, y.shape[0], y.shape[1]);
+  ILORA_CHECK(cap > 0, "soft cap {}", cap);
+  HWY_DYNAMIC_DISPATCH(soft_cap)(y, static_cast<float>(cap));
+}
+
+void soft_cap_backward(Tensor dy, Tensor y, double cap) {
+  for (const Tensor& t : {dy, y}) require_matrix("soft_cap_backward", t, y.shape[0], y.shape[1]);
+  ILORA_CHECK(cap > 0, "soft cap {}", cap);
+  HWY_DYNAMIC_DISPATCH(soft_cap_backward)(dy, y, static_cast<float>(cap));
+}
+
 }  // namespace
 
 void install_losses(Kernels& table) {
@@ -292,6 +338,8 @@ void install_losses(Kernels& table) {
   table.kl_divergence_backward = kl_divergence_backward;
   table.row_squared_distance = row_squared_distance;
   table.row_distance_backward = row_distance_backward;
+  table.soft_cap = soft_cap;
+  table.soft_cap_backward = soft_cap_backward;
 }
 
 }  // namespace ilora::cpu

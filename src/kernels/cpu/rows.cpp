@@ -173,24 +173,49 @@ void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, const int32_t* positions, 
       });
 }
 
-template <class G>
-HWY_INLINE VF swiglu_at(const G* gate, const G* up, int64_t n) {
+// Activations g s of gated layers: s, and the slope of g s.
+struct Silu {  // s = sigmoid(g); the slope is s (1 + g (1 - s))
+  static HWY_INLINE VF factor(VF g) { return sigmoid(g); }
+  static HWY_INLINE VF slope(VF g, VF s) {
+    const VF one = hn::Set(DF(), 1.0f);
+    return hn::Mul(s, hn::MulAdd(g, hn::Sub(one, s), one));
+  }
+};
+struct
+    Gelu {  // s = sigmoid(z), z = 2 sqrt(2/pi) (g + 0.044715 g^3); the slope is s (1 + g (1 - s) z')
+  static constexpr float kTwice = 1.5957691216057308f, kCubic = 0.044715f;
+  static HWY_INLINE VF factor(VF g) {
+    const DF d;
+    const VF inner = hn::MulAdd(hn::Mul(g, g), hn::Set(d, kTwice * kCubic), hn::Set(d, kTwice));
+    return sigmoid(hn::Mul(g, inner));
+  }
+  static HWY_INLINE VF slope(VF g, VF s) {
+    const DF d;
+    const VF one = hn::Set(d, 1.0f);
+    const VF dz = hn::MulAdd(hn::Mul(g, g), hn::Set(d, 3.0f * kTwice * kCubic), hn::Set(d, kTwice));
+    return hn::Mul(s, hn::MulAdd(hn::Mul(g, dz), hn::Sub(one, s), one));
+  }
+};
+
+template <class Act, class G>
+HWY_INLINE VF gated_at(const G* gate, const G* up, int64_t n) {
   const VF v = load(gate, n);
-  return hn::Mul(hn::Mul(v, sigmoid(v)), load(up, n));
+  return hn::Mul(hn::Mul(v, Act::factor(v)), load(up, n));
 }
 
-template <class Y, class G>
-HWY_INLINE void swiglu_row(Y* y, const G* gate, const G* up, int64_t width) {
+template <class Act, class Y, class G>
+HWY_INLINE void gated_row(Y* y, const G* gate, const G* up, int64_t width) {
   const int64_t step = lanes();
   int64_t i = 0;
   for (; i + 2 * step <= width; i += 2 * step) {
-    store_two(swiglu_at(gate + i, up + i, step), swiglu_at(gate + i + step, up + i + step, step),
-              y + i);
+    store_two(gated_at<Act>(gate + i, up + i, step),
+              gated_at<Act>(gate + i + step, up + i + step, step), y + i);
   }
-  for (; i < width; i += step) store(swiglu_at(gate + i, up + i, width - i), y + i, width - i);
+  for (; i < width; i += step) store(gated_at<Act>(gate + i, up + i, width - i), y + i, width - i);
 }
 
-void swiglu(Tensor y, Tensor gate, Tensor up) {
+template <class Act>
+HWY_INLINE void gated(Tensor y, Tensor gate, Tensor up) {
   const int64_t width = gate.shape[1];
   parallel_for(gate.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
     for (int64_t n = begin; n < end; ++n) {
@@ -198,47 +223,52 @@ void swiglu(Tensor y, Tensor gate, Tensor up) {
           row_u(up, n * up.stride[0]);
       row_y.typed([&](auto* out) HWY_ATTR {
         row_g.typed([&](auto* g) HWY_ATTR {
-          swiglu_row(out, g, static_cast<decltype(g)>(row_u.data), width);
+          gated_row<Act>(out, g, static_cast<decltype(g)>(row_u.data), width);
         });
       });
     }
   });
 }
 
-struct SwigluGradient {
+void swiglu(Tensor y, Tensor gate, Tensor up) {
+  gated<Silu>(y, gate, up);
+}
+void geglu(Tensor y, Tensor gate, Tensor up) {
+  gated<Gelu>(y, gate, up);
+}
+
+struct GatedGradient {
   VF gate, up;
 };
 
-// silu(g) = g s with s = sigmoid(g): its slope is s (1 + g (1 - s)).
-template <class G>
-HWY_INLINE SwigluGradient swiglu_gradient_at(const float* dy, const G* gate, const G* up,
-                                             int64_t n) {
-  const VF one = hn::Set(DF(), 1.0f);
-  const VF v = load(gate, n), t = load(dy, n), s = sigmoid(v);
-  const VF slope = hn::Mul(s, hn::MulAdd(v, hn::Sub(one, s), one));
+template <class Act, class G>
+HWY_INLINE GatedGradient gated_gradient_at(const float* dy, const G* gate, const G* up, int64_t n) {
+  const VF v = load(gate, n), t = load(dy, n), s = Act::factor(v);
+  const VF slope = Act::slope(v, s);
   return {hn::Mul(hn::Mul(t, load(up, n)), slope), hn::Mul(t, hn::Mul(v, s))};
 }
 
-template <class D, class G>
-HWY_INLINE void swiglu_backward_row(D* dgate, D* dup, const float* dy, const G* gate, const G* up,
-                                    int64_t width) {
+template <class Act, class D, class G>
+HWY_INLINE void gated_backward_row(D* dgate, D* dup, const float* dy, const G* gate, const G* up,
+                                   int64_t width) {
   const int64_t step = lanes();
   int64_t i = 0;
   for (; i + 2 * step <= width; i += 2 * step) {
-    const SwigluGradient a = swiglu_gradient_at(dy + i, gate + i, up + i, step);
-    const SwigluGradient b =
-        swiglu_gradient_at(dy + i + step, gate + i + step, up + i + step, step);
+    const GatedGradient a = gated_gradient_at<Act>(dy + i, gate + i, up + i, step);
+    const GatedGradient b =
+        gated_gradient_at<Act>(dy + i + step, gate + i + step, up + i + step, step);
     store_two(a.gate, b.gate, dgate + i);
     store_two(a.up, b.up, dup + i);
   }
   for (; i < width; i += step) {
-    const SwigluGradient a = swiglu_gradient_at(dy + i, gate + i, up + i, width - i);
+    const GatedGradient a = gated_gradient_at<Act>(dy + i, gate + i, up + i, width - i);
     store(a.gate, dgate + i, width - i);
     store(a.up, dup + i, width - i);
   }
 }
 
-void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
+template <class Act>
+HWY_INLINE void gated_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
   const int64_t width = gate.shape[1];
   parallel_for(gate.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
     for (int64_t n = begin; n < end; ++n) {
@@ -247,12 +277,19 @@ void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up
       const float* grad = dy.ptr<float>() + n * dy.stride[0];
       row_dg.typed([&](auto* dg) HWY_ATTR {
         row_g.typed([&](auto* g) HWY_ATTR {
-          swiglu_backward_row(dg, static_cast<decltype(dg)>(row_du.data), grad, g,
-                              static_cast<decltype(g)>(row_u.data), width);
+          gated_backward_row<Act>(dg, static_cast<decltype(dg)>(row_du.data), grad, g,
+                                  static_cast<decltype(g)>(row_u.data), width);
         });
       });
     }
   });
+}
+
+void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
+  gated_backward<Silu>(dgate, dup, dy, gate, up);
+}
+void geglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
+  gated_backward<Gelu>(dgate, dup, dy, gate, up);
 }
 
 // The mask of dropout_keep(), written out so that the compiler can vectorise the hash.
@@ -297,6 +334,8 @@ HWY_EXPORT(add_row);
 HWY_EXPORT(rope);
 HWY_EXPORT(swiglu);
 HWY_EXPORT(swiglu_backward);
+HWY_EXPORT(geglu);
+HWY_EXPORT(geglu_backward);
 HWY_EXPORT(dropout);
 
 void convert_rows(void* y, DType y_type, int64_t y_stride, const void* x, DType x_type,
@@ -356,16 +395,26 @@ void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> p
   HWY_DYNAMIC_DISPATCH(rope)(y, x, cos, sin, positions.data(), inverse);
 }
 
+void require_gated(const char* op, const Tensor& gate, std::initializer_list<Tensor> others) {
+  for (const Tensor& t : others) require_rows(op, t, gate.shape[0], gate.shape[1]);
+}
+
 void swiglu(Tensor y, Tensor gate, Tensor up) {
-  require_rows("swiglu", y, gate.shape[0], gate.shape[1]);
-  require_rows("swiglu", up, gate.shape[0], gate.shape[1]);
+  require_gated("swiglu", gate, {y, up});
   HWY_DYNAMIC_DISPATCH(swiglu)(y, gate, up);
+}
+void geglu(Tensor y, Tensor gate, Tensor up) {
+  require_gated("geglu", gate, {y, up});
+  HWY_DYNAMIC_DISPATCH(geglu)(y, gate, up);
 }
 
 void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
-  for (const Tensor& t : {dgate, dup, dy, up})
-    require_rows("swiglu_backward", t, gate.shape[0], gate.shape[1]);
+  require_gated("swiglu_backward", gate, {dgate, dup, dy, up});
   HWY_DYNAMIC_DISPATCH(swiglu_backward)(dgate, dup, dy, gate, up);
+}
+void geglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
+  require_gated("geglu_backward", gate, {dgate, dup, dy, up});
+  HWY_DYNAMIC_DISPATCH(geglu_backward)(dgate, dup, dy, gate, up);
 }
 
 void dropout(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) {
@@ -385,6 +434,8 @@ void install_rows(Kernels& table) {
   table.rope = rope;
   table.swiglu = swiglu;
   table.swiglu_backward = swiglu_backward;
+  table.geglu = geglu;
+  table.geglu_backward = geglu_backward;
   table.dropout = dropout;
 }
 

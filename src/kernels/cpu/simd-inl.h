@@ -93,6 +93,21 @@ HWY_INLINE VF sigmoid(VF x) {
   return hn::Div(one, hn::Add(one, exponential(hn::Neg(x))));
 }
 
+// Near 0 the odd series to x^9, which leaves 4e-9 of x at a quarter; elsewhere 1 - 2 / (e^2|x| + 1)
+// with the sign of x. A NaN stays one.
+HWY_INLINE VF hyperbolic_tangent(VF x) {
+  const DF d;
+  const VF one = hn::Set(d, 1.0f), size = hn::Abs(x), square = hn::Mul(x, x);
+  VF p = hn::Set(d, 62.0f / 2835);
+  p = hn::MulAdd(p, square, hn::Set(d, -17.0f / 315));
+  p = hn::MulAdd(p, square, hn::Set(d, 2.0f / 15));
+  p = hn::MulAdd(p, square, hn::Set(d, -1.0f / 3));
+  const VF near = hn::MulAdd(hn::Mul(p, square), x, x);
+  const VF e = exponential(hn::Add(size, size));
+  const VF far = hn::Sub(one, hn::Div(hn::Set(d, 2.0f), hn::Add(e, one)));
+  return hn::IfThenElse(hn::Lt(size, hn::Set(d, 0.25f)), near, hn::CopySign(far, x));
+}
+
 HWY_INLINE VF widen(hn::Vec<DH> v) {
   return hn::BitCast(DF(), hn::ShiftLeft<16>(hn::PromoteTo(DU(), v)));
 }

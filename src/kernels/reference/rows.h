@@ -129,6 +129,68 @@ void swiglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up
   }
 }
 
+// gelu(g) = g s with s = sigmoid(z), z = 2 sqrt(2/pi) (g + 0.044715 g^3): (1 + tanh(a)) / 2 is
+// sigmoid(2 a). s' = s (1 - s) z'.
+template <class W>
+struct Gelu {
+  W s, slope;
+  explicit Gelu(W g) {
+    constexpr double kTwice = 1.5957691216057308, kCubic = 0.044715;
+    s = sigmoid<W>(kTwice * (g + kCubic * g * g * g));
+    slope = s + g * s * (1.0 - s) * kTwice * (1.0 + 3.0 * kCubic * g * g);
+  }
+};
+
+template <class T>
+void geglu(Tensor y, Tensor gate, Tensor up) {
+  const int64_t rows = gate.shape[0], width = gate.shape[1];
+  require_shape("geglu", y, {rows, width});
+  require_shape("geglu", up, {rows, width});
+  const Cells<T> cy(y), cg(gate), cu(up);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t f = 0; f < width; ++f) {
+      const Wide<T> g = cg.get(n, f);
+      cy.set(g * Gelu<Wide<T>>(g).s * cu.get(n, f), n, f);
+    }
+  }
+}
+
+template <class T>
+void geglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up) {
+  const int64_t rows = gate.shape[0], width = gate.shape[1];
+  for (const Tensor& t : {dgate, dup, dy, up}) require_shape("geglu_backward", t, {rows, width});
+  const Cells<T> cdg(dgate), cdu(dup), cdy(dy), cg(gate), cu(up);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t f = 0; f < width; ++f) {
+      const Wide<T> g = cg.get(n, f), u = cu.get(n, f), d = cdy.get(n, f);
+      const Gelu<Wide<T>> gelu(g);
+      cdu.set(d * g * gelu.s, n, f);
+      cdg.set(d * u * gelu.slope, n, f);
+    }
+  }
+}
+
+template <class T>
+void soft_cap(Tensor y, double cap) {
+  using std::tanh;
+  const Cells<T> cy(y);
+  for (int64_t n = 0; n < y.shape[0]; ++n) {
+    for (int64_t d = 0; d < y.shape[1]; ++d) cy.set(cap * tanh(cy.get(n, d) / cap), n, d);
+  }
+}
+
+template <class T>
+void soft_cap_backward(Tensor dy, Tensor y, double cap) {
+  require_shape("soft_cap_backward", dy, {y.shape[0], y.shape[1]});
+  const Cells<T> cdy(dy), cy(y);
+  for (int64_t n = 0; n < y.shape[0]; ++n) {
+    for (int64_t d = 0; d < y.shape[1]; ++d) {
+      const Wide<T> t = cy.get(n, d) / cap;
+      cdy.set(cdy.get(n, d) * (1.0 - t * t), n, d);
+    }
+  }
+}
+
 template <class T>
 void dropout(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) {
   const int64_t rows = x.shape[0], width = x.shape[1];
@@ -153,6 +215,10 @@ constexpr void install_rows(Kernels& table) {
   table.rope = rope<T>;
   table.swiglu = swiglu<T>;
   table.swiglu_backward = swiglu_backward<T>;
+  table.geglu = geglu<T>;
+  table.geglu_backward = geglu_backward<T>;
+  table.soft_cap = soft_cap<T>;
+  table.soft_cap_backward = soft_cap_backward<T>;
   table.dropout = dropout<T>;
 }
 

@@ -1,65 +1,24 @@
 #include "model/families/common.h"
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "model/families/rotary_keys.h"
 
 namespace ilora {
 namespace {
-
-constexpr double kRotaryBase = 10000.0;  // where a file names none
 
 // The width of a head, where a file does not say it itself.
 int64_t default_head_dim(const ModelConfig& c) {
   return c.heads > 0 ? c.width / c.heads : 0;
 }
 
-RotarySpec read_rotary(const FolderKeys& keys, const ModelConfig& c) {
-  // transformers 5 writes rope_parameters {rope_theta, rope_type}; earlier versions rope_theta and
-  // rope_scaling, which wins where both say something.
-  const FolderKeys earlier = keys.object("rope_scaling");
-  const FolderKeys scaling = earlier.empty() ? keys.object("rope_parameters") : earlier;
-  if (scaling.has_objects()) refuse(keys.where(), "rotary parameters by type of layer");
-  RotarySpec spec;
-  spec.base = scaling.number("rope_theta", keys.number("rope_theta", kRotaryBase));
-  const double part =
-      scaling.number("partial_rotary_factor", keys.number("partial_rotary_factor", 1.0));
-  spec.dims = static_cast<int64_t>(static_cast<double>(c.head_dim) * part);
-  const std::string type = scaling.text("rope_type", scaling.text("type", "default"));
-  if (type == "llama3") {
-    const auto context = static_cast<double>(c.context);
-    spec.divisors = llama3_divisors(
-        spec, {.factor = scaling.number("factor"),
-               .low_frequency_factor = scaling.number("low_freq_factor"),
-               .high_frequency_factor = scaling.number("high_freq_factor"),
-               .original_context = scaling.number("original_max_position_embeddings", context)});
-  } else if (type != "default") {
-    refuse(keys.where(), fmt::format("rope scaling of type '{}'", type),
-           "Types read from folders: default, llama3.");
-  }
-  return spec;
-}
-
-RotarySpec read_rotary(const GgufKeys& keys, const ModelConfig& c) {
-  RotarySpec spec;
-  spec.base = keys.number("rope.freq_base", kRotaryBase);
-  spec.dims = keys.integer("rope.dimension_count", c.head_dim);
-  // Without a type a factor means linear scaling; the older key says the same.
-  const double factor = keys.number("rope.scaling.factor", keys.number("rope.scale_linear", 1.0));
-  const bool scaled = factor != 0 && factor != 1;
-  const std::string type = keys.text("rope.scaling.type", scaled ? "linear" : "none");
-  if (type != "none") {
-    refuse(keys.where(), fmt::format("rope scaling of type '{}'", type),
-           "Scalings read from GGUF files: none, and divisors in the tensor rope_freqs.weight.");
-  }
-  const StoredTensor* divisors = keys.file().find_tensor("rope_freqs.weight");
-  if (divisors == nullptr) return spec;
-  if (divisors->size() * 2 != spec.dims) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[model] expected {} values in {}, got {} ({})", spec.dims / 2,
-                            divisors->name, divisors->size(), keys.where()));
-  }
-  spec.divisors.resize(static_cast<size_t>(divisors->size()));
-  expand_finite_rows(spec.divisors.data(), *divisors, 0, divisors->size() / divisors->row_length());
-  return spec;
+void refuse_quantised(const FolderKeys& keys) {
+  if (!keys.has("quantization_config")) return;
+  const std::string method = keys.object("quantization_config").text("quant_method", "unknown");
+  refuse(keys.where(),
+         fmt::format("a folder of quantised weights (quantization_config: {})", method),
+         "Use the model's folder before it was quantised, or a GGUF file of it.");
 }
 
 }  // namespace
@@ -92,37 +51,75 @@ void require_sizes(const ModelConfig& c, const std::string& where) {
          fmt::format("expected a positive norm epsilon, got {}", c.norm_epsilon));
 }
 
-void read_decoder(const FolderKeys& keys, ModelConfig& c) {
+void read_decoder(const FolderKeys& keys, ModelConfig& c, const DecoderDefaults& defaults) {
+  refuse_quantised(keys);
   c.layers = keys.integer("num_hidden_layers");
   c.width = keys.integer("hidden_size");
   c.heads = keys.integer("num_attention_heads");
   c.kv_heads = keys.integer("num_key_value_heads", c.heads);
-  c.head_dim = keys.integer("head_dim", default_head_dim(c));
+  const int64_t head_dim = defaults.head_dim > 0 ? defaults.head_dim : default_head_dim(c);
+  c.head_dim = keys.integer("head_dim", head_dim);
   c.feed_forward = keys.integer("intermediate_size");
   c.vocabulary = keys.integer("vocab_size");
-  c.context = keys.integer("max_position_embeddings", 2048);
-  c.norm_epsilon = keys.number("rms_norm_eps", 1e-6);
-  c.tied_embeddings = keys.boolean("tie_word_embeddings", false);
+  c.context = keys.integer("max_position_embeddings", defaults.context);
+  c.norm_epsilon = keys.number("rms_norm_eps", defaults.norm_epsilon);
+  c.tied_embeddings = keys.boolean("tie_word_embeddings", defaults.tied_embeddings);
   require_sizes(c, keys.where());
-  c.rotary = {read_rotary(keys, c)};
+  if (defaults.one_rotary) c.rotary = {read_rotary(keys, c, defaults.rotary_base)};
   c.blocks.resize(static_cast<size_t>(c.layers));
 
-  const std::string activation = keys.text("hidden_act", "silu");
-  if (activation != "silu")
-    refuse(keys.where(), fmt::format("activation '{}'", activation), "Known: silu.");
+  const char* gelu = "gelu_pytorch_tanh";
+  const std::string known = defaults.gelu ? gelu : "silu";
+  std::string activation = keys.text("hidden_act", known);
+  if (defaults.gelu) activation = keys.text("hidden_activation", known);  // the one that counts
+  if (activation != known)
+    refuse(keys.where(), fmt::format("activation '{}'", activation), "Known here: " + known + ".");
+  for (BlockConfig& block : c.blocks) block.gelu = defaults.gelu;
   if (!keys.boolean("is_causal", true))
     refuse(keys.where(), "attention that is not causal (is_causal: false)");
+  if (keys.boolean("use_bidirectional_attention", false))
+    refuse(keys.where(), "attention that is not causal (use_bidirectional_attention: true)");
   for (const char* key : {"attention_bias", "mlp_bias"}) {
     if (keys.boolean(key, false)) refuse(keys.where(), fmt::format("a bias ({}: true)", key));
   }
+  if (!defaults.layer_types) read_windows(keys, c, 0, [](int64_t) { return false; });
 }
 
-void read_decoder(const GgufKeys& keys, ModelConfig& c) {
+void read_decoder(const FolderKeys& keys, ModelConfig& c) {
+  read_decoder(keys, c, DecoderDefaults{});
+}
+
+void read_windows(const FolderKeys& keys, ModelConfig& c, int64_t window,
+                  const std::function<bool(int64_t)>& slides) {
+  std::vector<std::string> types;
+  if (keys.has("layer_types")) {
+    types = keys.texts("layer_types");
+    if (static_cast<int64_t>(types.size()) != c.layers) {
+      throw Error(ErrorKind::kFormat,
+                  fmt::format("[model] expected {} layer_types, one for each layer, got {} ({})",
+                              c.layers, types.size(), keys.where()));
+    }
+  }
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const auto at = static_cast<size_t>(l);
+    bool sliding = slides(l);
+    if (!types.empty()) {
+      sliding = types[at] == "sliding_attention";
+      if ((!sliding && types[at] != "full_attention") || (sliding && window <= 0))
+        refuse(keys.where(), fmt::format("layer_types with '{}'", types[at]));
+    }
+    c.blocks[at].window = sliding ? window : 0;
+  }
+}
+
+void read_decoder(const GgufKeys& keys, ModelConfig& c, const DecoderDefaults& defaults) {
   c.layers = keys.integer("block_count");
   c.width = keys.integer("embedding_length");
   c.heads = keys.integer("attention.head_count");
   c.kv_heads = keys.integer("attention.head_count_kv", c.heads);
   c.head_dim = keys.integer("attention.key_length", default_head_dim(c));
+  if (keys.integer("attention.value_length", c.head_dim) != c.head_dim)
+    refuse(keys.where(), "heads of values that are not as wide as those of keys");
   c.feed_forward = keys.integer("feed_forward_length");
   const StoredTensor& embedding = keys.file().tensor("token_embd.weight");
   c.vocabulary = embedding.shape.empty() ? 0 : embedding.shape.front();
@@ -130,12 +127,19 @@ void read_decoder(const GgufKeys& keys, ModelConfig& c) {
   c.norm_epsilon = keys.number("attention.layer_norm_rms_epsilon");
   c.tied_embeddings = keys.file().find_tensor("output.weight") == nullptr;
   require_sizes(c, keys.where());
-  c.rotary = {read_rotary(keys, c)};
+  if (defaults.one_rotary) c.rotary = {read_rotary(keys, c, defaults.rotary_base)};
   c.blocks.resize(static_cast<size_t>(c.layers));
+  for (BlockConfig& block : c.blocks) block.gelu = defaults.gelu;
 
   if (keys.integer("expert_count", 0) > 0) refuse(keys.where(), "a mixture of experts");
   if (!keys.boolean("attention.causal", true))
     refuse(keys.where(), "attention that is not causal (attention.causal: false)");
+  if (!defaults.layer_types && keys.integer("attention.sliding_window", 0) > 0)
+    refuse(keys.where(), "a sliding window (attention.sliding_window)");
+}
+
+void read_decoder(const GgufKeys& keys, ModelConfig& c) {
+  read_decoder(keys, c, DecoderDefaults{});
 }
 
 }  // namespace ilora

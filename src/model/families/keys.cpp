@@ -78,6 +78,17 @@ std::vector<std::string> FolderKeys::texts(const char* key) const {
   return texts;
 }
 
+std::vector<double> FolderKeys::numbers(const char* key) const {
+  const Json& list = value(key, "a list of numbers");
+  if (!list.is_array()) wrong(key, "a list of numbers");
+  std::vector<double> numbers;
+  for (const Json& entry : list) {
+    if (!entry.is_number()) wrong(key, "a list of numbers");
+    numbers.push_back(entry.get<double>());
+  }
+  return numbers;
+}
+
 FolderKeys FolderKeys::object(const char* key) const {
   static const Json kNone = Json::object();
   return {has(key) ? (*json_)[key] : kNone, where_, fmt::format("{}{}.", prefix_, key)};

@@ -28,7 +28,8 @@ class FolderKeys {
   bool boolean(const char* key, bool fallback) const;
   std::string text(const char* key) const;
   std::string text(const char* key, const std::string& fallback) const;
-  std::vector<std::string> texts(const char* key) const;  // a list
+  std::vector<std::string> texts(const char* key) const;  // lists
+  std::vector<double> numbers(const char* key) const;
   // The object under a key; empty where absent.
   FolderKeys object(const char* key) const;
   bool empty() const;
@@ -50,6 +51,7 @@ class GgufKeys {
 
   const GgufFile& file() const { return file_; }
   const std::string& where() const { return file_.name(); }
+  bool has(const char* key) const { return file_.find(prefix_ + key) != nullptr; }
   int64_t integer(const char* key) const { return file_.integer(prefix_ + key); }
   int64_t integer(const char* key, int64_t fallback) const {
     return file_.integer(prefix_ + key, fallback);

@@ -8,7 +8,9 @@ namespace {
 constexpr int64_t kWindow = 4096;  // where config.json has no sliding_window; null: none
 
 void read(const FolderKeys& keys, ModelConfig& config) {
-  read_decoder(keys, config);
+  read_decoder(keys, config, {.layer_types = true});
+  // transformers 5.24 gives all layers the window whatever this says.
+  if (keys.has("layer_types")) refuse(keys.where(), "layer_types of a Mistral");
   if (keys.is_null("sliding_window")) return;
   for (BlockConfig& block : config.blocks) block.window = keys.integer("sliding_window", kWindow);
 }

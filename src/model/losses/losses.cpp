@@ -99,6 +99,8 @@ void Losses::at_labels(PassContext& ctx, Tensor dlast, PassReport& report) {
         std::span(p.label_rows).subspan(static_cast<size_t>(first), static_cast<size_t>(n));
     const Tensor logits = head_logits(ctx, act.logits, rows);
     const bool gradient = dlast && first < p.gradient_labels;
+    const double cap = gradient ? ctx.config.logit_soft_cap : 0;
+    if (cap > 0) k.convert(act.capped_logits.rows(0, logits.shape[0]), logits);
     for (size_t s = 0; s < p.segments.size(); ++s) {
       const int64_t begin = std::max(first, p.segments[s].first_label);
       const int64_t end = std::min(first + n, p.segments[s].last_label);
@@ -107,6 +109,7 @@ void Losses::at_labels(PassContext& ctx, Tensor dlast, PassReport& report) {
                  report);
     }
     if (!gradient) continue;
+    if (cap > 0) k.soft_cap_backward(logits, act.capped_logits.rows(0, logits.shape[0]), cap);
     const Tensor dlogits = act.dlogits_g.rows(0, logits.shape[0]);
     if (dlogits.dtype != logits.dtype) k.convert(dlogits, logits);
     const Tensor dhidden = act.label_hidden.rows(0, logits.shape[0]);

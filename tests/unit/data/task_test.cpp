@@ -184,6 +184,20 @@ TEST_F(EncoderTest, TokenizesPromptAndAnswerApartAndEndsWithEos) {
   EXPECT_EQ(row.label_count(Labels::kPromptAndAnswer), row.length());
 }
 
+TEST_F(EncoderTest, StopsAtEveryEndThatTheFilesList) {
+  TemporaryFolder folder;
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
+    std::filesystem::copy_file(
+        std::filesystem::path(ILORA_SOURCE_DIR) / "tests/data/tiny-tokenizer" / name,
+        folder / name);
+  }
+  const int32_t eos = tokenizer_.eos();
+  write_file_atomic(folder / "generation_config.json",
+                    fmt::format("{{\"eos_token_id\": [{}, 40, 41]}}", eos));
+  const Tokenizer tokenizer = Tokenizer::from_folder(folder / ".");
+  EXPECT_EQ(Encoder(tokenizer, {}, 1024).stop_tokens(), (std::vector<int32_t>{eos, 40, 41}));
+}
+
 TEST_F(EncoderTest, CutsLongPromptsFromTheLeft) {
   const Encoder encoder(tokenizer_, {"raw", 10}, 1024);
   const Row row = encoder.encode(

@@ -35,7 +35,7 @@ class Faulty {
     if (self.gemm) c.ptr<float>()[c.stride[0]] += 0.01f;
   }
   static void faulty_attention(Faulty& self, Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v,
-                               std::span<const AttentionSpan> spans) {
+                               AttentionSpans spans) {
     f32().attention(o, lse, q, k, v, spans);
     if (self.uncovered_row) o.ptr<float>()[0] = 0;
   }

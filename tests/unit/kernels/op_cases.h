@@ -34,7 +34,8 @@ class OpCases : public TableComparison {
     embed();
     rmsnorm();
     rope();
-    swiglu();
+    gated();
+    soft_cap();
     dropout();
     attention();
     losses();
@@ -182,26 +183,25 @@ class OpCases : public TableComparison {
     }
   }
 
-  void swiglu() {
-    for_rows([&](int64_t n, int64_t f, int64_t pad, DType in) {
-      Block gate(in, {n, f}, pad, 1, 4.0);
-      gate.set(0, 0, -120.0);  // exp overflows there
-      const Block up(in, {n, f}, pad, 2), dy(DType::kF32, {n, f}, pad, 3);
-      for (const DType out : types_) {
-        const Block y(out, {n, f}, pad, 4), dgate(out, {n, f}, pad, 5), dup(out, {n, f}, pad, 6);
-        compare("swiglu", in, {&y}, row_case(n, f, pad),
+  void gated() {
+    gated("swiglu", &Kernels::swiglu, "swiglu_backward", &Kernels::swiglu_backward);
+    gated("geglu", &Kernels::geglu, "geglu_backward", &Kernels::geglu_backward);
+  }
+
+  void soft_cap() {
+    for_rows([&](int64_t n, int64_t d, int64_t pad, DType in) {
+      if (in != DType::kF32) return;
+      for (const double cap : {0.5, 30.0}) {
+        const Block y(in, {n, d}, pad, 1, 3.0), dy(in, {n, d}, pad, 2);
+        const std::string where = row_case(n, d, pad) + fmt::format(" cap {}", cap);
+        compare("soft_cap", in, {&y}, where,
+                [&](const Kernels& k, const std::vector<Tensor>& o) { k.soft_cap(o[0], cap); });
+        reference_.soft_cap(y.view(), cap);
+        compare("soft_cap_backward", in, {&dy}, where,
                 [&](const Kernels& k, const std::vector<Tensor>& o) {
-                  k.swiglu(o[0], gate.view(), up.view());
-                });
-        compare("swiglu_backward", in, {&dgate, &dup}, row_case(n, f, pad),
-                [&](const Kernels& k, const std::vector<Tensor>& o) {
-                  k.swiglu_backward(o[0], o[1], dy.view(), gate.view(), up.view());
+                  k.soft_cap_backward(o[0], y.view(), cap);
                 });
       }
-      compare("swiglu_backward", in, {&gate, &up}, row_case(n, f, pad) + " in place",
-              [&](const Kernels& k, const std::vector<Tensor>& o) {
-                k.swiglu_backward(o[0], o[1], dy.view(), o[0], o[1]);
-              });
     });
   }
 
@@ -243,6 +243,10 @@ class OpCases : public TableComparison {
           }
           for (const DType in : types_) {
             attention_case(spans, n, n, h, in, pad, true);
+            if (pad == 0) {
+              attention_case({spans, 6}, n, n, h, in, pad, true);
+              attention_case({spans, 39, 1.5}, n, n, h, in, pad, true);
+            }
             std::vector<AttentionSpan>
                 tails;  // the last rows of each sequence as queries, the keys in a cache
             int64_t rows = 0;
@@ -257,6 +261,9 @@ class OpCases : public TableComparison {
               tail.shared_len = spans.front().key_len;
             }
             attention_case(tails, rows, n, h, in, pad, false);
+            for (const int64_t window : {3, 20}) {
+              if (pad == 0) attention_case({tails, window, 2.0}, rows, n, h, in, pad, false);
+            }
           }
         }
       }
@@ -325,6 +332,31 @@ class OpCases : public TableComparison {
   }
 
  private:
+  using Gated = Op<void(Tensor, Tensor, Tensor)> Kernels::*;
+  using GatedBackward = Op<void(Tensor, Tensor, Tensor, Tensor, Tensor)> Kernels::*;
+  void gated(const char* name, Gated forward, const char* backward_name, GatedBackward backward) {
+    for_rows([&](int64_t n, int64_t f, int64_t pad, DType in) {
+      Block gate(in, {n, f}, pad, 1, 4.0);
+      gate.set(0, 0, -120.0);  // exp overflows there
+      const Block up(in, {n, f}, pad, 2), dy(DType::kF32, {n, f}, pad, 3);
+      for (const DType out : types_) {
+        const Block y(out, {n, f}, pad, 4), dgate(out, {n, f}, pad, 5), dup(out, {n, f}, pad, 6);
+        compare(name, in, {&y}, row_case(n, f, pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  (k.*forward)(o[0], gate.view(), up.view());
+                });
+        compare(backward_name, in, {&dgate, &dup}, row_case(n, f, pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  (k.*backward)(o[0], o[1], dy.view(), gate.view(), up.view());
+                });
+      }
+      compare(backward_name, in, {&gate, &up}, row_case(n, f, pad) + " in place",
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                (k.*backward)(o[0], o[1], dy.view(), o[0], o[1]);
+              });
+    });
+  }
+
   // A teacher that knows a part of the vocabulary alone, in its last row a single token.
   void divergences(const Block& logits, const Block& loss, const std::vector<float>& scale,
                    int64_t pad) {
@@ -381,12 +413,13 @@ class OpCases : public TableComparison {
     }
   }
 
-  void attention_case(const std::vector<AttentionSpan>& spans, int64_t rows, int64_t keys,
+  void attention_case(const AttentionSpans& spans, int64_t rows, int64_t keys,
                       const int64_t (&h)[3], DType in, int64_t pad, bool backward) {
     const Block q(in, {rows, h[0], h[2]}, pad, 1), k(in, {keys, h[1], h[2]}, pad, 2),
         v(in, {keys, h[1], h[2]}, pad, 3);
-    const std::string where = fmt::format("N {} Nk {} H {} K {} Dh {} pad {} spans {}", rows, keys,
-                                          h[0], h[1], h[2], pad, spans.size());
+    const std::string where =
+        fmt::format("N {} Nk {} H {} K {} Dh {} pad {} spans {} window {} cap {}", rows, keys, h[0],
+                    h[1], h[2], pad, spans.spans.size(), spans.window, spans.soft_cap);
     for (const DType out : types_) {
       const Block o(out, {rows, h[0], h[2]}, pad, 4), lse(DType::kF32, {rows, h[0]}, pad, 5);
       compare("attention", in, {&o, &lse}, where,

@@ -83,6 +83,9 @@ TEST(Profile, CountsAttentionUnderTheMask) {
   const std::array<AttentionSpan, 2> spans = {{{0, 3, 0, 3}, {3, 2, 3, 4}}};
   k.attention(o.view(), lse.view(), q.view(), key.view(), key.view(), spans);
   EXPECT_DOUBLE_EQ(only_entry(profile).flops, 2.0 * 2 * (1 + 2 + 3 + 3 + 4) * 2 * 4);
+  profile.clear();
+  k.attention(o.view(), lse.view(), q.view(), key.view(), key.view(), {spans, 2});
+  EXPECT_DOUBLE_EQ(only_entry(profile).flops, 2.0 * 2 * (1 + 2 + 2 + 2 + 2) * 2 * 4);
 }
 
 TEST(Profile, TwoInOneProcessAreIndependent) {

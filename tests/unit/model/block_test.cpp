@@ -135,15 +135,18 @@ TEST(RequireComputable, NamesWhatNoBlockComputes) {
   config.blocks.resize(2);
   const auto told = [&] { return test::told([&] { require_computable(config, "config.json"); }); };
   EXPECT_EQ(told(), "nothing");
-  config.blocks[1].window = 99;
-  EXPECT_THAT(told(), AllOf(HasSubstr("window of 99"), HasSubstr("layer 1"),
-                            HasSubstr("config.json"), HasSubstr("max_position_embeddings")));
-  config.blocks[1].window = 100;
-  EXPECT_EQ(told(), "nothing");
   config.blocks[0].residual_multiplier = 0.5;
   EXPECT_EQ(told(), "nothing");
   config.blocks[0].bias[static_cast<size_t>(Module::kDown)] = true;
-  EXPECT_THAT(told(), AllOf(HasSubstr("residual multiplier"), HasSubstr("layer 0")));
+  EXPECT_THAT(told(), AllOf(HasSubstr("residual multiplier"), HasSubstr("layer 0"),
+                            HasSubstr("config.json")));
+  config.blocks[0] = {.post_norms = true, .residual_multiplier = 0.5};
+  EXPECT_THAT(told(), AllOf(HasSubstr("before a norm"), HasSubstr("layer 0")));
+  config.blocks[0] = {};
+  config.blocks[1].head_norm = HeadNorm::kHead;
+  EXPECT_EQ(told(), "nothing");
+  config.joined_maps = true;
+  EXPECT_THAT(told(), AllOf(HasSubstr("share a map"), HasSubstr("layer 1")));
 }
 
 }  // namespace

@@ -37,6 +37,8 @@ TEST(ConfigFromGguf, NamesWhatItReadsWhereItReadsNothing) {
   EXPECT_THAT(told_of({.architecture = "mamba"}),
               AllOf(HasSubstr("architecture 'mamba'"), HasSubstr("x.gguf"),
                     HasSubstr("llama (Llama), qwen2 (Qwen2)")));
+  EXPECT_THAT(told_of({.architecture = "qwen3moe"}),
+              HasSubstr("architecture 'qwen3moe', a mixture of experts is not supported"));
   EXPECT_THAT(told_of({.numbers = {{"split.count", 3}}}), HasSubstr("--merge"));
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "base/json.h"
@@ -51,12 +52,23 @@ TEST(Families, AreToldApart) {
 TEST(FamiliesFromGguf, RefuseWhatTheyWouldComputeOtherwise) {
   EXPECT_EQ(told_of({}), "nothing");
   EXPECT_EQ(told_of({.numbers = {{".rope.scaling.factor", 1}}}), "nothing");
-  EXPECT_THAT(told_of({.numbers = {{".rope.scaling.factor", 4}}}), HasSubstr("'linear'"));
-  EXPECT_THAT(told_of({.numbers = {{".rope.scale_linear", 2.5}}}), HasSubstr("'linear'"));
+  EXPECT_THAT(told_of({.numbers = {{".attention.sliding_window", 16}}}),
+              HasSubstr("attention.sliding_window"));
+  EXPECT_THAT(told_of({.numbers = {{".attention.value_length", 2}}}), HasSubstr("values"));
   EXPECT_THAT(told_of({.numbers = {{".rope.dimension_count", 2}}}), HasSubstr("2 of 4 columns"));
   EXPECT_THAT(told_of({.numbers = {{".expert_count", 8}}}), HasSubstr("experts"));
   EXPECT_THAT(told_of({.switches = {{".attention.causal", false}}}), HasSubstr("causal"));
   EXPECT_EQ(told_of({.switches = {{".attention.causal", true}}}), "nothing");
+}
+
+TEST(FamiliesFromGguf, AFactorAloneScalesLinearly) {
+  for (const char* key : {".rope.scaling.factor", ".rope.scale_linear"}) {
+    EXPECT_EQ(config_of({.numbers = {{key, 2.5}}}).rotary.front().divisors,
+              (std::vector<float>{2.5f, 2.5f}));
+  }
+  EXPECT_THAT(
+      told_of({.numbers = {{".rope.scaling.factor", 4}}, .tensors = {{"rope_freqs.weight", {2}}}}),
+      HasSubstr("beside another rope scaling"));
 }
 
 TEST(FamiliesFromGguf, RotaryDivisorsAreATensor) {
@@ -107,7 +119,16 @@ TEST_F(FamiliesFromFolder, RefuseWhatTheyWouldComputeOtherwise) {
   refused("attention_bias", true, "attention_bias");
   refused("mlp_bias", true, "mlp_bias");
   refused("partial_rotary_factor", 0.5, "4 of 8 columns");
-  refused("rope_parameters", {{"rope_type", "yarn"}, {"factor", 4.0}}, "'yarn'");
+  refused("rope_parameters", {{"rope_type", "spiral"}, {"factor", 4.0}}, "'spiral'");
+  refused("rope_parameters", {{"rope_type", "linear"}}, "rope_parameters.factor");
+  refused("rope_parameters", {{"rope_type", "linear"}, {"factor", 0.0}}, "positive factor");
+  refused("rope_parameters", {{"rope_type", "longrope"}, {"short_factor", {1.0}}}, "short_factor");
+  refused("quantization_config", {{"quant_method", "awq"}, {"bits", 4}},
+          "quantization_config: awq");
+  refused("layer_types", {"full_attention"}, "2 layer_types");
+  refused("layer_types", {"full_attention", "sliding_attention"}, "'sliding_attention'");
+  refused("layer_types", {"full_attention", "linear_attention"}, "'linear_attention'");
+  refused("use_bidirectional_attention", true, "use_bidirectional_attention");
   refused("rope_parameters", {{"rope_type", "llama3"}, {"factor", 8.0}},
           "rope_parameters.low_freq_factor");
   refused("rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}, "type of layer");
@@ -117,12 +138,12 @@ TEST_F(FamiliesFromFolder, RefuseWhatTheyWouldComputeOtherwise) {
 // transformers 5.24, convert_rope_params_to_dict: `rope_scaling or rope_parameters`, whole.
 TEST_F(FamiliesFromFolder, RopeScalingWinsOverRopeParameters) {
   json_["rope_theta"] = 5000.0;
-  json_["rope_parameters"] = {{"rope_type", "yarn"}, {"rope_theta", 1e6}};
+  json_["rope_parameters"] = {{"rope_type", "spiral"}, {"rope_theta", 1e6}};
   json_["rope_scaling"] = {{"rope_type", "default"}};
   EXPECT_EQ(config().rotary.front().base, 5000.0);
   for (const Json& nothing : {Json(), Json::object()}) {
     json_["rope_scaling"] = nothing;
-    EXPECT_THAT(told_of(), HasSubstr("'yarn'"));
+    EXPECT_THAT(told_of(), HasSubstr("'spiral'"));
   }
   json_["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", 1e6}};
   EXPECT_EQ(config().rotary.front().base, 1e6);
@@ -146,6 +167,69 @@ TEST_F(FamiliesFromFolder, MistralHasAWindowUnlessItSaysNull) {
   EXPECT_EQ(windows(), (std::vector<int64_t>{64, 64}));
   json_["sliding_window"] = nullptr;
   EXPECT_EQ(windows(), (std::vector<int64_t>{0, 0}));
+  json_["layer_types"] = {"full_attention", "sliding_attention"};
+  EXPECT_THAT(told_of(), HasSubstr("layer_types of a Mistral"));
+}
+
+TEST_F(FamiliesFromFolder, LongRopeShortensTheContext) {
+  json_["model_type"] = "phi3";
+  json_["max_position_embeddings"] = 131072;
+  json_["original_max_position_embeddings"] = 4096;
+  json_["rope_parameters"] = {{"type", "longrope"},
+                              {"short_factor", {1.0, 1.5, 2.0, 2.5}},
+                              {"long_factor", {3.0, 4.0, 5.0, 6.0}}};
+  const ModelConfig read = config();
+  EXPECT_EQ(read.context, 4096);
+  EXPECT_EQ(read.rotary.front().divisors, (std::vector<float>{1.0f, 1.5f, 2.0f, 2.5f}));
+  EXPECT_NEAR(read.rotary.front().magnitude, std::sqrt(1 + std::log(32) / std::log(4096)), 1e-12);
+  EXPECT_TRUE(read.joined_maps);
+}
+
+TEST_F(FamiliesFromFolder, SmolLm3SaysWhichLayersTurn) {
+  json_["model_type"] = "smollm3";
+  const auto turns = [&] {
+    std::vector<int> rotary;
+    for (const BlockConfig& block : config().blocks) rotary.push_back(block.rotary);
+    return rotary;
+  };
+  EXPECT_EQ(turns(), (std::vector<int>{0, 0}));
+  json_["no_rope_layer_interval"] = 2;
+  EXPECT_EQ(turns(), (std::vector<int>{0, -1}));
+  json_["no_rope_layers"] = {0, 1};
+  EXPECT_EQ(turns(), (std::vector<int>{-1, 0}));
+  json_["use_sliding_window"] = true;
+  json_["sliding_window"] = 8;
+  EXPECT_EQ(windows(), (std::vector<int64_t>{8, 0}));
+}
+
+TEST_F(FamiliesFromFolder, Gemma3TakesItsBasesFromEitherSpelling) {
+  json_["model_type"] = "gemma3_text";
+  json_["hidden_act"] = "gelu";  // what counts is hidden_activation
+  json_["sliding_window"] = 16;
+  json_["sliding_window_pattern"] = 2;
+  json_["rope_parameters"] = {
+      {"full_attention", {{"rope_type", "linear"}, {"factor", 8.0}, {"rope_theta", 5e5}}},
+      {"sliding_attention", {{"rope_type", "default"}, {"rope_theta", 300.0}}}};
+  const auto expect = [&](double global, double local, float divisor) {
+    const ModelConfig read = config();
+    EXPECT_EQ(read.block(0).window, 16);
+    EXPECT_EQ(read.block(0).rotary, 1);
+    EXPECT_EQ(read.block(1).window, 0);
+    EXPECT_EQ(read.block(1).rotary, 0);
+    EXPECT_EQ(read.rotary[0].base, global);
+    EXPECT_EQ(read.rotary[1].base, local);
+    EXPECT_EQ(read.rotary[0].divisors.empty() ? 1.0f : read.rotary[0].divisors[0], divisor);
+    EXPECT_TRUE(read.rotary[1].divisors.empty());
+  };
+  expect(5e5, 300.0, 8.0f);
+  json_.erase("rope_parameters");
+  expect(1e6, 1e4, 1.0f);
+  json_["rope_theta"] = 2e6;
+  json_["rope_local_base_freq"] = 400.0;
+  json_["rope_scaling"] = {{"rope_type", "linear"}, {"factor", 4.0}};
+  expect(2e6, 400.0, 4.0f);
+  json_["hidden_activation"] = "relu";
+  EXPECT_THAT(told_of(), HasSubstr("'relu'"));
 }
 
 TEST_F(FamiliesFromFolder, Qwen2SaysWhichLayersHaveAWindow) {

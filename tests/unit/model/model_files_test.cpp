@@ -28,8 +28,9 @@ class OpenGguf : public ::testing::Test {
 
 TEST_F(OpenGguf, RefusesTensorsThatTheModelHasNoPlaceFor) {
   EXPECT_EQ(told_of({}), "nothing");
-  for (const char* name : {"blk.0.attn_q.bias", "blk.0.attn_q_norm.weight", "blk.1.ffn_up.weight",
-                           "output.bias", "rope_factors_long.weight"}) {
+  for (const char* name :
+       {"blk.0.attn_q.bias", "blk.0.attn_q_norm.weight", "blk.1.ffn_up.weight", "output.bias",
+        "rope_factors_long.weight", "blk.0.attn_qkv.weight", "blk.0.post_attention_norm.weight"}) {
     EXPECT_THAT(told_of({.tensors = {{name, {8}}}}), AllOf(HasSubstr(name), HasSubstr("x.gguf")));
   }
   EXPECT_EQ(told_of({.tensors = {{"rope_freqs.weight", {2}}}}), "nothing");
@@ -96,13 +97,13 @@ TEST_F(OpenFolder, AHeadInTheFileWinsOverATiedConfiguration) {
   EXPECT_THAT(told_of(), HasSubstr("lm_head.weight"));
 }
 
-TEST_F(OpenFolder, RefusesAWindowThatARowCouldMeet) {
-  model_.config["model_type"] = "mistral";
-  model_.config["sliding_window"] = 127;
-  EXPECT_THAT(told_of(), AllOf(HasSubstr("sliding window of 127"), HasSubstr("layer 0"),
-                               HasSubstr("config.json")));
-  model_.config["sliding_window"] = 128;
-  EXPECT_EQ(told_of(), "nothing");
+TEST_F(OpenFolder, AFamilyOfOtherNormsMissesThemByName) {
+  model_.config["model_type"] = "qwen3";
+  EXPECT_THAT(told_of(), HasSubstr("model.layers.0.self_attn.q_norm.weight"));
+  model_.config["model_type"] = "olmo2";
+  EXPECT_THAT(told_of(), HasSubstr("model.layers.0.post_feedforward_layernorm.weight"));
+  model_.config["model_type"] = "phi3";
+  EXPECT_THAT(told_of(), HasSubstr("model.layers.0.self_attn.qkv_proj.weight"));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// ChatML, against transformers' apply_chat_template (tests/golden/make_tokenizers.py), and
-// templates not known.
+// ChatML, against transformers' apply_chat_template (tests/golden/make_tokenizers.py), and what a
+// template has to be. Other templates: jinja_test.cpp.
 #include "text/chat_template.h"
 
 #include <gmock/gmock.h>
@@ -75,34 +75,48 @@ void expect_unknown(const Tokenizer& tokenizer, const std::string& part) {
   }
 }
 
-TEST(ChatTemplate, AnythingElseIsAnError) {
+TEST(ChatTemplate, WhatCannotBeUsedIsAnError) {
   const auto known =
       read_json(kTests / "golden/tokenizers/chat.json")[0]["template"].get<std::string>();
-  const auto changed = [&](const std::string& from, const std::string& to) {
-    std::string source = known;
-    const size_t at = source.find(from);
-    EXPECT_NE(at, source.npos) << from;
-    return source.replace(at, from.size(), to);
-  };
-  const std::string unknown[] = {
-      "{{ messages[0]['content'] }}",
-      changed("message['content']", "message['content'] | trim"),
-      changed("{% endfor %}", "{% endfor %}text"),
-      changed("{% endfor %}", "{% endfor %} \n"),        // would be rendered
-      changed("<|im_end|>' + '\n'}}", "<|im_end|>'}}"),  // no newline after a turn
-      changed("<|im_start|>assistant", "<|im_start|>bot"),
-      changed("loop.first and ", ""),
-      changed("{% if add_generation_prompt %}", "{# c #}{% if add_generation_prompt %}"),
-      " " + known,
-      known + "{{ eos_token }}",
-      known.substr(0, known.size() - 5),
-  };
-  for (const std::string& source : unknown) {
-    SCOPED_TRACE(source);
-    expect_unknown(with_template(source), "not known");
-  }
   expect_unknown(with_template(""), "got none");
-  expect_unknown(with_template(known, false), "<|im_start|>");
+  expect_unknown(with_template(known, false), "'<|im_end|>");  // no token of the vocabulary
+  expect_unknown(with_template(known.substr(0, known.size() - 5)), "without its end");
+  expect_unknown(with_template("{% macro f() %}{% endmacro %}"), "'macro'");
+  expect_unknown(with_template("{{ messages[0]['content'] | rot13 }}"), "'rot13'");
+  expect_unknown(with_template("nothing"), "leaves a text out");
+  const std::string twice = "{{ messages[0].content + messages[0].content }}";
+  expect_unknown(with_template(twice), "more than once");
+}
+
+// Turns of other marks than ChatML's: what ends the assistant's is found by writing one.
+TEST(ChatTemplate, FindsTheEndOfATurn) {
+  const Tokenizer tokenizer = with_template(
+      "{{ bos_token }}{% for m in messages %}[{{ m.role }}] {{ m.content | trim }} "
+      "{% if m.role == 'assistant' %}<|im_end|>{% else %}<|im_start|>{% endif %}{% endfor %}"
+      "{% if add_generation_prompt %}[assistant] {% endif %}");
+  const ChatTemplate chat(tokenizer);
+  EXPECT_EQ(chat.turn_end(), 2);
+  EXPECT_EQ(chat.head(), "<|endoftext|>[user] ");
+  EXPECT_EQ(chat.tail(), " <|im_start|>[assistant] ");
+  EXPECT_EQ(chat.prompt(" Hi "), "<|endoftext|>[user] Hi <|im_start|>[assistant] ");
+  const ChatMessage turns[] = {{"system", "s"}, {"user", "a"}, {"assistant", "b"}, {"user", "c"}};
+  EXPECT_EQ(chat.render(turns, false),
+            "<|endoftext|>[system] s <|im_start|>[user] a <|im_start|>[assistant] b "
+            "<|im_end|>[user] c <|im_start|>");
+}
+
+TEST(ChatTemplate, WhatTheTemplateRefusesIsAnErrorOfTheData) {
+  const ChatTemplate chat(with_template(
+      "{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}"
+      "{% endif %}{{ m.content }}<|im_end|>{% endfor %}"));
+  const ChatMessage turns[] = {{"system", "s"}, {"user", "a"}};
+  try {
+    chat.render(turns, true);
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_THAT(error.what(), testing::HasSubstr("no system"));
+  }
 }
 
 }  // namespace

@@ -44,6 +44,19 @@ struct SmallGguf {
   }
 };
 
+TEST(TokenizerGguf, UnusedTokensAtTheEndArePadding) {
+  SmallGguf file;
+  EXPECT_EQ(file.load().used_size(), 9);
+  for (const char* text : {"[PAD9]", "[PAD10]"}) {
+    file.tokens.emplace_back(text);
+    file.types.push_back(5);
+  }
+  EXPECT_EQ(file.load().vocabulary_size(), 11);
+  EXPECT_EQ(file.load().used_size(), 9);
+  file.types[9] = 1;
+  EXPECT_EQ(file.load().used_size(), 10);
+}
+
 TEST(TokenizerGguf, SmallVocabulary) {
   const Tokenizer tokenizer = SmallGguf().load();
   EXPECT_THAT(tokenizer.encode("ab ab11"), ElementsAre(3, 5, 6, 6));  // digits apart

@@ -1,0 +1,108 @@
+// Templates are rendered as transformers renders them (tests/golden/make_chat.py), and what is not
+// known is said by its name.
+#include "text/jinja.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "base/json.h"
+
+namespace ilora {
+namespace {
+
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+jinja::Value::Object variables(const Json& entry) {
+  jinja::Value::List messages;
+  for (const Json& m : entry["messages"]) {
+    messages.emplace_back(jinja::Value::Object{{"role", m["role"].get<std::string>()},
+                                               {"content", m["content"].get<std::string>()}});
+  }
+  return {{"messages", std::move(messages)},
+          {"add_generation_prompt", entry["generation"].get<bool>()},
+          {"bos_token", "<s>"},
+          {"eos_token", "</s>"}};
+}
+
+// The template of a family itself, where shared/ is there.
+std::string shared_template(const std::string& name) {
+  const fs::path path = fs::path(ILORA_SOURCE_DIR) / ".." / "shared" / "tokenizers" /
+                        name.substr(name.find(':') + 1) / "tokenizer_config.json";
+  return fs::exists(path) ? read_json(path)["chat_template"].get<std::string>() : std::string();
+}
+
+TEST(Jinja, RendersAsTransformers) {
+  const Json cases = read_json(ILORA_SOURCE_DIR "/tests/golden/chat/chat.json");
+  ASSERT_GE(cases.size(), 10u);
+  for (const Json& entry : cases) {
+    const auto name = entry["name"].get<std::string>();
+    SCOPED_TRACE(name);
+    const std::string source =
+        entry["template"].is_null() ? shared_template(name) : entry["template"].get<std::string>();
+    if (source.empty()) continue;
+    const std::vector<jinja::Node> program = jinja::parse(source, name);
+    ASSERT_EQ(entry["results"].size(), 20u);
+    for (const Json& result : entry["results"]) {
+      if (result["text"].is_null()) {
+        EXPECT_THROW(jinja::render(program, variables(result), name), Error);
+        continue;
+      }
+      EXPECT_EQ(jinja::render(program, variables(result), name), result["text"].get<std::string>());
+    }
+  }
+}
+
+std::string rendered(const std::string& source, const jinja::Value::Object& variables = {}) {
+  return jinja::render(jinja::parse(source, "here"), variables, "here");
+}
+std::string told(const std::string& source) {
+  try {
+    return "rendered: " + rendered(source);
+  } catch (const Error& e) {
+    return e.what();
+  }
+}
+
+TEST(Jinja, NamesWhatItDoesNotKnow) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"{% macro f() %}{% endmacro %}", "the statement 'macro'"},
+      {"{{ 'a' | rot13 }}", "the filter 'rot13'"},
+      {"{{ 1 is prime }}", "the test 'prime'"},
+      {"{{ 'a'.encode() }}", "the method 'encode'"},
+      {"{{ strftime_now('%d') }}", "the function 'strftime_now'"},
+      {"{{ x.y }}", "'y' of something undefined"},
+      {"{{ 1 + 'a' }}", "a number + a text"},
+      {"{% if true %}x", "a block without its end"},
+      {"{% endif %}", "the statement 'endif'"},
+      {"{{ 'a }}", "a tag without its end"},
+      {"{{ 'a' 1 }}", "'1'"},
+      {"{{ (1 }}", "')'"},
+      {"{{ '\\q' }}", "the escape"}};
+  for (const auto& [source, what] : cases) {
+    EXPECT_THAT(told(source), HasSubstr(what)) << source;
+    EXPECT_THAT(told(source), HasSubstr("here")) << source;
+  }
+}
+
+TEST(Jinja, FollowsPython) {
+  EXPECT_EQ(rendered("{{ [1, 2, 3][::-1] | join('-') }}"), "3-2-1");
+  EXPECT_EQ(rendered("{{ [1, 2, 3][1:] | tojson }}{{ [1, 2][5] is defined }}"), "[2, 3]False");
+  EXPECT_EQ(rendered("{{ {'a': [true, none, 1.5], 'b': 'ö\"'} | tojson }}"),
+            R"({"a": [true, null, 1.5], "b": "ö\""})");
+  EXPECT_EQ(rendered("{{ {'a': [1, {}]} | tojson(indent=2) }}"),
+            "{\n  \"a\": [\n    1,\n    {}\n  ]\n}");
+  EXPECT_EQ(rendered("{{ 'a b  c'.split() | length }}{{ 'a,b,c'.split(',', 1)[1] }}"), "3b,c");
+  EXPECT_EQ(rendered("{{ 'x' if false else 'y' }}{{ not 1 == 2 }}{{ 1 not in [2] }}"), "yTrueTrue");
+  EXPECT_EQ(rendered("{{ -7 // 2 }} {{ 7 % -3 }} {{ 'größe' | length }}"), "-4 -2 5");
+  EXPECT_EQ(rendered("{% set x = 1 %}{% for i in range(3) %}{% set x = i %}{% endfor %}{{ x }}"),
+            "1");
+  EXPECT_EQ(rendered("{% for k, v in {'a': 1}.items() %}{{ k }}{{ v }}{% endfor %}"), "a1");
+  EXPECT_EQ(rendered("{{ missing | default('d') }}{{ '' | default('e', true) }}"), "de");
+}
+
+}  // namespace
+}  // namespace ilora
