@@ -199,12 +199,17 @@ void require_heads(const Tensor& t, int64_t rows, int64_t heads, int64_t width) 
 
 void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& lse,
                        std::span<const AttentionSpan> spans) {
+  require_attention(q, k, v, spans);
+  ILORA_CHECK(lse.rank == 2 && lse.shape[0] == q.shape[0] && lse.shape[1] == q.shape[1],
+              "attention: unexpected {}", lse.describe());
+}
+
+void require_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                       std::span<const AttentionSpan> spans) {
   ILORA_CHECK(q.rank == 3 && k.rank == 3);
   require_heads(q, q.shape[0], q.shape[1], q.shape[2]);
   require_heads(k, k.shape[0], k.shape[1], q.shape[2]);
   require_heads(v, k.shape[0], k.shape[1], q.shape[2]);
-  ILORA_CHECK(lse.rank == 2 && lse.shape[0] == q.shape[0] && lse.shape[1] == q.shape[1],
-              "attention: unexpected {}", lse.describe());
   ILORA_CHECK(q.dtype == k.dtype && q.dtype == v.dtype, "attention: {} with {}", q.describe(),
               k.describe());
   ILORA_CHECK(k.shape[1] > 0 && q.shape[1] % k.shape[1] == 0, "attention: {} heads, {} key heads",
