@@ -210,12 +210,16 @@ def pair_names(quick):
             "eval/rows", "eval/cache", "generate/best"]
 
 
-def environment(args):
+def environment_of_cpu():
     cpu = next((line.split(":", 1)[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")),
                platform.processor())
     flags = next((line.split() for line in open("/proc/cpuinfo") if line.startswith("flags")), [])
-    return {"cpu": cpu, "avx512": "avx512f" in flags, "bf16": "avx512_bf16" in flags or "amx_bf16" in flags,
-            "threads": int(os.environ["OMP_NUM_THREADS"]), "wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
+    return {"cpu": cpu, "avx512": "avx512f" in flags, "bf16": "avx512_bf16" in flags or "amx_bf16" in flags}
+
+
+def environment(args):
+    return {**environment_of_cpu(), "threads": int(os.environ["OMP_NUM_THREADS"]),
+            "wait_policy": os.environ.get("OMP_WAIT_POLICY", "default"),
             "model": args.model.name, "python": platform.python_version(),
             **{name: version(name) for name in ("torch", "transformers", "peft")}}
 

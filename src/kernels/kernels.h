@@ -83,6 +83,14 @@ struct Kernels {
   // stored in a type that tensor/quant.h knows (blocks along C; no alignment is needed). Expanded
   // to float32 as it says there and then rounded to y's type. A negative row gives zeros.
   Op<void(Tensor y, Tensor x, std::span<const int32_t> rows)> expand;
+  // c (N,M) T|G = alpha * x (N,K) T|G * transpose of rows `rows` (M of them, none negative; empty:
+  // the first M in order) of w (Mw,K) + beta * c. w is contiguous and of a type that
+  // tensor/quant_integers.h reads (no alignment is needed). Each row of x is rounded to bytes in
+  // blocks of 32 as kernels/byte_block.h says: the products within a block are then exact, and what
+  // the blocks give is added in T. beta is 0 or 1. For few rows: w is read once for 16 of them. A
+  // row of c depends on its row of x alone, to the bit.
+  Op<void(Tensor c, Tensor x, Tensor w, std::span<const int32_t> rows, float alpha, float beta)>
+      stored_product;
 
   // ---- rows ----------------------------------------------------------------------------
   // y (N,D) T = table (V,D) T|G at ids (N); a negative id gives a row of zeros (padding).
@@ -125,6 +133,11 @@ struct Kernels {
   // left as they are. Scores, softmax and sums are T; where o is a G other than T, the operands of
   // the product with v may be rounded to G.
   Op<void(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans)> attention;
+  // The same for spans of one query and no shared keys, without window, cap or lse: a token of each
+  // of some answers in the making. q, k and v are T. A query's result depends on its keys alone, to
+  // the bit.
+  Op<void(Tensor o, Tensor q, Tensor k, Tensor v, std::span<const AttentionSpan> spans)>
+      attention_step;
   // dq (N,H,Dh), dk, dv (Nk,K,Dh), all T, = gradients for spans with query_len == key_len; do_
   // (N,H,Dh) T. Rows that no span covers are left as they are; no key row lies in two spans. (Dao
   // et al. 2022: P from lse.) Scores and sums are T; where o is a G other than T, the operands of

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <optional>
+#include <vector>
 
 #include "kernels/elements.h"
+#include "tensor/quant.h"
 
 namespace ilora {
 
@@ -36,6 +38,25 @@ Cost stored_rows_cost(Tensor y, Tensor stored, std::span<const int32_t>) {
   return {{}, 0, argument_bytes(y) + static_cast<double>(dtype_bytes(stored.dtype, y.size()))};
 }
 
+// Of the stored rows those that are multiplied.
+Cost stored_product_cost(Tensor c, Tensor x, Tensor w, std::span<const int32_t>, float, float) {
+  const double bytes = static_cast<double>(dtype_bytes(w.dtype, c.shape[1] * w.shape[1]));
+  return {{}, 0, argument_bytes(c) + argument_bytes(x) + bytes};
+}
+
+// alpha x w: a sum may cancel, and so may a block's minimum against its elements.
+Floors stored_product_floors(Tensor, Tensor x, Tensor w, std::span<const int32_t>, float alpha,
+                             float) {
+  std::vector<float> row(static_cast<size_t>(w.shape[1]));
+  double top = 0;
+  for (int64_t m = 0; m < w.shape[0]; ++m) {
+    const auto* stored = static_cast<const std::byte*>(w.rows(m, m + 1).data);
+    expand_elements(row.data(), w.dtype, stored, w.shape[1]);
+    top = std::max(top, largest(row));
+  }
+  return {std::abs(static_cast<double>(alpha)) * largest(x) * top};
+}
+
 namespace {
 
 // The number of (query, key) pairs of a span that the mask leaves.
@@ -64,6 +85,19 @@ Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, Attentio
 
 Floors attention_floors(Tensor, Tensor, Tensor, Tensor, Tensor v, AttentionSpans) {
   return {largest(v), 1.0};
+}
+
+Cost attention_step_cost(Tensor o, Tensor q, Tensor k, Tensor v,
+                         std::span<const AttentionSpan> spans) {
+  double keys = 0;  // those of a cache that no span names are not read
+  for (const AttentionSpan& s : spans) keys += static_cast<double>(s.key_len);
+  const double rows = static_cast<double>(std::max<int64_t>(k.shape[0], 1));
+  const double cache = (argument_bytes(k) + argument_bytes(v)) * keys / rows;
+  return {{}, attention_flops(q, spans, 2), argument_bytes(o) + argument_bytes(q) + cache};
+}
+
+Floors attention_step_floors(Tensor, Tensor, Tensor, Tensor v, std::span<const AttentionSpan>) {
+  return {largest(v)};
 }
 
 Cost attention_backward_cost(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,

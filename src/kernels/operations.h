@@ -90,8 +90,16 @@ inline double largest(double value) {
 // What rows say that takes more than a line (operations.cpp).
 Cost gemm_cost(Tensor c, Tensor a, Tensor b, float alpha, float beta);
 Cost stored_rows_cost(Tensor y, Tensor stored, std::span<const int32_t> rows);
+Cost stored_product_cost(Tensor c, Tensor x, Tensor w, std::span<const int32_t> rows, float alpha,
+                         float beta);
+Floors stored_product_floors(Tensor c, Tensor x, Tensor w, std::span<const int32_t> rows,
+                             float alpha, float beta);
 Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans);
 Floors attention_floors(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans);
+Cost attention_step_cost(Tensor o, Tensor q, Tensor k, Tensor v,
+                         std::span<const AttentionSpan> spans);
+Floors attention_step_floors(Tensor o, Tensor q, Tensor k, Tensor v,
+                             std::span<const AttentionSpan> spans);
 Cost attention_backward_cost(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
                              Tensor v, Tensor o, Tensor lse, AttentionSpans spans);
 Floors attention_backward_floors(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, Tensor k,
@@ -121,6 +129,10 @@ inline constexpr std::tuple kOperations = {
                               .floors = product_of<1, 2, 3>,  // alpha a b
                               .cost = gemm_cost},
     Operation<&Kernels::expand>{.name = "expand", .tolerance = kExact, .cost = stored_rows_cost},
+    Operation<&Kernels::stored_product>{.name = "stored_product",
+                                        .tolerance = kSums,
+                                        .floors = stored_product_floors,
+                                        .cost = stored_product_cost},
     Operation<&Kernels::embed>{.name = "embed", .tolerance = kExact, .cost = stored_rows_cost},
     Operation<&Kernels::rmsnorm>{.name = "rmsnorm", .tolerance = kSums, .outputs = {0, 1}},
     Operation<&Kernels::rmsnorm_backward>{.name = "rmsnorm_backward", .tolerance = kSums},
@@ -146,6 +158,10 @@ inline constexpr std::tuple kOperations = {
         .outputs = {0, 1},
         .floors = attention_floors,
         .cost = attention_cost},
+    Operation<&Kernels::attention_step>{.name = "attention_step",
+                                        .tolerance = {3e-5, 3e-5, 2 * kUlp},  // as attention
+                                        .floors = attention_step_floors,
+                                        .cost = attention_step_cost},
     Operation<&Kernels::attention_backward>{.name = "attention_backward",
                                             .tolerance = {1e-4, 2e-2, 2 * kUlp},
                                             .outputs = {0, 1, 2},

@@ -43,6 +43,18 @@ Tensor base_weight(const PassContext& ctx, int64_t l, Module module) {
   return expanded(ctx, view, 0, view.stored.shape[0]);
 }
 
+void multiply_by_weight(const PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
+                        double factor, bool accumulate) {
+  const WeightView& view = ctx.weights.layer(l).linear[static_cast<size_t>(module)];
+  const auto alpha = static_cast<float>(factor);
+  const float beta = accumulate ? 1.0f : 0.0f;
+  if (ctx.packed.step) {
+    ctx.kernels.stored_product(y, x, view.blocks, view.block_rows, alpha, beta);
+  } else {
+    ctx.kernels.gemm(y, x, base_weight(ctx, l, module).transposed(), alpha, beta);
+  }
+}
+
 void embed_tokens(const Kernels& kernels, const ModelConfig& config, const Weights& weights,
                   Tensor y, std::span<const int32_t> ids, Tensor scratch) {
   const WeightView& table = weights.embedding();
@@ -57,9 +69,14 @@ void embed_tokens(const Kernels& kernels, const ModelConfig& config, const Weigh
 
 void multiply_by_head(const PassContext& ctx, Tensor logits, Tensor hidden) {
   const auto scale = static_cast<float>(ctx.config.logit_scale);
-  for_head(ctx, [&](Tensor head, int64_t begin, int64_t end) {
-    ctx.kernels.gemm(logits.columns(begin, end), hidden, head.transposed(), scale, 0.0f);
-  });
+  const WeightView& view = ctx.weights.head();
+  if (ctx.packed.step) {
+    ctx.kernels.stored_product(logits, hidden, view.blocks, view.block_rows, scale, 0.0f);
+  } else {
+    for_head(ctx, [&](Tensor head, int64_t begin, int64_t end) {
+      ctx.kernels.gemm(logits.columns(begin, end), hidden, head.transposed(), scale, 0.0f);
+    });
+  }
   if (ctx.config.logit_soft_cap > 0) ctx.kernels.soft_cap(logits, ctx.config.logit_soft_cap);
 }
 

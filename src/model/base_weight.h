@@ -9,6 +9,12 @@ namespace ilora {
 // The matrix of a linear map, (out,in) G.
 Tensor base_weight(const PassContext& ctx, int64_t l, Module module);
 
+// y (N,out) T|G = factor * x (N,in) G times the matrix of a linear map, transposed; += with
+// `accumulate`. A step of generation (Packed::step) multiplies the file's blocks: a row's bits
+// then hang on no other row.
+void multiply_by_weight(const PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
+                        double factor, bool accumulate);
+
 // y (N,D) T = rows of the embedding at ids (N), zeros where one is negative, times the model's
 // embedding multiplier. `scratch` (N,D) G holds rows that are expanded, so that they are rounded as
 // those of an expanded table.
@@ -16,7 +22,7 @@ void embed_tokens(const Kernels& kernels, const ModelConfig& config, const Weigh
                   Tensor y, std::span<const int32_t> ids, Tensor scratch);
 
 // logits (N,V) T = the model's logit scale times hidden (N,D) G times the head, transposed; capped
-// where the model caps them.
+// where the model caps them; in a step of generation the head's blocks, as above.
 void multiply_by_head(const PassContext& ctx, Tensor logits, Tensor hidden);
 // dhidden (N,D) T = the same scale times dlogits (N,V) G times the head; dlogits is the gradient of
 // the logits before they are capped.

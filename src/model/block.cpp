@@ -264,8 +264,14 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
     keys = ctx.cache->keys(l);
     values = ctx.cache->values(l);
   }
-  k.attention(heads(a.o, c.heads, dh), a.lse, heads(a.q, c.heads, dh), heads(keys, c.kv_heads, dh),
-              heads(values, c.kv_heads, dh), spans_of(ctx, l, std::ssize(ctx.packed.spans)));
+  const AttentionSpans spans = spans_of(ctx, l, std::ssize(ctx.packed.spans));
+  const Tensor o_heads = heads(a.o, c.heads, dh), q_heads = heads(a.q, c.heads, dh);
+  keys = heads(keys, c.kv_heads, dh), values = heads(values, c.kv_heads, dh);
+  if (ctx.packed.step && spans.plain()) {
+    k.attention_step(o_heads, q_heads, keys, values, ctx.packed.spans);
+  } else {
+    k.attention(o_heads, a.lse, q_heads, keys, values, spans);
+  }
   zero_filler(ctx, a.o);
   const bool narrow = narrow_above_attention(ctx, l);
   const int64_t n = narrow ? ctx.top.count() : ctx.packed.rows;

@@ -14,7 +14,11 @@
 namespace ilora {
 Engine::Engine(const ModelConfig& config, const Weights& weights, const Kernels& kernels,
                EngineOptions options)
-    : config_(config), weights_(weights), kernels_(kernels), options_(options) {
+    : config_(config),
+      weights_(weights),
+      kernels_(kernels),
+      options_(options),
+      has_steps_(options.decoding == Decoding::kBlocks && weights.has_blocks()) {
   for (const RotarySpec& spec : config.rotary)
     rotary_.emplace_back(spec, config.context, kernels.state);
   shape_.state = kernels.state;
@@ -211,8 +215,14 @@ void Engine::final_norm() {
 
 void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
                   Read read, int64_t labels, const LayerVisitor& visit) {
-  const FlushDenormals flush;
   packed_.pack_feeds(feeds, cache != nullptr ? cache->capacity() : 0);
+  run_feeds(lists, cache, read, labels, visit);
+}
+
+// The forward of feeds that are packed.
+void Engine::run_feeds(std::span<const Uses> lists, KeyValueCache* cache, Read read, int64_t labels,
+                       const LayerVisitor& visit) {
+  const FlushDenormals flush;
   for (PackedSegment& segment : packed_.segments) {
     const auto list = static_cast<size_t>(segment.under);
     ILORA_CHECK(list < lists.size(), "a feed under list {} of {}", list, lists.size());
@@ -221,10 +231,9 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
   drop_unused_copies();
   losses_.clear();
   require_context();
-  std::vector<int32_t> last;
   std::span<const int32_t> rows;
   if (read == Read::kLabels) rows = packed_.label_rows;
-  if (read == Read::kLastTokens) rows = last = last_tokens();
+  if (read == Read::kLastTokens && !packed_.step) rows = last_tokens();  // of a step: all
   place(std::max(labels, static_cast<int64_t>(packed_.label_rows.size())), rows);
   PassContext ctx = context(cache);
   forward(ctx, [&](int64_t layer, Tensor hidden) {
@@ -232,11 +241,11 @@ void Engine::feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
   });
 }
 
-std::vector<int32_t> Engine::last_tokens() const {
-  std::vector<int32_t> rows;
+std::span<const int32_t> Engine::last_tokens() {
+  last_tokens_.clear();
   for (const PackedSequence& s : packed_.sequences)
-    rows.push_back(static_cast<int32_t>(s.begin + s.length - 1));
-  return rows;
+    last_tokens_.push_back(static_cast<int32_t>(s.begin + s.length - 1));
+  return last_tokens_;
 }
 
 namespace {
@@ -268,6 +277,18 @@ void Engine::next_logits(std::span<const Feed> feeds, std::span<const Uses> list
                          KeyValueCache& cache, const LogitsVisitor& visit) {
   const FlushDenormals flush;
   feed(feeds, lists, &cache, Read::kLastTokens, static_cast<int64_t>(feeds.size()));
+  visit_logits(last_tokens(), visit);
+}
+
+void Engine::step(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache& cache,
+                  const LogitsVisitor& visit) {
+  if (!has_steps_) {
+    next_logits(feeds, lists, cache, visit);
+    return;
+  }
+  const FlushDenormals flush;
+  packed_.pack_feeds(feeds, cache.capacity(), true);
+  run_feeds(lists, &cache, Read::kLastTokens, static_cast<int64_t>(feeds.size()), {});
   visit_logits(last_tokens(), visit);
 }
 

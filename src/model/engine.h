@@ -17,12 +17,19 @@
 
 namespace ilora {
 
+// What the products of new tokens read.
+enum class Decoding : uint8_t {
+  kBlocks,  // the file's blocks, where all its matrices are quantised (Kernels::stored_product)
+  kExact,   // what training reads: other bits, slower
+};
+
 struct EngineOptions {
   int64_t max_tokens = 768;   // fed tokens of one micro-pass
   int64_t label_chunk = 256;  // labelled positions whose logits exist at a time
   // Keep of each block only its input, and run the block's forward once more before its backward:
   // the same bits in less memory.
   bool recompute = false;
+  Decoding decoding = Decoding::kExact;
 };
 
 class Engine {
@@ -60,6 +67,11 @@ class Engine {
                    const LogitsVisitor& visit) {
     next_logits(feeds, {&uses, 1}, cache, visit);
   }
+  // The same for answers in the making, one token a feed. Where has_steps() these read the file's
+  // blocks, and no feed's bits hang on another; else it is next_logits.
+  void step(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache& cache,
+            const LogitsVisitor& visit);
+  bool has_steps() const { return has_steps_; }
   // Logits (V) at every token of one sequence, without a cache: for tests and comparisons.
   void all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit);
 
@@ -102,6 +114,8 @@ class Engine {
   enum class Read : uint8_t { kLabels, kLastTokens, kAll };                // of hidden[L]
   void feed(std::span<const Feed> feeds, std::span<const Uses> lists, KeyValueCache* cache,
             Read read, int64_t labels, const LayerVisitor& visit = {});
+  void run_feeds(std::span<const Uses> lists, KeyValueCache* cache, Read read, int64_t labels,
+                 const LayerVisitor& visit);
   void resolve(const Uses& uses, PackedSegment& segment);
   Tensor product_values(const Adapter& adapter);
   void drop_copies() { copies_.clear(); }
@@ -111,7 +125,7 @@ class Engine {
   void choose_top_rows(std::span<const int32_t> read);
   void require_context() const;
   void embed(const PassContext& ctx);
-  std::vector<int32_t> last_tokens() const;
+  std::span<const int32_t> last_tokens();
   template <class Visit>  // visit(layer, hidden)
   void forward(PassContext& ctx, const Visit& visit);
   void final_norm();
@@ -123,11 +137,12 @@ class Engine {
   const Weights& weights_;
   const Kernels& kernels_;
   EngineOptions options_;
+  bool has_steps_;
   std::vector<RotaryTable> rotary_;  // by ModelConfig::rotary
   Arena arena_;
   Packed packed_;
   TopRows top_;
-  std::vector<int32_t> head_rows_;  // scratch
+  std::vector<int32_t> head_rows_, last_tokens_;  // scratch
   ActivationShape shape_;
   Activations act_;
   Losses losses_;

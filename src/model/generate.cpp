@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -29,6 +30,20 @@ std::vector<Candidate> candidates(std::span<const float> logits, const Sampling&
   return all;
 }
 
+// The first of the largest. In lanes, whose order of comparisons the compiler may keep.
+int32_t largest(std::span<const float> logits) {
+  constexpr size_t kLanes = 16;
+  float top[kLanes];
+  std::fill_n(top, kLanes, -std::numeric_limits<float>::infinity());
+  size_t i = 0;
+  for (; i + kLanes <= logits.size(); i += kLanes) {
+    for (size_t j = 0; j < kLanes; ++j) top[j] = logits[i + j] > top[j] ? logits[i + j] : top[j];
+  }
+  float most = *std::max_element(top, top + kLanes);
+  for (; i < logits.size(); ++i) most = std::max(most, logits[i]);
+  return static_cast<int32_t>(std::find(logits.begin(), logits.end(), most) - logits.begin());
+}
+
 // One answer in the making.
 struct Answering {
   size_t lane, index;
@@ -40,7 +55,8 @@ struct Answering {
 // Answers the prompts of all lanes, one lane after another. A prompt takes a slot of the cache as
 // soon as one is free, and each pass feeds what every slot has to feed: the next token, or as much
 // of a new prompt as fits. So the number of rows that share a base product stays up although
-// answers end at different times.
+// answers end at different times. Where the engine takes steps (Engine::step), next tokens and
+// prompts go in passes of their own.
 class Decoder {
  public:
   Decoder(Engine& engine, std::span<const Lane> lanes, const GenerateOptions& options,
@@ -95,35 +111,64 @@ class Decoder {
     return lanes_[s.lane].prompts[s.index];
   }
 
-  // One pass. Streams that decode come first, so a pass that is full leaves out new prompts only.
+  enum class Part : uint8_t { kAll, kNextTokens, kPrompts };
+
   void step() {
-    int64_t room = engine_.options().max_tokens;
-    feeds_.clear();
-    for (const Answering& s : streams_) {
-      const std::span<const int32_t> all = prompt(s);
-      const auto past = static_cast<size_t>(s.past);
-      std::span<const int32_t> next =
-          past < all.size() ? all.subspan(past) : std::span<const int32_t>(&s.last, 1);
-      next = next.first(std::min(next.size(), static_cast<size_t>(room)));
-      if (next.empty()) break;
-      feeds_.push_back({next, {}, s.slot, s.past, static_cast<int32_t>(s.lane)});
-      room -= static_cast<int64_t>(next.size());
+    ended_.assign(streams_.size(), false);
+    if (engine_.has_steps()) {
+      pass(Part::kNextTokens);
+      pass(Part::kPrompts);
+    } else {
+      pass(Part::kAll);
     }
-    std::vector<bool> ended(streams_.size());
-    engine_.next_logits(feeds_, lists_, cache_, [&](size_t i, std::span<const float> logits) {
-      Answering& s = streams_[i];
-      s.past += static_cast<int64_t>(feeds_[i].tokens.size());
-      if (s.past >= static_cast<int64_t>(prompt(s).size())) ended[i] = !take(s, logits);
-    });
     size_t kept = 0;
     for (size_t i = 0; i < streams_.size(); ++i) {
-      if (ended[i]) {
+      if (ended_[i]) {
         free_.push_back(streams_[i].slot);
       } else {
         streams_[kept++] = streams_[i];
       }
     }
     streams_.resize(kept);
+  }
+
+  bool decodes(const Answering& s) const {
+    return s.past >= static_cast<int64_t>(prompt(s).size());
+  }
+
+  // One pass over streams. Those that decode come first, so a pass that is full leaves out new
+  // prompts only.
+  void pass(Part part) {
+    fill_feeds(part);
+    if (feeds_.empty()) return;
+    const auto visit = [&](size_t f, std::span<const float> logits) {
+      Answering& s = streams_[fed_[f]];
+      s.past += static_cast<int64_t>(feeds_[f].tokens.size());
+      if (decodes(s)) ended_[fed_[f]] = !take(s, logits);
+    };
+    if (part == Part::kNextTokens) {
+      engine_.step(feeds_, lists_, cache_, visit);
+    } else {
+      engine_.next_logits(feeds_, lists_, cache_, visit);
+    }
+  }
+
+  void fill_feeds(Part part) {
+    int64_t room = engine_.options().max_tokens;
+    feeds_.clear();
+    fed_.clear();
+    for (size_t i = 0; i < streams_.size(); ++i) {
+      const Answering& s = streams_[i];
+      const bool left_out = part != Part::kAll && decodes(s) != (part == Part::kNextTokens);
+      if (left_out || ended_[i]) continue;
+      std::span<const int32_t> next = decodes(s) ? std::span<const int32_t>(&s.last, 1)
+                                                 : prompt(s).subspan(static_cast<size_t>(s.past));
+      next = next.first(std::min(next.size(), static_cast<size_t>(room)));
+      if (next.empty()) break;
+      feeds_.push_back({next, {}, s.slot, s.past, static_cast<int32_t>(s.lane)});
+      fed_.push_back(i);
+      room -= static_cast<int64_t>(next.size());
+    }
   }
 
   // Adds the token that the logits give; false where the answer is complete.
@@ -150,6 +195,8 @@ class Decoder {
   std::vector<Answers> answers_;
   std::vector<Answering> streams_;  // by lane; in the order of their admission
   std::vector<Feed> feeds_;
+  std::vector<size_t> fed_;      // their streams
+  std::vector<bool> ended_;      // of the streams
   std::vector<int64_t> free_;    // slots
   size_t lane_ = 0, index_ = 0;  // of the prompt that is next
 };
@@ -172,9 +219,7 @@ void require_room(const Engine& engine, std::span<const std::vector<int32_t>> pr
 
 int32_t pick_token(std::span<const float> logits, const Sampling& sampling, uint64_t stream,
                    uint64_t counter) {
-  if (sampling.temperature <= 0) {
-    return static_cast<int32_t>(std::max_element(logits.begin(), logits.end()) - logits.begin());
-  }
+  if (sampling.temperature <= 0) return largest(logits);
   const std::vector<Candidate> sorted = candidates(logits, sampling);
   std::vector<double> weight(sorted.size());
   double total = 0;

@@ -11,7 +11,7 @@ Tensor head_logits(PassContext& ctx, Tensor out, std::span<const int32_t> rows) 
   const Kernels& k = ctx.kernels;
   const Activations& act = ctx.act;
   const auto count = static_cast<int64_t>(rows.size());
-  const int64_t n = std::min(gemm_rows(count), out.shape[0]);
+  const int64_t n = ctx.packed.step ? count : std::min(gemm_rows(count), out.shape[0]);
   ILORA_CHECK(count <= n, "{} rows in a chunk of {}", count, n);
   ctx.head_rows.assign(static_cast<size_t>(n), -1);
   std::copy(rows.begin(), rows.end(), ctx.head_rows.begin());

@@ -59,13 +59,11 @@ void add_lora(PassContext& ctx, int64_t l, Module module, Tensor sum, Tensor x, 
 void linear_forward(PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
                     bool accumulate) {
   const Kernels& k = ctx.kernels;
-  const Tensor w = base_weight(ctx, l, module);  // (out,in)
   const Tensor bias = ctx.weights.layer(l).bias[static_cast<size_t>(module)];
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];
   const bool round = y.dtype != k.state && (h_all || bias);
   const Tensor sum = round ? scratch(ctx.act.wide, y.shape[0], y.shape[1]) : y;
-  k.gemm(sum, x, w.transposed(), static_cast<float>(output_multiplier(ctx, l, module)),
-         accumulate ? 1.0f : 0.0f);
+  multiply_by_weight(ctx, l, module, sum, x, output_multiplier(ctx, l, module), accumulate);
   if (bias) k.add_row(sum, bias);
   if (h_all) add_lora(ctx, l, module, sum, x, h_all);
   if (round) k.convert(y, sum);

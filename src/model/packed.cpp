@@ -6,6 +6,7 @@
 
 namespace ilora {
 void Packed::clear() {
+  step = false;
   rows = gradient_rows = gradient_spans = gradient_labels = 0;
   sequences.clear();
   spans.clear();
@@ -90,8 +91,9 @@ void Packed::pack(const Pass& pass, const MicroPass& part, uint64_t dropout_key)
   }
 }
 
-void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
+void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity, bool as_step) {
   clear();
+  step = as_step;
   size_t count = 0;  // segments opened
   for (const Feed& feed : feeds) {
     if (count == 0 || segments[count - 1].under != feed.under) {
@@ -108,6 +110,7 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
     const auto begin = static_cast<int64_t>(tokens.size());
     const auto length = static_cast<int64_t>(feed.tokens.size());
     const bool cached = slot_capacity > 0;
+    ILORA_CHECK(!step || (cached && length == 1), "a step of {} tokens", length);
     ILORA_CHECK(cached ? feed.past + length <= slot_capacity && feed.behind < 0 : feed.past == 0,
                 "{} tokens in a cache slot of {}", feed.past + length, slot_capacity);
     ILORA_CHECK(feed.behind < static_cast<int32_t>(sequences.size()), "a feed behind a later one");
@@ -132,7 +135,8 @@ void Packed::pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity) {
 }
 
 void Packed::close_feeds(PackedSegment& segment, bool last) {
-  close_segment(segment, last, static_cast<int64_t>(tokens.size()) - segment.begin >= kGemmRows);
+  const bool fill_up = static_cast<int64_t>(tokens.size()) - segment.begin >= kGemmRows;
+  close_segment(segment, last && !step, fill_up && !step);
 }
 
 }  // namespace ilora

@@ -54,6 +54,7 @@ struct Feed {
 struct Packed {
   int64_t rows = 0;           // N, filler included
   int64_t gradient_rows = 0;  // the first rows, of segments with gradient
+  bool step = false;          // a token of each of some answers in the making: no filler
   std::vector<PackedSegment> segments;
   std::vector<PackedSequence> sequences;
   // One per sequence; keys in this pass, or in the cache for feeds.
@@ -78,9 +79,10 @@ struct Packed {
   // Lay out a micro-pass, or feeds behind a cache whose slots hold `slot_capacity` tokens (0:
   // without a cache, each feed a sequence of its own). Feeds under one list of adapters make a
   // segment; a segment of fewer than 16 rows is not filled up, so that decoding a token under each
-  // of many adapters wastes no rows. Memory is reused.
+  // of many adapters wastes no rows. A step is feeds of one token each, of answers in the making,
+  // and nothing is filled up. Memory is reused.
   void pack(const Pass& pass, const MicroPass& part, uint64_t dropout_key);
-  void pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity);
+  void pack_feeds(std::span<const Feed> feeds, int64_t slot_capacity, bool as_step = false);
 
  private:
   void clear();

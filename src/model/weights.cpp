@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
-#include "tensor/quant.h"
+#include "tensor/quant_integers.h"
 
 namespace ilora {
 namespace {
@@ -101,17 +101,27 @@ Tensor Weights::vector(const StoredTensor& stored, DType type, std::span<const i
 }
 
 WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> rows) {
+  WeightView view = product_operand(stored, rows);
+  if (loads_ && has_integers(stored.dtype)) {
+    view.blocks = stored_view(stored);
+    view.block_rows = rows;
+  }
+  return view;
+}
+
+// As products of a training step read it.
+WeightView Weights::product_operand(const StoredTensor& stored, std::span<const int32_t> rows) {
   const bool as_it_stands = stored.dtype != gemm_ || is_aligned(stored);
   if (storage_ == WeightStorage::kStored && as_it_stands && is_expandable(stored.dtype)) {
     sizes_.mapped_bytes += static_cast<int64_t>(stored.bytes.size());
-    return {stored_view(stored), rows};
+    return {stored_view(stored), rows, {}, {}};
   }
   const Tensor out = own(gemm_, {stored.shape[0], stored.shape[1]});
   if (loads_) {
     expand(out, stored, rows);
     release_pages(stored.bytes);
   }
-  return {out, {}};
+  return {out, {}, {}, {}};
 }
 
 Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage)
@@ -155,6 +165,16 @@ Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage
   final_norm_ = norm(tensors.final_norm);
   head_ = tensors.head == tensors.embedding ? embedding_ : matrix(*tensors.head, {});
   count_scratch();
+}
+
+bool Weights::has_blocks() const {
+  const auto in_blocks = [](const WeightView& view) { return static_cast<bool>(view.blocks); };
+  return in_blocks(head_) &&
+         std::all_of(layers_.begin(), layers_.end(), [&](const LayerWeights& layer) {
+           return std::all_of(
+               layer.linear.begin(), layer.linear.end(),
+               [&](const WeightView& view) { return !view.stored || in_blocks(view); });
+         });
 }
 
 void Weights::count_scratch() {

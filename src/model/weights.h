@@ -23,6 +23,10 @@ struct WeightView {
   // Per row the stored row that holds it; empty: in order. GGUF files of Llama interleave each
   // head's rotary pairs in the rows of q and k.
   std::span<const int32_t> rows;
+  // The same matrix as the file holds it and its rows, where the file's type is one of blocks
+  // (tensor/quant_integers.h): what generation multiplies. Else none.
+  Tensor blocks;
+  std::span<const int32_t> block_rows;
 };
 
 struct LayerWeights {
@@ -43,8 +47,8 @@ struct WeightSizes {
 
 class Weights {
  public:
-  // For GEMMs in G = `gemm`; norms and biases are loaded as T = `state`. With kStored, `files`
-  // outlives the weights.
+  // For GEMMs in G = `gemm`; norms and biases are loaded as T = `state`. `files` outlives the
+  // weights: their matrices stay mapped, though with kExpanded generation alone reads them.
   Weights(const ModelFiles& files, DType state, DType gemm,
           WeightStorage storage = WeightStorage::kExpanded);
   Weights(const Weights&) = delete;  // views of row_map_
@@ -61,6 +65,8 @@ class Weights {
   bool needs_expanding(const WeightView& view) const {
     return view.stored.dtype != gemm_ || !view.rows.empty();
   }
+  // Whether all matrices that are multiplied are there in blocks.
+  bool has_blocks() const;
   // The head is expanded so many rows at a time.
   static constexpr int64_t kHeadRows = 4096;
   // Elements of the largest piece that is expanded at a time; 0: none.
@@ -75,6 +81,7 @@ class Weights {
   Tensor vector(const StoredTensor& stored, DType type, std::span<const int32_t> rows,
                 double offset);
   WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows);
+  WeightView product_operand(const StoredTensor& stored, std::span<const int32_t> rows);
   void count_scratch();
 
   DType gemm_;

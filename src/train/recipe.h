@@ -32,8 +32,9 @@ struct Recipe {
   bool profile = false;          // times every operation; not an option: how a run is watched
   int64_t max_tokens = 768;
   int64_t label_chunk = 256;
-  std::string recompute = "auto";  // none, layer or auto
-  std::string memory;              // such as "4GiB": chooses the four settings of memory_plan.h
+  std::string recompute = "auto";   // none, layer or auto
+  std::string decoding = "blocks";  // blocks or exact
+  std::string memory;               // such as "4GiB": chooses the four settings of memory_plan.h
 
   std::string data_folder = ".";
   std::vector<std::string> tasks;  // folders, in the order they are learned

@@ -67,6 +67,11 @@ void add_engine_options(Recipe& r, OptionList& o) {
       "such as 4GiB: the fastest step that fits; engine.max_tokens and engine.label_chunk are then "
       "upper limits; empty: no limit",
       {.role = kRounding});
+  o.add(
+      "engine.decoding", &r.decoding,
+      "what new tokens of an answer are computed from; blocks: a quantised file's own blocks, by "
+      "products of bytes (files with plain matrices: as exact); exact: what training reads, slower",
+      {.choices = {"blocks", "exact"}, .role = kRounding, .from = kAnswers});
   o.add("engine.label_chunk", &r.label_chunk, "labelled tokens whose logits exist at once",
         {.min = 1, .role = kRounding, .from = kAnswers});
 }

@@ -10,6 +10,7 @@ EngineOptions engine_options(const Recipe& recipe) {
   options.max_tokens = recipe.max_tokens;
   options.label_chunk = recipe.label_chunk;
   options.recompute = recipe.recompute == "layer";
+  options.decoding = recipe.decoding == "exact" ? Decoding::kExact : Decoding::kBlocks;
   return options;
 }
 

@@ -1,6 +1,6 @@
 """Writes tests/golden/tiny-llama/mixed.gguf: the tiny Llama of make_tiny_llama.py in a GGUF file whose tensors have
 every type that is read and fits its rows (no blocks of 256), quantised by the `gguf` package. Query and key rows are
-interleaved as llama.cpp's converter does for this architecture.
+interleaved as llama.cpp's converter does for this architecture. blocks.gguf beside it has every matrix in blocks.
 
 Needs: pip install gguf numpy safetensors.  Run: python tests/golden/make_tiny_gguf.py
 """
@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 FOLDER = Path(__file__).resolve().parent / "tiny-llama"
 HEADS, KV_HEADS = 4, 2
 # Per module the type in layer 0 and in layer 1.
-LINEAR = {
+MIXED = {
     "self_attn.q_proj": ("attn_q", Type.Q4_0, Type.F32),
     "self_attn.k_proj": ("attn_k", Type.Q8_0, Type.Q4_1),
     "self_attn.v_proj": ("attn_v", Type.Q4_1, Type.F16),
@@ -21,6 +21,11 @@ LINEAR = {
     "mlp.gate_proj": ("ffn_gate", Type.Q4_1, Type.BF16),
     "mlp.up_proj": ("ffn_up", Type.Q8_0, Type.Q5_0),
     "mlp.down_proj": ("ffn_down", Type.Q5_1, Type.Q4_1),
+}
+BLOCKS = MIXED | {
+    "self_attn.q_proj": ("attn_q", Type.Q4_0, Type.Q8_0),
+    "self_attn.v_proj": ("attn_v", Type.Q4_1, Type.Q5_0),
+    "mlp.gate_proj": ("ffn_gate", Type.Q4_1, Type.Q5_1),
 }
 
 
@@ -30,10 +35,10 @@ def interleaved(rows, heads):
     return rows.reshape(heads, 2, out // heads // 2, width).swapaxes(1, 2).reshape(out, width)
 
 
-def main():
+def write(name, linear):
     state = load_file(FOLDER / "model" / "model.safetensors")
-    writer = gguf.GGUFWriter(FOLDER / "mixed.gguf", "llama")
-    writer.add_name("tiny mixed")
+    writer = gguf.GGUFWriter(FOLDER / f"{name}.gguf", "llama")
+    writer.add_name(f"tiny {name}")
     writer.add_block_count(2)
     writer.add_embedding_length(32)
     writer.add_head_count(HEADS)
@@ -53,7 +58,7 @@ def main():
         hf, blk = f"model.layers.{layer}.", f"blk.{layer}."
         add(blk + "attn_norm.weight", state[hf + "input_layernorm.weight"], Type.F32)
         add(blk + "ffn_norm.weight", state[hf + "post_attention_layernorm.weight"], Type.F32)
-        for module, (name, *kinds) in LINEAR.items():
+        for module, (name, *kinds) in linear.items():
             rows = state[hf + module + ".weight"]
             if module.endswith(("q_proj", "k_proj")):
                 rows = interleaved(rows, HEADS if module.endswith("q_proj") else KV_HEADS)
@@ -65,4 +70,5 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    write("mixed", MIXED)
+    write("blocks", BLOCKS)

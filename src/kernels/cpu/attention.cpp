@@ -241,17 +241,22 @@ void require_attention(const Tensor& q, const Tensor& k, const Tensor& v, const 
                        const AttentionSpans& spans) {
   ILORA_CHECK(spans.window >= 0 && spans.soft_cap >= 0, "attention: window {}, soft cap {}",
               spans.window, spans.soft_cap);
+  require_attention(q, k, v, spans.spans);
+  ILORA_CHECK(lse.rank == 2 && lse.shape[0] == q.shape[0] && lse.shape[1] == q.shape[1],
+              "attention: unexpected {}", lse.describe());
+}
+
+void require_attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                       std::span<const AttentionSpan> spans) {
   ILORA_CHECK(q.rank == 3 && k.rank == 3);
   require_heads(q, q.shape[0], q.shape[1], q.shape[2]);
   require_heads(k, k.shape[0], k.shape[1], q.shape[2]);
   require_heads(v, k.shape[0], k.shape[1], q.shape[2]);
-  ILORA_CHECK(lse.rank == 2 && lse.shape[0] == q.shape[0] && lse.shape[1] == q.shape[1],
-              "attention: unexpected {}", lse.describe());
   ILORA_CHECK(q.dtype == k.dtype && q.dtype == v.dtype, "attention: {} with {}", q.describe(),
               k.describe());
   ILORA_CHECK(k.shape[1] > 0 && q.shape[1] % k.shape[1] == 0, "attention: {} heads, {} key heads",
               q.shape[1], k.shape[1]);
-  for (const AttentionSpan& s : spans.spans) {
+  for (const AttentionSpan& s : spans) {
     ILORA_CHECK(
         s.query_begin >= 0 && s.query_len >= 0 && s.query_begin + s.query_len <= q.shape[0] &&
             s.key_begin >= 0 && s.key_len >= s.query_len && s.key_begin + s.key_len <= k.shape[0] &&

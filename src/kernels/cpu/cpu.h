@@ -39,6 +39,7 @@ enum class Slot {
   kGemmColumn,
   kOneDnn,
   kAttention,
+  kByteRows,
   kPartials,
   kCount
 };
@@ -69,8 +70,10 @@ size_t gemm_primitives();
 // Each file puts the operations it holds into the table.
 void install_gemm(Kernels& table, Bf16Products products);
 void install_expand(Kernels& table);
+void install_stored_product(Kernels& table);
 void install_rows(Kernels& table);
 void install_attention(Kernels& table);
+void install_attention_step(Kernels& table);
 void install_attention_backward(Kernels& table);
 void install_losses(Kernels& table);
 void install_vectors(Kernels& table);

@@ -12,8 +12,10 @@ Kernels make_table(Bf16Products products) {
   table.state = DType::kF32;
   cpu::install_gemm(table, products);
   cpu::install_expand(table);
+  cpu::install_stored_product(table);
   cpu::install_rows(table);
   cpu::install_attention(table);
+  cpu::install_attention_step(table);
   cpu::install_attention_backward(table);
   cpu::install_losses(table);
   cpu::install_vectors(table);

@@ -162,8 +162,18 @@ void attention_backward(Tensor dq, Tensor dk, Tensor dv, Tensor do_, Tensor q, T
 }
 
 template <class T>
+void attention_step(Tensor o, Tensor q, Tensor k, Tensor v, std::span<const AttentionSpan> spans) {
+  for (const AttentionSpan& span : spans)
+    ILORA_CHECK(span.query_len == 1 && span.shared_len == 0,
+                "attention_step: {} queries, {} shared keys", span.query_len, span.shared_len);
+  const Buffer lse(DTypeOf<T>::value, {q.shape[0], q.shape[1]});
+  attention<T>(o, lse.view(), q, k, v, spans);
+}
+
+template <class T>
 constexpr void install_attention(Kernels& table) {
   table.attention = attention<T>;
+  table.attention_step = attention_step<T>;
   table.attention_backward = attention_backward<T>;
 }
 

@@ -1,12 +1,14 @@
-// Matrix products, and stored weights expanded for them.
+// Matrix products, also with stored weights, and stored weights expanded for them.
 #pragma once
 
 #include <span>
 #include <vector>
 
 #include "base/parallel.h"
+#include "kernels/byte_block.h"
 #include "kernels/reference/cells.h"
 #include "tensor/quant.h"
+#include "tensor/quant_integers.h"
 
 namespace ilora::reference {
 
@@ -50,10 +52,57 @@ void expand(Tensor y, Tensor x, std::span<const int32_t> rows) {
   });
 }
 
+// One row's blocks of bytes, of the elements rounded to float32.
+template <class T>
+std::vector<ByteBlock> byte_row(const Cells<T>& x, int64_t n, int64_t width) {
+  std::vector<ByteBlock> blocks;
+  float values[kQuantBlock];
+  for (int64_t d = 0; d < width; d += kQuantBlock) {
+    for (int64_t i = 0; i < kQuantBlock; ++i)
+      values[i] = static_cast<float>(real_part(x.get(n, d + i)));
+    blocks.push_back(to_byte_block(values));
+  }
+  return blocks;
+}
+
+inline double block_product(const ByteBlock& x, const IntegerBlock& w) {
+  double sum = static_cast<double>(w.minimum) * x.sum;
+  for (size_t h = 0; h < 2; ++h) {
+    int32_t dot = 0;
+    for (size_t i = h * kScaleGroup; i < (h + 1) * kScaleGroup; ++i) dot += x.q[i] * w.q[i];
+    sum += static_cast<double>(w.scale[h]) * dot;
+  }
+  return static_cast<double>(x.scale) * sum;
+}
+
+template <class T>
+void stored_product(Tensor c, Tensor x, Tensor w, std::span<const int32_t> rows, float alpha,
+                    float beta) {
+  require_stored_product(c, x, w, rows);
+  const Cells<T> cc(c), cx(x);
+  parallel_for(c.shape[0], 1, [&](int64_t n, int64_t) {
+    const std::vector<ByteBlock> blocks = byte_row(cx, n, x.shape[1]);
+    for (int64_t m = 0; m < c.shape[1]; ++m) {
+      const int64_t row = rows.empty() ? m : rows[static_cast<size_t>(m)];
+      const auto* stored = static_cast<const std::byte*>(w.rows(row, row + 1).data);
+      double sum = 0;
+      for (size_t b = 0; b < blocks.size(); ++b) {
+        IntegerBlock integers;
+        read_integers(integers, w.dtype, stored, static_cast<int64_t>(b));
+        sum += block_product(blocks[b], integers);
+      }
+      Wide<T> result = static_cast<double>(alpha) * sum;
+      if (beta != 0) result += cc.get(n, m);
+      cc.set(result, n, m);
+    }
+  });
+}
+
 template <class T>
 constexpr void install_products(Kernels& table) {
   table.gemm = gemm<T>;
   table.expand = expand<T>;
+  table.stored_product = stored_product<T>;
 }
 
 }  // namespace ilora::reference

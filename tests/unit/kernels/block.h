@@ -5,6 +5,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <limits>
+#include <vector>
 
 #include "base/random.h"
 #include "tensor/tensor.h"
@@ -93,6 +94,28 @@ class Block {
   Buffer memory_;
   Tensor view_;
   int64_t rows_ = 0, width_ = 0, pad_ = 0;
+};
+
+// The types that are stored in blocks.
+inline constexpr DType kBlockTypes[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
+                                        DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+
+// Random stored elements whose halves are finite, at an odd address.
+class StoredBlock {
+ public:
+  StoredBlock(DType stored, int64_t rows, int64_t columns)
+      : memory_(static_cast<size_t>(dtype_bytes(stored, rows * columns)) + 1),
+        view_(memory_.data() + 1, stored, {rows, columns}) {
+    const Random random(static_cast<uint64_t>(columns), Stream::kTest);
+    for (size_t i = 0; i + 1 < memory_.size(); ++i)
+      memory_[i + 1] = static_cast<uint8_t>(random.bits(i) & 0xbf);  // no exponent is full
+  }
+  StoredBlock(const StoredBlock&) = delete;
+  Tensor view() const { return view_; }
+
+ private:
+  std::vector<uint8_t> memory_;
+  Tensor view_;
 };
 
 }  // namespace ilora::test

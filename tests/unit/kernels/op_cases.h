@@ -31,6 +31,7 @@ class OpCases : public TableComparison {
   void all() {
     gemm();
     expand();
+    stored_product();
     embed();
     rmsnorm();
     rope();
@@ -83,12 +84,8 @@ class OpCases : public TableComparison {
     for (const auto& s : kShapes) {
       for (const DType stored : kStored) {
         if (s[1] % dtype_block(stored) != 0) continue;
-        const auto bytes = static_cast<size_t>(dtype_bytes(stored, s[0] * s[1]));
-        std::vector<uint8_t> memory(bytes + 1);
-        const Random random(static_cast<uint64_t>(s[1]), Stream::kTest);
-        for (size_t i = 0; i < bytes; ++i)
-          memory[i + 1] = static_cast<uint8_t>(random.bits(i) & 0xbf);  // no exponent is full
-        const Tensor x(memory.data() + 1, stored, {s[0], s[1]});
+        const StoredBlock block(stored, s[0], s[1]);
+        const Tensor x = block.view();
         std::vector<int32_t> rows(static_cast<size_t>(s[0]));
         for (size_t i = 0; i < rows.size(); ++i)
           rows[i] = i % 5 == 3 ? -1 : static_cast<int32_t>(rows.size() - 1 - i);
@@ -100,6 +97,38 @@ class OpCases : public TableComparison {
             compare(
                 "expand", stored, {&y}, row_case(s[0], s[1], pad) + " by a map",
                 [&](const Kernels& k, const std::vector<Tensor>& o) { k.expand(o[0], x, rows); });
+          }
+        }
+      }
+    }
+  }
+
+  // Some rows by stored ones, in order and in another order; outputs that fill no panel.
+  void stored_product() {
+    constexpr int64_t kShapes[][3] = {{1, 16, 32}, {3, 33, 64},    {16, 40, 576},
+                                      {2, 5, 256}, {21, 50, 1280}, {7, 130, 512}};
+    for (const auto& s : kShapes) {
+      for (const DType stored : kBlockTypes) {
+        if (s[2] % dtype_block(stored) != 0) continue;
+        const StoredBlock w(stored, s[1], s[2]);
+        std::vector<int32_t> rows(static_cast<size_t>(s[1]));
+        for (size_t i = 0; i < rows.size(); ++i)
+          rows[i] = static_cast<int32_t>((i * 7 + 3) % rows.size());
+        for (const DType in : types_) {
+          for (const DType out : types_) {
+            const int64_t pad = in == out ? 3 : 0;
+            const Block x(in, {s[0], s[2]}, pad, 1), c(out, {s[0], s[1]}, pad, 2, 30.0);
+            for (const float beta : {0.0f, 1.0f}) {
+              compare("stored_product", in, {&c},
+                      fmt::format("{} N {} M {} K {} beta {}", dtype_name(stored), s[0], s[1], s[2],
+                                  beta),
+                      [&](const Kernels& k, const std::vector<Tensor>& o) {
+                        k.stored_product(
+                            o[0], x.view(), w.view(),
+                            beta == 0 ? std::span<const int32_t>(rows) : std::span<const int32_t>(),
+                            1.5f, beta);
+                      });
+            }
           }
         }
       }
@@ -265,6 +294,7 @@ class OpCases : public TableComparison {
               if (pad == 0) attention_case({tails, window, 2.0}, rows, n, h, in, pad, false);
             }
           }
+          attention_step(spans, n, h, pad);
         }
       }
     }
@@ -355,6 +385,25 @@ class OpCases : public TableComparison {
                 (k.*backward)(o[0], o[1], dy.view(), o[0], o[1]);
               });
     });
+  }
+
+  // The last row of each sequence as the one query of its keys, in the same place of the pack.
+  void attention_step(std::vector<AttentionSpan> spans, int64_t n, const int64_t (&h)[3],
+                      int64_t pad) {
+    for (AttentionSpan& span : spans) {
+      span.query_begin += span.query_len - 1;
+      span.query_len = 1;
+    }
+    const DType t = DType::kF32;
+    const Block q(t, {n, h[0], h[2]}, pad, 1), k(t, {n, h[1], h[2]}, pad, 2),
+        v(t, {n, h[1], h[2]}, pad, 3);
+    for (const DType out : types_) {
+      const Block o(out, {n, h[0], h[2]}, pad, 4);
+      compare("attention_step", t, {&o}, fmt::format("N {} H {} Dh {} pad {}", n, h[0], h[2], pad),
+              [&](const Kernels& table, const std::vector<Tensor>& outputs) {
+                table.attention_step(outputs[0], q.view(), k.view(), v.view(), spans);
+              });
+    }
   }
 
   // A teacher that knows a part of the vocabulary alone, in its last row a single token.
