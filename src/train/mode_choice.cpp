@@ -99,6 +99,7 @@ std::string settled_mode(const std::string& mode, const ModelConfig& config) {
 std::vector<ProductShape> product_shapes(const ModelConfig& config) {
   std::vector<ProductShape> shapes;
   for (const Module module : kAllModules) {
+    if (!config.has(module)) continue;
     const auto [inputs, outputs] = module_shape(config, module);
     const auto known = std::ranges::find_if(
         shapes, [&](const ProductShape& s) { return s.outputs == outputs && s.inputs == inputs; });
