@@ -21,6 +21,7 @@ void add_mode(CLI::App& command, std::string& mode,
 void add_train(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);
+void add_chat(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_methods(CLI::App& app);
 void add_measures(CLI::App& app);

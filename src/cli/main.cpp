@@ -61,6 +61,7 @@ int main(int argc, char** argv) {
   ilora::add_train(app);
   ilora::add_eval(app);
   ilora::add_generate(app);
+  ilora::add_chat(app);
   ilora::add_compare(app);
   ilora::add_sweep(app);
   ilora::add_report(app);

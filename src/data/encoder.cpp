@@ -1,12 +1,54 @@
 #include "data/encoder.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
 #include "text/tokenizer.h"
 
 namespace ilora {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const size_t begin = text.find_first_not_of(kSpace);
+  if (begin == text.npos) return {};
+  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
+}
+
+// The tokens of a rendered template: what it writes itself may be control tokens, and what people
+// wrote in it (`texts`, in order) is text, whatever it looks like.
+std::vector<int32_t> encode_rendered(const Tokenizer& tokenizer, std::string_view whole,
+                                     std::span<const std::string_view> texts) {
+  const auto holds_marks = [&](std::string_view text) {
+    return tokenizer.encode(text, true) != tokenizer.encode(text, false);
+  };
+  if (std::ranges::none_of(texts, holds_marks)) return tokenizer.encode(whole, true);
+  std::vector<int32_t> ids;
+  const auto append = [&](std::string_view part, bool parse_special) {
+    const std::vector<int32_t> more = tokenizer.encode(part, parse_special);
+    ids.insert(ids.end(), more.begin(), more.end());
+  };
+  size_t at = 0;
+  for (const std::string_view given : texts) {
+    const std::string_view text = trimmed(given);  // templates may trim
+    const size_t found = whole.find(text, at);
+    if (found == whole.npos) {
+      throw Error(ErrorKind::kData,
+                  "[data] a text with marks of control tokens is not in what the chat template "
+                  "makes of it",
+                  "Take the marks out of the text.");
+    }
+    append(whole.substr(at, found - at), true);
+    append(text, false);
+    at = found + text.size();
+  }
+  append(whole.substr(at), true);
+  return ids;
+}
+
+}  // namespace
 
 Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context)
     : tokenizer_(tokenizer), options_(std::move(options)), context_(context) {
@@ -23,12 +65,29 @@ Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t cont
   }
 }
 
-std::vector<int32_t> Encoder::prompt(const std::string& text) const {
-  std::vector<int32_t> ids =
-      chat_ ? tokenizer_.encode(chat_->prompt(text), true) : tokenizer_.encode(text);
+std::vector<int32_t> Encoder::with_bos(std::vector<int32_t> ids) const {
   if (tokenizer_.adds_bos() && (ids.empty() || ids.front() != tokenizer_.bos()))
     ids.insert(ids.begin(), tokenizer_.bos());
   return ids;
+}
+
+std::vector<int32_t> Encoder::prompt(const std::string& text) const {
+  if (!chat_) return with_bos(tokenizer_.encode(text));
+  const std::string_view texts[] = {text};
+  return with_bos(encode_rendered(tokenizer_, chat_->prompt(text), texts));
+}
+
+std::vector<int32_t> Encoder::conversation(std::span<const ChatMessage> messages) const {
+  if (!chat_) {
+    throw Error(ErrorKind::kUsage, "[data] a conversation needs a chat template",
+                "Set data.template: chat, with a model that has one.");
+  }
+  const std::vector<std::string_view> texts = [&] {
+    std::vector<std::string_view> list;
+    for (const ChatMessage& message : messages) list.emplace_back(message.content);
+    return list;
+  }();
+  return with_bos(encode_rendered(tokenizer_, chat_->render(messages, true), texts));
 }
 
 std::vector<int32_t> Encoder::answer(const std::string& text) const {

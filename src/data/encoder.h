@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,6 +40,9 @@ class Encoder {
   Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where,
              int64_t* left_out = nullptr) const;
   std::vector<int32_t> prompt(const std::string& text) const;  // with BOS and template, not cut
+  // A conversation up to the beginning of the assistant's next turn, with BOS, not cut. Throws
+  // Error(kUsage) without a chat template, Error(kData) for a conversation that it refuses.
+  std::vector<int32_t> conversation(std::span<const ChatMessage> messages) const;
   std::vector<int32_t> answer(const std::string& text) const;  // without EOS
   // Cuts an answer to what is learned of it (max_answer). True where it is whole: then an end token
   // follows.
@@ -59,6 +63,8 @@ class Encoder {
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
  private:
+  std::vector<int32_t> with_bos(std::vector<int32_t> ids) const;
+
   const Tokenizer& tokenizer_;
   std::optional<ChatTemplate> chat_;
   int64_t template_front_ = 0, template_back_ = 0;  // tokens of it around a prompt

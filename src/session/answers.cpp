@@ -1,5 +1,7 @@
 #include "session/answers.h"
 
+#include <utility>
+
 #include "base/error.h"
 #include "model/peft.h"
 #include "model/prompt_pool.h"
@@ -28,14 +30,24 @@ std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string>
                                                     GenerateOptions options,
                                                     const TokenVisitor& visit) {
   std::vector<std::vector<int32_t>> tokens;
-  for (const std::string& text : prompts) {
-    std::vector<int32_t>& prompt = tokens.emplace_back(bench_.encoder.prompt(text));
+  for (const std::string& text : prompts) tokens.push_back(bench_.encoder.prompt(text));
+  return answer_tokens(std::move(tokens), std::move(options), visit);
+}
+
+std::vector<int32_t> Responder::reply(std::span<const ChatMessage> messages,
+                                      GenerateOptions options, const TokenVisitor& visit) {
+  return answer_tokens({bench_.encoder.conversation(messages)}, std::move(options), visit).front();
+}
+
+std::vector<std::vector<int32_t>> Responder::answer_tokens(
+    std::vector<std::vector<int32_t>> prompts, GenerateOptions options, const TokenVisitor& visit) {
+  for (std::vector<int32_t>& prompt : prompts) {
     if (prompt.empty()) throw Error(ErrorKind::kData, "[generate] the prompt is empty");
     if (answerer_.prefix) prompt = answerer_.prefix(prompt).before(prompt);
   }
   options.stop = bench_.encoder.stop_tokens();
   options.tokens = bench_.model.tokenizer.used_size();
-  return generate(bench_.engine, answerer_.uses, tokens, options, visit);
+  return generate(bench_.engine, answerer_.uses, prompts, options, visit);
 }
 
 }  // namespace ilora

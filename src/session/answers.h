@@ -31,8 +31,15 @@ class Responder {
   // prompt or one that leaves no room in the context.
   std::vector<std::vector<int32_t>> answer(std::span<const std::string> prompts,
                                            GenerateOptions options, const TokenVisitor& visit = {});
+  // The assistant's next turn in a conversation (Encoder::conversation).
+  std::vector<int32_t> reply(std::span<const ChatMessage> messages, GenerateOptions options,
+                             const TokenVisitor& visit = {});
 
  private:
+  std::vector<std::vector<int32_t>> answer_tokens(std::vector<std::vector<int32_t>> prompts,
+                                                  GenerateOptions options,
+                                                  const TokenVisitor& visit);
+
   Workbench& bench_;
   Adapter adapter_;
   Answerer answerer_;  // its uses point to adapter_

@@ -1,0 +1,172 @@
+// ilora chat: a conversation with a model, or with a run's learner, in the terminal or through a
+// pipe.
+#include <unistd.h>
+
+#include <iostream>
+#include <optional>
+
+#include "base/error.h"
+#include "base/parallel.h"
+#include "cli/command.h"
+#include "cli/console.h"
+#include "session/answers.h"
+
+namespace ilora {
+namespace {
+
+struct ChatArguments {
+  std::string source, learner, adapter, mode, system;
+  GenerateOptions options;
+};
+
+constexpr const char* kWords =
+    "/reset begins anew, /system TEXT sets the system's turn, /learner NAME changes the run's "
+    "learner, /quit ends";
+
+// Who talks: a run's learner, or a model, alone or under an adapter.
+class Chat {
+ public:
+  explicit Chat(const ChatArguments& a) : a_(a), recipe_(recipe_of(a)), threads_(recipe_.threads) {
+    model_.emplace(recipe_.model_options());
+    if (configuration_) warn_of(model_change(*folder_, model_->files));
+    bench_.emplace(*model_, recipe_);
+    load(a.learner);
+    set_system(a.system);
+  }
+
+  // False where the line ends the conversation.
+  bool take(const std::string& line) {
+    if (line.starts_with('/')) return command(line);
+    if (!line.empty()) say(line);
+    return true;
+  }
+
+ private:
+  Recipe recipe_of(const ChatArguments& a) {
+    Recipe recipe;
+    if (RunFolder(a.source).exists()) {
+      folder_.emplace(open_run(a.source));
+      configuration_ = configuration_of(*folder_);
+      warn_each(configuration_->warnings);
+      recipe = configuration_->recipe;
+      if (recipe.text_template != "chat")
+        warn_of(
+            "the run learned prompts as they stand (data.template: raw), and hears them in the "
+            "model's chat template here");
+    } else {
+      recipe.model = a.source;
+      if (!a.learner.empty())
+        throw Error(ErrorKind::kUsage,
+                    fmt::format("[chat] {} is no run: it has no learners (--learner)", a.source));
+    }
+    recipe.text_template = "chat";
+    if (!a.mode.empty()) recipe.mode = a.mode;
+    return recipe;
+  }
+
+  void load(const std::string& learner) {
+    std::filesystem::path adapter = a_.adapter;
+    if (configuration_) adapter = answering_adapter(*folder_, *configuration_, learner);
+    responder_.emplace(*bench_, adapter);
+  }
+
+  void set_system(const std::string& text) {
+    messages_.clear();
+    if (!text.empty()) messages_.push_back({"system", text});
+  }
+
+  bool command(const std::string& line) {
+    const size_t space = line.find(' ');
+    const std::string word = line.substr(0, space),
+                      rest = space == line.npos ? "" : line.substr(space + 1);
+    if (word == "/quit" || word == "/exit") return false;
+    if (word == "/reset") {
+      const bool system = !messages_.empty() && messages_.front().role == "system";
+      set_system(system ? std::string(messages_.front().content) : "");
+    } else if (word == "/system") {
+      set_system(rest);
+    } else if (word == "/learner" && configuration_ && !rest.empty()) {
+      load(rest);
+    } else {
+      log().info("{}", kWords);
+    }
+    return true;
+  }
+
+  void say(const std::string& line) {
+    messages_.push_back({"user", line});
+    StreamDecoder decoder(model_->tokenizer);
+    std::string text;
+    const auto show = [&](const std::string& part) {
+      text += part;
+      std::cout << part << std::flush;
+    };
+    try {
+      responder_->reply(messages_, a_.options,
+                        [&](size_t, int32_t token) { show(decoder.push(token)); });
+    } catch (const Error& e) {
+      messages_.pop_back();  // what was not answered was not said
+      if (e.kind() != ErrorKind::kData) throw;
+      log().error("{}", e.what());
+      log().error("  /reset begins a new conversation.");
+      return;
+    }
+    show(decoder.finish());
+    std::cout << "\n" << std::flush;
+    messages_.push_back({"assistant", text});
+  }
+
+  const ChatArguments& a_;
+  std::optional<RunFolder> folder_;
+  std::unique_ptr<Configuration> configuration_;  // of a run
+  Recipe recipe_;
+  ScopedThreads threads_;
+  std::optional<LoadedModel> model_;
+  std::optional<Workbench> bench_;
+  std::optional<Responder> responder_;
+  std::vector<ChatMessage> messages_;
+};
+
+void talk(const ChatArguments& a) {
+  Chat chat(a);
+  const bool terminal = ::isatty(STDIN_FILENO) != 0 && ::isatty(STDOUT_FILENO) != 0;
+  if (terminal) log().info("{}", kWords);
+  for (std::string line;;) {
+    if (terminal) std::cout << "> " << std::flush;
+    if (!std::getline(std::cin, line)) break;
+    if (!line.empty() && line.back() == '\r') line.pop_back();
+    if (!chat.take(line)) break;
+  }
+}
+
+}  // namespace
+
+void add_chat(CLI::App& app) {
+  CLI::App* command = app.add_subcommand("chat", "talk with a model or with what a run learned");
+  auto a = std::make_shared<ChatArguments>();
+  a->options.max_new_tokens = 512;
+  command->add_option("source", a->source, "a run folder, a GGUF file or a Hugging Face folder")
+      ->required();
+  CLI::Option* learner = command->add_option("--learner", a->learner, "of a run: fast, slow, ...");
+  command->add_option("--adapter", a->adapter, "a PEFT folder, over a model")->excludes(learner);
+  command->add_option("--system", a->system, "the system's turn, where the template has one");
+  add_mode(*command, a->mode, "auto, f32 or bf16 (default: a run's own, else auto)");
+  command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer")
+      ->check(above_zero())
+      ->capture_default_str();
+  command->add_option("--temperature", a->options.sampling.temperature, "0: greedy")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command->add_option("--top-k", a->options.sampling.top_k, "0: all")->check(not_below_zero());
+  command->add_option("--top-p", a->options.sampling.top_p, "nucleus")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_option("--seed", a->options.sampling.seed, "of sampling")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command->footer(
+      fmt::format("Reads a line, answers, and so on. In the conversation: {}.", kWords));
+  command->callback([a] { talk(*a); });
+}
+
+}  // namespace ilora

@@ -1,0 +1,72 @@
+// `ilora chat` through a pipe: lines in, answers out.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <sstream>
+
+#include "tests/run_fixture.h"
+
+namespace ilora::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+struct Talk {
+  int code = 0;
+  std::vector<std::string> lines;
+  std::string err;
+};
+
+class ChatCommand : public ::testing::Test {
+ protected:
+  Talk talk(const std::string& arguments, const std::string& said) {
+    write_file_atomic(folder_ / "in", said);
+    const std::string at = (folder_ / "").string(),
+                      command = fmt::format("{} chat {} --max-new-tokens 4 <{}in >{}out 2>{}err",
+                                            ILORA_BINARY, arguments, at, at, at);
+    Talk talk{std::system(command.c_str()), {}, read_file(folder_ / "err")};
+    std::istringstream out(read_file(folder_ / "out"));
+    for (std::string line; std::getline(out, line);) talk.lines.push_back(line);
+    return talk;
+  }
+
+  const TemporaryFolder folder_;
+  const std::string model_ = data_folder("tiny-model").string();
+};
+
+TEST_F(ChatCommand, RemembersUntilItIsReset) {
+  const Talk alone = talk(model_ + " --mode f32", "hello\n");
+  ASSERT_EQ(alone.code, 0) << alone.err;
+  ASSERT_EQ(alone.lines.size(), 1U);
+  const Talk long_talk =
+      talk(model_ + " --mode f32", "hello\nhello\n/reset\nhello\n/quit\nhello\n");
+  ASSERT_EQ(long_talk.code, 0) << long_talk.err;
+  ASSERT_EQ(long_talk.lines.size(), 3U);
+  EXPECT_EQ(long_talk.lines[0], alone.lines[0]);
+  EXPECT_EQ(long_talk.lines[2], alone.lines[0]) << "after /reset nothing was said before";
+}
+
+TEST_F(ChatCommand, TalksWithARunsLearners) {
+  const fs::path run = folder_ / "run";
+  ASSERT_EQ(run_ilora(folder_, train_arguments(tiny_settings(
+                                   run, "ilora", {"train.epochs=1", "data.tasks=alpha"})))
+                .code,
+            0);
+  const Talk both = talk(run.string(), "hello\n/learner fast\n/reset\nhello\n/learner none\n");
+  EXPECT_NE(both.code, 0);
+  EXPECT_EQ(both.lines.size(), 2U);
+  EXPECT_THAT(both.err, AllOf(HasSubstr("data.template: raw"), HasSubstr("none")));
+}
+
+TEST_F(ChatCommand, AConversationThatNoLongerFitsIsNoEnd) {
+  const std::string words(6000, 'x');
+  const Talk full = talk(model_ + " --mode f32", words + " " + words + "\nhello\n");
+  ASSERT_EQ(full.code, 0) << full.err;
+  EXPECT_THAT(full.err, HasSubstr("/reset"));
+  EXPECT_EQ(full.lines.size(), 1U) << "the next question is answered";
+}
+
+}  // namespace
+}  // namespace ilora::testing
