@@ -263,7 +263,7 @@ TEST_P(AttentionGradients, AllInputs) {
 INSTANTIATE_TEST_SUITE_P(Shapes, AttentionGradients,
                          ::testing::Values(AttentionShape{1, 1, 3}, AttentionShape{4, 2, 2},
                                            AttentionShape{3, 1, 4}, AttentionShape{2, 2, 5},
-                                           AttentionShape{4, 2, 2, 3}, AttentionShape{2, 1, 3, 1},
+                                           AttentionShape{4, 2, 2, 3}, AttentionShape{2, 1, 3, 2},
                                            AttentionShape{2, 1, 4, 0, 0.7},
                                            AttentionShape{3, 1, 2, 4, 1.1}));
 
