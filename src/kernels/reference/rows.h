@@ -136,7 +136,10 @@ struct Gelu {
   W s, slope;
   explicit Gelu(W g) {
     constexpr double kTwice = 1.5957691216057308, kCubic = 0.044715;
-    s = sigmoid<W>(kTwice * (g + kCubic * g * g * g));
+    using std::exp;
+    const W z = kTwice * (g + kCubic * g * g * g);
+    // z is far from 0 soon; of the exponential that does not overflow, which complex steps need.
+    s = real_part(z) < 0 ? exp(z) / (1.0 + exp(z)) : sigmoid<W>(z);
     slope = s + g * s * (1.0 - s) * kTwice * (1.0 + 3.0 * kCubic * g * g);
   }
 };
