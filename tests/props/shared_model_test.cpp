@@ -131,7 +131,7 @@ TEST_F(SharedModel, AnotherModelThanTheRunsIsRefused) {
     }
     return "nothing was thrown";
   };
-  EXPECT_THAT(told({"model.path=elsewhere.gguf"}, model_), HasSubstr("elsewhere.gguf (F32"));
+  EXPECT_THAT(told({"model.path=elsewhere.gguf"}, model_), HasSubstr("elsewhere.gguf (f32"));
   EXPECT_THAT(told({"engine.kernels=check"}, model_), HasSubstr("check kernels"));
   EXPECT_THAT(told({"model.weights=stored"}, model_), HasSubstr("weights stored"));
   EXPECT_EQ(told({"engine.mode=f32"}, model_), "nothing was thrown");
