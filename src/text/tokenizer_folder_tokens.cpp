@@ -85,8 +85,7 @@ void read_added_tokens(const std::filesystem::path& folder, TokenizerSpec& spec)
   for (const auto& [text, id] : tree.items())
     tokens[JsonView(id, added.string(), text).id()] = text;
   for (const auto& [id, text] : tokens) {
-    const bool listed =
-        std::ranges::any_of(spec.added, [&](const AddedToken& a) { return a.id == id; });
+    const bool listed = std::ranges::find(spec.added, id, &AddedToken::id) != spec.added.end();
     if (listed && static_cast<size_t>(id) < spec.tokens.size() &&
         spec.tokens[static_cast<size_t>(id)] == text)
       continue;  // with flags of its own

@@ -1,6 +1,7 @@
 #include "train/mode_choice.h"
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <optional>
 #include <string_view>
@@ -100,13 +101,15 @@ std::vector<ProductShape> product_shapes(const ModelConfig& config) {
   std::vector<ProductShape> shapes;
   for (const Module module : kAllModules) {
     if (!config.has(module)) continue;
-    const auto [inputs, outputs] = module_shape(config, module);
-    const auto known = std::ranges::find_if(
-        shapes, [&](const ProductShape& s) { return s.outputs == outputs && s.inputs == inputs; });
+    const std::array<int64_t, 2> sizes = module_shape(config, module);
+    ProductShape shape{.outputs = sizes[1], .inputs = sizes[0], .count = config.layers};
+    const auto known = std::ranges::find_if(shapes, [&](const ProductShape& s) {
+      return s.outputs == shape.outputs && s.inputs == shape.inputs;
+    });
     if (known != shapes.end()) {
       known->count += config.layers;
     } else {
-      shapes.push_back({outputs, inputs, config.layers});
+      shapes.push_back(shape);
     }
   }
   return shapes;
