@@ -65,6 +65,23 @@ std::vector<Token> tokens_of(std::string_view s, const std::string& where) {
   return tokens;
 }
 
+// Templates nest a few levels. A stranger's may nest until the stack ends, in parsing or later.
+constexpr int kMostDepth = 100;
+
+// One level further down while it lives.
+class Level {
+ public:
+  Level(int& depth, const std::string& where) : depth_(depth) {
+    if (++depth_ > kMostDepth)
+      refuse(fmt::format("more than {} levels of nesting", kMostDepth), where);
+  }
+  ~Level() { --depth_; }
+  Level(const Level&) = delete;
+
+ private:
+  int& depth_;
+};
+
 Node make(Node::Kind kind, std::vector<Node> parts, std::string text = {}) {
   return {.kind = kind, .text = std::move(text), .parts = std::move(parts)};
 }
@@ -77,10 +94,15 @@ class ExpressionParser {
  public:
   ExpressionParser(std::vector<Token> tokens, const std::string& where)
       : tokens_(std::move(tokens)), where_(where) {
+    // A chain of operators is a tree as deep as it is long.
+    constexpr size_t kMostTokens = 2000;
+    if (tokens_.size() > kMostTokens)
+      refuse(fmt::format("a tag of more than {} words", kMostTokens), where_);
     tokens_.push_back({});
   }
 
   Node expression() {
+    const Level level(depth_, where_);
     Node value = alternation();
     if (!take("if")) return value;
     Node condition = alternation();
@@ -127,6 +149,7 @@ class ExpressionParser {
     return left;
   }
   Node negation() {
+    const Level level(depth_, where_);
     if (take("not")) return make(Node::Kind::kUnary, {negation()}, "not");
     return comparison();
   }
@@ -168,6 +191,7 @@ class ExpressionParser {
     }
   }
   Node unary() {
+    const Level level(depth_, where_);
     if (take("-")) return make(Node::Kind::kUnary, {unary()}, "-");
     return suffixed(primary());
   }
@@ -232,9 +256,8 @@ class ExpressionParser {
         return literal(text);
       }
       case Token::Kind::kInteger:
-        return literal(static_cast<int64_t>(std::stoll(token.text)));
       case Token::Kind::kReal:
-        return literal(std::stod(token.text));
+        return number(token);
       case Token::Kind::kName:
         if (token.text == "true" || token.text == "True") return literal(true);
         if (token.text == "false" || token.text == "False") return literal(false);
@@ -246,6 +269,13 @@ class ExpressionParser {
         break;
     }
     refuse("an expression that ends early", where_);
+  }
+  Node number(const Token& token) {
+    constexpr size_t kMostDigits = 18;  // of a whole number of 64 bits
+    if (token.text.size() > kMostDigits) refuse(fmt::format("the number {}", token.text), where_);
+    return token.kind == Token::Kind::kInteger
+               ? literal(static_cast<int64_t>(std::stoll(token.text)))
+               : literal(std::stod(token.text));
   }
   Node bracketed(const std::string& sign) {
     if (sign == "(") {
@@ -270,6 +300,7 @@ class ExpressionParser {
   std::vector<Token> tokens_;
   const std::string& where_;
   size_t at_ = 0;
+  int depth_ = 0;
 };
 
 // A template as text and tags.
@@ -369,6 +400,7 @@ class Parser {
   }
 
   std::vector<Node> block(const std::set<std::string>& ends) {
+    const Level level(depth_, where_);
     std::vector<Node> body;
     for (; at_ < pieces_.size(); ++at_) {
       const Piece& piece = pieces_[at_];
@@ -444,6 +476,7 @@ class Parser {
   std::vector<Piece> pieces_;
   const std::string& where_;
   size_t at_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace

@@ -1,11 +1,28 @@
 // Runs a parsed template.
 #include <algorithm>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "text/jinja.h"
 
 namespace ilora::jinja {
 namespace {
+
+// What a template may do at most: a stranger's is read too.
+constexpr int kMostDepth = 50;                 // of lists in lists
+constexpr int64_t kMostTurns = 1'000'000;      // of all its loops
+constexpr size_t kMostText = size_t{1} << 24;  // bytes of a text that it puts together
+constexpr size_t kMostItems = 1'000'000;       // of a list
+
+// Whether a value is at most so deep and holds `object` nowhere: then it may become a part of it.
+bool may_join(const Value& value, const Value::Object* object, int depth = kMostDepth) {
+  if (depth == 0 || (object != nullptr && value.object() == object)) return false;
+  const auto joins = [&](const Value& part) { return may_join(part, object, depth - 1); };
+  if (value.list() != nullptr) return std::ranges::all_of(*value.list(), joins);
+  if (value.object() != nullptr)
+    return std::ranges::all_of(*value.object(), joins, &std::pair<std::string, Value>::second);
+  return true;
+}
 
 class Renderer {
  public:
@@ -32,6 +49,7 @@ class Renderer {
         return;
       case Kind::kOutput:
         out_ += value(node.parts[0]).printed();
+        if (out_.size() > kMostText) refuse("a text that long", where_);
         return;
       case Kind::kSet:
         return assign(node);
@@ -50,11 +68,13 @@ class Renderer {
     const Value* space = look_up(node.names[0]);
     if (space == nullptr || space->object() == nullptr)
       refuse(fmt::format("setting an attribute of '{}'", node.names[0]), where_);
+    if (!may_join(assigned, space->object())) refuse("a value inside itself", where_);
     Value shared = *space;  // the same object
     shared.put(node.text, std::move(assigned));
   }
   // A set inside a loop ends with its turn.
   void set(const std::string& name, Value assigned) {
+    if (!may_join(assigned, nullptr)) refuse("a list that deep", where_);
     for (auto& [known, old] : scopes_.back()) {
       if (known != name) continue;
       old = std::move(assigned);
@@ -93,6 +113,7 @@ class Renderer {
     const auto count = std::ssize(items);
     for (int64_t i = 0; i < count; ++i) {
       const auto at = static_cast<size_t>(i);
+      if (++turns_ > kMostTurns) refuse(fmt::format("more than {} turns", kMostTurns), where_);
       scopes_.emplace_back();
       bind(node, items[at]);
       set("loop", Value::Object{{"index0", i},
@@ -235,7 +256,8 @@ class Renderer {
     }
     if (bounds.size() == 1) bounds.insert(bounds.begin(), 0);
     constexpr int64_t kMost = 100000;
-    if (bounds.size() > 2 || bounds[1] - bounds[0] > kMost) refuse("such a range", where_);
+    if (bounds.size() > 2 || std::max(std::abs(bounds[0]), std::abs(bounds[1])) > kMost)
+      refuse("such a range", where_);
     Value::List list;
     for (int64_t i = bounds[0]; i < bounds[1]; ++i) list.emplace_back(i);
     return list;
@@ -257,10 +279,12 @@ class Renderer {
     if (n.text == "!=") return !a.equals(b);
     if (n.text == "in") return contains(b, a);
     if (n.text == "not in") return !contains(b, a);
-    if (n.text == "~") return a.printed() + b.printed();
-    if (n.text == "+" && a.text() != nullptr && b.text() != nullptr) return *a.text() + *b.text();
+    if (n.text == "~") return joined(a.printed(), b.printed());
+    if (n.text == "+" && a.text() != nullptr && b.text() != nullptr)
+      return joined(*a.text(), *b.text());
     if (n.text == "+" && a.list() != nullptr && b.list() != nullptr) {
       Value::List both = *a.list();
+      if (both.size() + b.list()->size() > kMostItems) refuse("a list that long", where_);
       both.insert(both.end(), b.list()->begin(), b.list()->end());
       return both;
     }
@@ -268,7 +292,13 @@ class Renderer {
       refuse(fmt::format("{} {} {}", a.kind(), n.text, b.kind()), where_);
     return arithmetic(*a.integer(), n.text, *b.integer());
   }
+  Value joined(const std::string& a, const std::string& b) const {
+    if (a.size() + b.size() > kMostText) refuse("a text that long", where_);
+    return a + b;
+  }
   Value arithmetic(int64_t a, const std::string& op, int64_t b) const {
+    constexpr int64_t kMost = int64_t{1} << 31;  // larger ones would leave 64 bits in a product
+    if (std::max(std::abs(a), std::abs(b)) > kMost) refuse("arithmetic with such numbers", where_);
     if (op == "<") return a < b;
     if (op == "<=") return a <= b;
     if (op == ">") return a > b;
@@ -294,6 +324,7 @@ class Renderer {
   const std::string& where_;
   std::vector<Value::Object> scopes_;
   std::string out_;
+  int64_t turns_ = 0;
 };
 
 }  // namespace

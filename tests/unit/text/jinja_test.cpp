@@ -104,5 +104,45 @@ TEST(Jinja, FollowsPython) {
   EXPECT_EQ(rendered("{{ missing | default('d') }}{{ '' | default('e', true) }}"), "de");
 }
 
+// Bounded, whatever it says: depth, turns, lengths, numbers.
+TEST(Jinja, AStrangersTemplateEnds) {
+  const auto many = [](const std::string& text, int count) {
+    std::string all;
+    for (int i = 0; i < count; ++i) all += text;
+    return all;
+  };
+  const int n = 100000;
+  for (const auto& [source, what] : std::vector<std::pair<std::string, std::string>>{
+           {"{{ " + many("(", n) + "1" + many(")", n) + " }}", "a tag of more than"},
+           {"{{ " + many("(", 500) + "1" + many(")", 500) + " }}", "levels of nesting"},
+           {"{{ " + many("not ", 500) + "1 }}", "levels of nesting"},
+           {"{{ " + many("-", 500) + "1 }}", "levels of nesting"},
+           {"{{ 1" + many(" + 1", n) + " }}", "a tag of more than"},
+           {many("{% if true %}", n) + many("{% endif %}", n), "levels of nesting"},
+           {"{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+            "turns"},
+           {"{% set n = namespace(t='xx') %}{% for i in range(100) %}{% set n.t = n.t ~ n.t %}{% "
+            "endfor %}",
+            "a text that long"},
+           {"{% set n = namespace(t=[1]) %}{% for i in range(100) %}{% set n.t = n.t + n.t %}{% "
+            "endfor %}",
+            "a list that long"},
+           {"{% set n = namespace() %}{% set n.a = [n] %}{{ n }}", "a value inside itself"},
+           {"{% set n = namespace(t=1) %}{% for i in range(1000) %}{% set n.t = [n.t] %}{% endfor "
+            "%}",
+            "a value inside itself"},
+           {"{{ 99999999999999999999 }}", "the number"},
+           {"{{ 3000000000 * 3000000000 }}", "arithmetic with such numbers"},
+           {"{{ range(-999999999999999999, 99) }}", "such a range"}}) {
+    std::string told;
+    try {
+      jinja::render(jinja::parse(source, "here"), {}, "here");
+    } catch (const Error& e) {
+      told = e.what();
+    }
+    EXPECT_THAT(told, HasSubstr(what)) << source.substr(0, 60);
+  }
+}
+
 }  // namespace
 }  // namespace ilora
