@@ -80,6 +80,15 @@ PreTokenizerStep qwen2_words_step() {
   return words_with_numbers("\\p{N}");
 }
 
+PreTokenizerStep gpt4o_words_step() {
+  const std::string capitals = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]",
+                    smalls = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]", before = "[^\\r\\n\\p{L}\\p{N}]?",
+                    ending = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
+  return split_step(before + capitals + "*" + smalls + "+" + ending + "|" + before + capitals +
+                    "+" + smalls + "*" + ending +
+                    "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+}
+
 PreTokenizerStep prefix_step(std::string text) {
   PreTokenizerStep step;
   step.kind = PreTokenizerStep::Kind::kPrefix;

@@ -42,6 +42,8 @@ PreTokenizerStep digits_step(bool individual);  // Hugging Face's Digits: every 
 PreTokenizerStep gpt2_words_step();    // the expression of GPT-2, which ByteLevel(use_regex) uses
 PreTokenizerStep llama3_words_step();  // the expression of Llama 3
 PreTokenizerStep qwen2_words_step();   // the same with each digit apart
+PreTokenizerStep
+gpt4o_words_step();  // the expression of o200k_base: words end where small letters do
 PreTokenizerStep prefix_step(std::string text);
 
 class PreTokenizer {

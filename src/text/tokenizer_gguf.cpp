@@ -1,41 +1,92 @@
 // Reads a tokenizer from the metadata of a GGUF file (docs/gguf.md of the ggml project, section
 // "Tokenizer").
+#include <algorithm>
+#include <string_view>
+
 #include "base/error.h"
+#include "base/listed.h"
 #include "formats/gguf.h"
 #include "text/pieces.h"
 
 namespace ilora {
 namespace {
 
+using Steps = std::vector<PreTokenizerStep>;
+
+Steps words_of_gpt2() {
+  return {gpt2_words_step()};
+}
+Steps digits_and_words_of_gpt2() {
+  return {digits_step(true), gpt2_words_step()};
+}
+Steps words_of_llama3() {
+  return {llama3_words_step()};
+}
+Steps words_of_qwen2() {
+  return {qwen2_words_step()};
+}
+Steps words_of_gpt4o() {
+  return {gpt4o_words_step()};
+}
+
 // What the name of a pre-tokenizer stands for; byte-level BPE files have it in place of a
-// description.
+// description. Names and rules: llama.cpp's src/llama-vocab.cpp, and the tokenizer.json of the
+// models that it names them after.
+struct NamedPreTokenizer {
+  std::string_view name;
+  Steps (*steps)();
+  bool nfc = false;          // the text is brought into that form first
+  bool whole_words = false;  // a word that is a token is not merged from its bytes
+  bool adds_bos = false;     // where the file does not say
+};
+constexpr NamedPreTokenizer kPreTokenizers[] = {
+    {"gpt-2", words_of_gpt2},
+    {"gpt2", words_of_gpt2},
+    {"mpt", words_of_gpt2},
+    {"olmo", words_of_gpt2},
+    {"phi-2", words_of_gpt2},
+    {"exaone4", words_of_gpt2},
+    {"smollm", digits_and_words_of_gpt2},
+    {"starcoder", digits_and_words_of_gpt2},
+    {"refact", digits_and_words_of_gpt2},
+    {"command-r", digits_and_words_of_gpt2},
+    {"codeshell", digits_and_words_of_gpt2},
+    {"exaone", digits_and_words_of_gpt2},
+    {"minerva-7b", digits_and_words_of_gpt2},
+    {.name = "llama-bpe", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {.name = "llama3", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {.name = "llama-v3", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {.name = "falcon3", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {"dbrx", words_of_llama3},
+    {"smaug-bpe", words_of_llama3},
+    {.name = "qwen2", .steps = words_of_qwen2, .nfc = true},
+    {.name = "deepseek-r1-qwen", .steps = words_of_qwen2, .nfc = true},
+    {"stablelm2", words_of_qwen2},
+    {"gpt-4o", words_of_gpt4o},
+    {"llama4", words_of_gpt4o},
+};
+
 void read_pre_tokenizer(const GgufFile& gguf, TokenizerSpec& spec) {
-  const std::string name = gguf.text("tokenizer.ggml.pre", "default"), file = gguf.name();
+  std::string name = gguf.text("tokenizer.ggml.pre", "default");
   // Files from before this key existed, or with "default", may be of any model: of GPT-2's own
   // vocabulary the rule is known.
   constexpr size_t kGpt2Vocabulary = 50257;
-  const bool gpt2 =
-      name == "default" && gguf.texts("tokenizer.ggml.tokens").size() == kGpt2Vocabulary;
-  if (name == "smollm") {
-    spec.steps = {digits_step(true), gpt2_words_step()};
-  } else if (name == "gpt-2" || name == "gpt2" || gpt2) {
-    spec.steps = {gpt2_words_step()};
-  } else if (name == "llama-bpe" || name == "llama3" || name == "llama-v3") {
-    spec.steps = {llama3_words_step()};
-    spec.ignore_merges = true;
-    spec.adds_bos = true;
-  } else if (name == "qwen2") {
-    spec.normalizers = {{NormalizerStep::Kind::kForm, NormalForm::kNfc, {}, {}}};
-    spec.steps = {qwen2_words_step()};
-  } else {
+  if (name == "default" && gguf.texts("tokenizer.ggml.tokens").size() == kGpt2Vocabulary)
+    name = "gpt-2";
+  const auto found =
+      std::ranges::find(kPreTokenizers, std::string_view(name), &NamedPreTokenizer::name);
+  if (found == std::end(kPreTokenizers)) {
     throw Error(
         ErrorKind::kUnsupported,
-        fmt::format(
-            "[tokenizer] expected a pre-tokenizer among smollm, gpt-2, llama-bpe and qwen2, got "
-            "'{}' ({}: tokenizer.ggml.pre)",
-            name, file),
+        fmt::format("[tokenizer] expected a pre-tokenizer among {}, got '{}' ({}: "
+                    "tokenizer.ggml.pre)",
+                    listed(kPreTokenizers, &NamedPreTokenizer::name), name, gguf.name()),
         "Use the model's Hugging Face folder, whose tokenizer.json describes the pre-tokenizer.");
   }
+  if (found->nfc) spec.normalizers = {{NormalizerStep::Kind::kForm, NormalForm::kNfc, {}, {}}};
+  spec.steps = found->steps();
+  spec.ignore_merges = found->whole_words;
+  spec.adds_bos = found->adds_bos;
 }
 
 int32_t id_of(const GgufFile& file, const char* key, size_t vocabulary) {

@@ -57,6 +57,21 @@ TEST(TokenizerGguf, UnusedTokensAtTheEndArePadding) {
   EXPECT_EQ(file.load().used_size(), 10);
 }
 
+// By its name a pre-tokenizer says, among other things, how it cuts numbers.
+TEST(TokenizerGguf, PreTokenizersByName) {
+  SmallGguf file;
+  const auto tokens_of_eleven = [&](const char* name) {
+    file.pre = name;
+    return file.load().encode("11").size();
+  };
+  for (const char* name : {"gpt-2", "mpt", "olmo", "exaone4", "llama-bpe", "falcon3", "dbrx",
+                           "smaug-bpe", "gpt-4o", "llama4"})
+    EXPECT_EQ(tokens_of_eleven(name), 1U) << name << ": digits stay together";
+  for (const char* name :
+       {"smollm", "starcoder", "refact", "command-r", "qwen2", "stablelm2", "deepseek-r1-qwen"})
+    EXPECT_EQ(tokens_of_eleven(name), 2U) << name << ": each digit is a word";
+}
+
 TEST(TokenizerGguf, SmallVocabulary) {
   const Tokenizer tokenizer = SmallGguf().load();
   EXPECT_THAT(tokenizer.encode("ab ab11"), ElementsAre(3, 5, 6, 6));  // digits apart
