@@ -3,8 +3,10 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/parallel.h"
 #include "cli/publish.h"
 #include "session/prepare.h"
+#include "train/mode_choice.h"
 
 namespace ilora {
 namespace {
@@ -105,6 +107,21 @@ void add_grid_options(CLI::App& command, GridArguments& a) {
                      "FILE#NAME: the table also between <!-- begin: NAME --> and <!-- end: NAME "
                      "-->");
   command.add_option("--keep", a.keep, "a folder for copies of each cell's results");
+}
+
+void measure_for_cells(const GridArguments& a) {
+  Configuration configuration;
+  Recipe& recipe = configuration.recipe;
+  try {
+    configuration.options.load_yaml(a.config);
+    configuration.set(a.settings);
+    if (recipe.mode != "auto") return;
+    const int64_t share = std::max<int64_t>(1, max_threads() / a.jobs);
+    const ScopedThreads threads(recipe.threads > 0 ? recipe.threads : share);
+    settled_mode(recipe.mode, open_model(recipe.model_options()).config());
+  } catch (const Error&) {
+    // What is wrong with the configuration or the model, the cells say.
+  }
 }
 
 std::vector<std::string> cell_settings(const CellPlan& plan) {

@@ -45,4 +45,8 @@ std::vector<std::string> cell_settings(const CellPlan& plan);
 // `must_be_valid`, where file or settings do not fit; without, the cell itself will fail of them.
 Cell make_cell(const CellPlan& plan, bool must_be_valid = true);
 
+// Times the model's products where engine.mode is auto and that was not done yet, as a cell would
+// with its share of the threads: measured side by side, cells might come to different modes.
+void measure_for_cells(const GridArguments& arguments);
+
 }  // namespace ilora

@@ -157,6 +157,7 @@ void compare(const CompareArguments& a) {
   const FolderLock lock(a.grid.out);
   const std::vector<Cell> cells = planned_cells(b);
   reference_method(b, cells);  // throws where --against is none of them
+  measure_for_cells(a.grid);
   run_cells(cells, {own_program(), log(), interrupted, a.grid.retry_failed, a.grid.jobs});
   finish(b, cells);
 }

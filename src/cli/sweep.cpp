@@ -201,6 +201,7 @@ void sweep(const SweepArguments& a) {
   for (const MethodTrials& method : planned)
     for (const Trial& trial : method.trials)
       cells.insert(cells.end(), trial.cells.begin(), trial.cells.end());
+  measure_for_cells(a.grid);
   run_cells(cells, {own_program(), log(), interrupted, a.grid.retry_failed, a.grid.jobs,
                     [&] { write_outcome(a, planned); }});
   write_outcome(a, planned);
