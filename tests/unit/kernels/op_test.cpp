@@ -56,9 +56,13 @@ TEST(Op, ForgetsItsContextWhenItIsReplaced) {
   EXPECT_EQ(scale.calls, 0);
 }
 
-// A table of functions is made when the program is compiled.
+// A table of functions is made when the program is compiled. (That one is not empty GCC 12 does not
+// see then under the undefined-behaviour sanitizer.)
 constexpr Weigh kConstant = weigh;
-static_assert(kConstant && !Weigh());
+TEST(Op, MayBeAConstant) {
+  EXPECT_TRUE(kConstant);
+  EXPECT_FALSE(Weigh());
+}
 
 }  // namespace
 }  // namespace ilora
