@@ -1,6 +1,6 @@
 // Denormal numbers, those below 1.2e-38 in float, cost a factor of 100 and more in every product on
-// the processors of today, and no result needs them: while a FlushDenormals lives they are read and
-// written as zero. Held by the training loop and by every pass of an engine, so that programs which
+// Intel's processors (none on AMD's Zen 4), and no result needs them: while a FlushDenormals lives
+// they are read and written as zero. Held by the training loop and by every pass of an engine, so that programs which
 // call the library find their own arithmetic as it was.
 #pragma once
 
