@@ -30,7 +30,7 @@ Steps words_of_gpt4o() {
 }
 
 // What the name of a pre-tokenizer stands for; byte-level BPE files have it in place of a
-// description. Names and rules: llama.cpp's src/llama-vocab.cpp, and the tokenizer.json of the
+// description. Names and rules: those of llama.cpp, and the tokenizer.json of the
 // models that it names them after.
 struct NamedPreTokenizer {
   std::string_view name;
