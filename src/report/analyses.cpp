@@ -41,8 +41,7 @@ Json collect_analyses(const std::vector<RunData>& runs) {
   std::vector<Found> found;
   for (const RunData& run : runs) {
     for (const auto& [name, content] : read_analyses(RunFolder(run.folder))) {
-      auto at =
-          std::find_if(found.begin(), found.end(), [&](const Found& f) { return f.name == name; });
+      auto at = std::ranges::find(found, name, &Found::name);
       if (at == found.end()) {
         found.push_back({name,
                          content.analysis,
