@@ -9,6 +9,7 @@
 #include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/sampling.h"
 #include "session/answers.h"
 
 namespace ilora {
@@ -45,6 +46,12 @@ class Chat {
   Recipe recipe_of(const ChatArguments& a) {
     Recipe recipe;
     if (RunFolder(a.source).exists()) {
+      if (!a.adapter.empty())
+        throw Error(ErrorKind::kUsage,
+                    fmt::format("[chat] {} is a run, which answers with adapters of its own "
+                                "(--adapter)",
+                                a.source),
+                    "Name the run's model in its place, or the run's learner by --learner.");
       folder_.emplace(open_run(a.source));
       configuration_ = configuration_of(*folder_);
       warn_each(configuration_->warnings);
@@ -150,20 +157,8 @@ void add_chat(CLI::App& app) {
   CLI::Option* learner = command->add_option("--learner", a->learner, "of a run: fast, slow, ...");
   command->add_option("--adapter", a->adapter, "a PEFT folder, over a model")->excludes(learner);
   command->add_option("--system", a->system, "the system's turn, where the template has one");
-  add_mode(*command, a->mode, "auto, f32 or bf16 (default: a run's own, else auto)");
-  command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer")
-      ->check(above_zero())
-      ->capture_default_str();
-  command->add_option("--temperature", a->options.sampling.temperature, "0: greedy")
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command->add_option("--top-k", a->options.sampling.top_k, "0: all")->check(not_below_zero());
-  command->add_option("--top-p", a->options.sampling.top_p, "nucleus")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command->add_option("--seed", a->options.sampling.seed, "of sampling")
-      ->check(not_below_zero())
-      ->capture_default_str();
+  add_mode(*command, a->mode, "as engine.mode (default: a run's own, else auto)");
+  add_sampling(*command, a->options);
   command->footer(
       fmt::format("Reads a line, answers, and so on. In the conversation: {}.", kWords));
   command->callback([a] { talk(*a); });

@@ -6,6 +6,7 @@
 #include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/sampling.h"
 #include "session/answers.h"
 
 namespace ilora {
@@ -83,21 +84,8 @@ void add_generate(CLI::App& app) {
   command->add_option("--template", a->text_template, "raw or chat (of a run: its own)")
       ->check(CLI::IsMember({"raw", "chat"}))
       ->excludes(run);
-  add_mode(*command, a->mode, "auto, f32 or bf16 (default: a run's own, else auto)");
-  command->add_option("--max-new-tokens", a->options.max_new_tokens, "most tokens of an answer")
-      ->check(above_zero())
-      ->capture_default_str();
-  command->add_option("--temperature", a->options.sampling.temperature, "0: greedy")
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command->add_option("--top-k", a->options.sampling.top_k, "0: all")->check(not_below_zero());
-  command->add_option("--top-p", a->options.sampling.top_p, "nucleus")
-      ->check(CLI::Range(0.0, 1.0))
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command->add_option("--seed", a->options.sampling.seed, "of sampling")
-      ->check(not_below_zero())
-      ->capture_default_str();
+  add_mode(*command, a->mode, "as engine.mode (default: a run's own, else auto)");
+  add_sampling(*command, a->options);
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] {
     a->prompts.insert(a->prompts.end(), a->named_prompts.begin(), a->named_prompts.end());

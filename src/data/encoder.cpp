@@ -22,7 +22,8 @@ std::string_view trimmed(std::string_view text) {
 std::vector<int32_t> encode_rendered(const Tokenizer& tokenizer, std::string_view whole,
                                      std::span<const std::string_view> texts) {
   const auto holds_marks = [&](std::string_view text) {
-    return tokenizer.encode(text, true) != tokenizer.encode(text, false);
+    return std::ranges::any_of(tokenizer.encode(text, true),
+                               [&](int32_t id) { return tokenizer.is_special(id); });
   };
   if (std::ranges::none_of(texts, holds_marks)) return tokenizer.encode(whole, true);
   std::vector<int32_t> ids;

@@ -56,6 +56,9 @@ TEST_F(ChatCommand, TalksWithARunsLearners) {
             0);
   const Talk both = talk(run.string(), "hello\n/learner fast\n/reset\nhello\n/learner none\n");
   EXPECT_NE(both.code, 0);
+  const Talk adapted = talk(run.string() + " --adapter elsewhere", "hello\n");
+  EXPECT_NE(adapted.code, 0);
+  EXPECT_THAT(adapted.err, HasSubstr("adapters of its own"));
   EXPECT_EQ(both.lines.size(), 2U);
   EXPECT_THAT(both.err, AllOf(HasSubstr("data.template: raw"), HasSubstr("none")));
 }
