@@ -56,6 +56,9 @@ void add_bench_gemm(CLI::App& bench) {
   command->add_option("--repeat", a->repeat, "repetitions; the median counts")->check(above_zero());
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] {
+    if (a->mode.starts_with("int8"))
+      throw Error(ErrorKind::kUsage, "[bench] gemm measures products of f32 and bf16, not int8",
+                  "`ilora bench step --mode int8` measures a step with products of bytes.");
     const ModeRates measured =
         a->mode == "auto" ? faster_rates(a->repeat) : measure_mode(a->mode, a->repeat);
     const std::vector<GemmRate>& rates = measured.rates;

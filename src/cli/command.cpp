@@ -29,7 +29,8 @@ CLI::Validator not_below_zero() {
 
 void add_mode(CLI::App& command, std::string& mode, const std::string& help) {
   command.add_option("--mode", mode, help)
-      ->check(CLI::IsMember({"auto", "f32", "bf16", "bf16-expanded"}));
+      ->check(
+          CLI::IsMember({"auto", "f32", "bf16", "bf16-expanded", "int8", "int8-f32", "int8-bf16"}));
   const auto refuse = [](const std::string&) {
     throw CLI::ValidationError("--dtype", "the precision is chosen by --mode");
   };

@@ -24,6 +24,7 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/byte_matrix.h"
 #include "kernels/op.h"
 #include "tensor/tensor.h"
 
@@ -91,6 +92,11 @@ struct Kernels {
   // row of c depends on its row of x alone, to the bit.
   Op<void(Tensor c, Tensor x, Tensor w, std::span<const int32_t> rows, float alpha, float beta)>
       stored_product;
+  // c (N,M) T|G = alpha * x (N,K) T|G * transpose of w (M,K) + beta * c. Each row of x is rounded to
+  // bytes in blocks of 64 as kernels/byte_block.h says: the products within a block are then exact,
+  // and what the blocks give is added in T. beta is 0 or 1. A row of c depends on its row of x
+  // alone, to the bit.
+  Op<void(Tensor c, Tensor x, const ByteMatrix& w, float alpha, float beta)> byte_product;
 
   // ---- rows ----------------------------------------------------------------------------
   // y (N,D) T = table (V,D) T|G at ids (N); a negative id gives a row of zeros (padding).
@@ -209,6 +215,7 @@ struct CpuFeatures {
   const char* target = "";     // the Highway target in use, such as "AVX3"
   bool bf16_native = false;    // avx512_bf16 or AMX: bf16 GEMM pays
   bool bf16_possible = false;  // oneDNN can run bf16 GEMM at all (AVX-512, emulated or native)
+  bool byte_products = false;  // avx512_vnni: products of bytes pay
 };
 CpuFeatures cpu_features();
 

@@ -57,6 +57,22 @@ Floors stored_product_floors(Tensor, Tensor x, Tensor w, std::span<const int32_t
   return {std::abs(static_cast<double>(alpha)) * largest(x) * top};
 }
 
+// Not a gemm class: its rate is that of bytes.
+Cost byte_product_cost(Tensor c, Tensor x, const ByteMatrix& w, float, float) {
+  return {{}, 0, argument_bytes(c) + argument_bytes(x) + static_cast<double>(w.bytes())};
+}
+
+// alpha x w: a sum may cancel.
+Floors byte_product_floors(Tensor, Tensor x, const ByteMatrix& w, float alpha, float) {
+  float top = 0;
+  for (int64_t p = 0; p < w.panels(); ++p) {
+    for (int64_t b = 0; b < w.blocks(); ++b) {
+      for (const float scale : w.panel(p, b).scale) top = std::max(top, 127 * scale);
+    }
+  }
+  return {std::abs(static_cast<double>(alpha)) * largest(x) * static_cast<double>(top)};
+}
+
 namespace {
 
 // The number of (query, key) pairs of a span that the mask leaves.

@@ -94,6 +94,8 @@ Cost stored_product_cost(Tensor c, Tensor x, Tensor w, std::span<const int32_t> 
                          float beta);
 Floors stored_product_floors(Tensor c, Tensor x, Tensor w, std::span<const int32_t> rows,
                              float alpha, float beta);
+Cost byte_product_cost(Tensor c, Tensor x, const ByteMatrix& w, float alpha, float beta);
+Floors byte_product_floors(Tensor c, Tensor x, const ByteMatrix& w, float alpha, float beta);
 Cost attention_cost(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans);
 Floors attention_floors(Tensor o, Tensor lse, Tensor q, Tensor k, Tensor v, AttentionSpans spans);
 Cost attention_step_cost(Tensor o, Tensor q, Tensor k, Tensor v,
@@ -133,6 +135,10 @@ inline constexpr std::tuple kOperations = {
                                         .tolerance = kSums,
                                         .floors = stored_product_floors,
                                         .cost = stored_product_cost},
+    Operation<&Kernels::byte_product>{.name = "byte_product",
+                                      .tolerance = kSums,
+                                      .floors = byte_product_floors,
+                                      .cost = byte_product_cost},
     Operation<&Kernels::embed>{.name = "embed", .tolerance = kExact, .cost = stored_rows_cost},
     Operation<&Kernels::rmsnorm>{.name = "rmsnorm", .tolerance = kSums, .outputs = {0, 1}},
     Operation<&Kernels::rmsnorm_backward>{.name = "rmsnorm_backward", .tolerance = kSums},

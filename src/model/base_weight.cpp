@@ -35,23 +35,41 @@ void for_head(const PassContext& ctx, Body body) {
   }
 }
 
-}  // namespace
-
-Tensor base_weight(const PassContext& ctx, int64_t l, Module module) {
-  const WeightView& view = ctx.weights.layer(l).linear[static_cast<size_t>(module)];
+// The matrix of a linear map, (out,in) G.
+Tensor base_weight(const PassContext& ctx, const WeightView& view) {
   if (!ctx.weights.needs_expanding(view)) return view.stored;
   return expanded(ctx, view, 0, view.stored.shape[0]);
 }
 
+const WeightView& map_of(const PassContext& ctx, int64_t l, Module module) {
+  return ctx.weights.layer(l).linear[static_cast<size_t>(module)];
+}
+
+}  // namespace
+
 void multiply_by_weight(const PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
                         double factor, bool accumulate) {
-  const WeightView& view = ctx.weights.layer(l).linear[static_cast<size_t>(module)];
+  const WeightView& view = map_of(ctx, l, module);
   const auto alpha = static_cast<float>(factor);
   const float beta = accumulate ? 1.0f : 0.0f;
   if (ctx.packed.step) {
     ctx.kernels.stored_product(y, x, view.blocks, view.block_rows, alpha, beta);
+  } else if (view.bytes != nullptr) {
+    ctx.kernels.byte_product(y, x, *view.bytes, alpha, beta);
   } else {
-    ctx.kernels.gemm(y, x, base_weight(ctx, l, module).transposed(), alpha, beta);
+    ctx.kernels.gemm(y, x, base_weight(ctx, view).transposed(), alpha, beta);
+  }
+}
+
+void multiply_by_weight_backward(const PassContext& ctx, int64_t l, Module module, Tensor dx,
+                                 Tensor dy, double factor, bool accumulate) {
+  const WeightView& view = map_of(ctx, l, module);
+  const auto alpha = static_cast<float>(factor);
+  const float beta = accumulate ? 1.0f : 0.0f;
+  if (view.transposed_bytes != nullptr) {
+    ctx.kernels.byte_product(dx, dy, *view.transposed_bytes, alpha, beta);
+  } else {
+    ctx.kernels.gemm(dx, dy, base_weight(ctx, view), alpha, beta);
   }
 }
 

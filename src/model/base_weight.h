@@ -6,14 +6,16 @@
 
 namespace ilora {
 
-// The matrix of a linear map, (out,in) G.
-Tensor base_weight(const PassContext& ctx, int64_t l, Module module);
-
 // y (N,out) T|G = factor * x (N,in) G times the matrix of a linear map, transposed; += with
 // `accumulate`. A step of generation (Packed::step) multiplies the file's blocks: a row's bits
 // then hang on no other row.
 void multiply_by_weight(const PassContext& ctx, int64_t l, Module module, Tensor y, Tensor x,
                         double factor, bool accumulate);
+
+// dx (N,in) T = factor * dy (N,out) G times the matrix; += with `accumulate`. Where the map is held
+// as bytes dy may be T.
+void multiply_by_weight_backward(const PassContext& ctx, int64_t l, Module module, Tensor dx,
+                                 Tensor dy, double factor, bool accumulate);
 
 // y (N,D) T = rows of the embedding at ids (N), zeros where one is negative, times the model's
 // embedding multiplier. `scratch` (N,D) G holds rows that are expanded, so that they are rounded as

@@ -79,8 +79,7 @@ void linear_backward(PassContext& ctx, int64_t l, Module module, Tensor dx, Tens
   }
   const double multiplier = output_multiplier(ctx, l, module);
   if (dx) {
-    k.gemm(dx, dy_g, base_weight(ctx, l, module), static_cast<float>(multiplier),
-           accumulate ? 1.0f : 0.0f);
+    multiply_by_weight_backward(ctx, l, module, dx, dy_g, multiplier, accumulate);
   }
 
   const Tensor h_all = ctx.act.layers[static_cast<size_t>(l)].lora_h[static_cast<size_t>(module)];

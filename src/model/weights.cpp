@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <complex>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -111,12 +112,12 @@ WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> 
 
 // As products of a training step read it.
 WeightView Weights::product_operand(const StoredTensor& stored, std::span<const int32_t> rows) {
-  const bool as_it_stands = stored.dtype != gemm_ || is_aligned(stored);
+  const bool as_it_stands = stored.dtype != form_.gemm || is_aligned(stored);
   if (storage_ == WeightStorage::kStored && as_it_stands && is_expandable(stored.dtype)) {
     sizes_.mapped_bytes += static_cast<int64_t>(stored.bytes.size());
     return {stored_view(stored), rows, {}, {}};
   }
-  const Tensor out = own(gemm_, {stored.shape[0], stored.shape[1]});
+  const Tensor out = own(form_.gemm, {stored.shape[0], stored.shape[1]});
   if (loads_) {
     expand(out, stored, rows);
     release_pages(stored.bytes);
@@ -124,17 +125,41 @@ WeightView Weights::product_operand(const StoredTensor& stored, std::span<const 
   return {out, {}, {}, {}};
 }
 
-Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage)
-    : Weights(files, state, gemm, storage, true) {}
-
-WeightSizes Weights::measure(const ModelFiles& files, DType state, DType gemm,
-                             WeightStorage storage) {
-  return Weights(files, state, gemm, storage, false).sizes_;
+// The bytes of w (out,in), which is only counted where nothing is loaded.
+const ByteMatrix* Weights::own_bytes(Tensor w) {
+  sizes_.owned_bytes += ByteMatrix::bytes(w.shape[0], w.shape[1]);
+  return loads_ ? &byte_matrices_.emplace_back(w) : nullptr;
 }
 
-Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage,
+// A block's matrix, with its bytes where the form asks for them.
+WeightView Weights::linear_map(Module module, const StoredTensor& stored,
+                               std::span<const int32_t> rows) {
+  if (!form_.bytes) return matrix(stored, rows);
+  const bool bytes_alone = module == Module::kDown;  // no product reads its G
+  const WeightStorage storage =
+      std::exchange(storage_, bytes_alone ? WeightStorage::kStored : storage_);
+  WeightView view = matrix(stored, rows);
+  storage_ = storage;
+  const Buffer values = loads_ ? Buffer(DType::kF32, {stored.shape[0], stored.shape[1]}) : Buffer();
+  const Tensor w =
+      loads_ ? values.view() : Tensor(nullptr, DType::kF32, {stored.shape[0], stored.shape[1]});
+  if (loads_) expand(w, stored, rows);
+  if (bytes_alone) view.bytes = own_bytes(w);
+  view.transposed_bytes = own_bytes(w.transposed());
+  return view;
+}
+
+Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightStorage storage)
+    : Weights(files, state, form, storage, true) {}
+
+WeightSizes Weights::measure(const ModelFiles& files, DType state, ProductForm form,
+                             WeightStorage storage) {
+  return Weights(files, state, form, storage, false).sizes_;
+}
+
+Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightStorage storage,
                  bool loads)
-    : gemm_(gemm), loads_(loads), storage_(storage) {
+    : form_(form), loads_(loads), storage_(storage) {
   const ModelConfig& c = files.config();
   const ModelTensors& tensors = files.tensors();
   const bool gguf = files.kind() == FileKind::kGguf;
@@ -158,7 +183,7 @@ Weights::Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage
       std::span<const int32_t> rows;
       if (!row_map_.empty() && (m == Module::kQuery || m == Module::kKey))
         rows = std::span(row_map_).first(static_cast<size_t>(block.weight[i]->shape[0]));
-      layer.linear[i] = matrix(*block.weight[i], rows);
+      layer.linear[i] = linear_map(m, *block.weight[i], rows);
       if (block.bias[i] != nullptr) layer.bias[i] = vector(*block.bias[i], state, rows, 0.0);
     }
   }

@@ -4,9 +4,11 @@
 #pragma once
 
 #include <array>
+#include <deque>
 #include <span>
 #include <vector>
 
+#include "kernels/byte_matrix.h"
 #include "model/model_files.h"
 #include "tensor/tensor.h"
 
@@ -15,6 +17,16 @@ namespace ilora {
 enum class WeightStorage : uint8_t {
   kExpanded,  // as G, in memory of our own
   kStored,    // as in the file: a Q4 base takes less than a third of a bf16 one
+};
+
+// How products read the base's matrices.
+struct ProductForm {
+  DType gemm;  // G
+  // Bytes for every gradient of an input and for the forward of the maps that end feed-forwards:
+  // where rounding to bytes costs a gradient least (docs/numerics.md).
+  bool bytes = false;
+
+  constexpr ProductForm(DType g, bool as_bytes = false) : gemm(g), bytes(as_bytes) {}
 };
 
 // A matrix of the base: G, or what Kernels::expand makes G of.
@@ -27,6 +39,10 @@ struct WeightView {
   // (tensor/quant_integers.h): what generation multiplies. Else none.
   Tensor blocks;
   std::span<const int32_t> block_rows;
+  // The same matrix (out,in) and its transpose (in,out) as bytes, for forward and for the gradient
+  // of its input; null where these read G.
+  const ByteMatrix* bytes = nullptr;
+  const ByteMatrix* transposed_bytes = nullptr;
 };
 
 struct LayerWeights {
@@ -47,23 +63,23 @@ struct WeightSizes {
 
 class Weights {
  public:
-  // For GEMMs in G = `gemm`; norms and biases are loaded as T = `state`. `files` outlives the
+  // For products of that form; norms and biases are loaded as T = `state`. `files` outlives the
   // weights: their matrices stay mapped, though with kExpanded generation alone reads them.
-  Weights(const ModelFiles& files, DType state, DType gemm,
+  Weights(const ModelFiles& files, DType state, ProductForm form,
           WeightStorage storage = WeightStorage::kExpanded);
   Weights(const Weights&) = delete;  // views of row_map_
   // The sizes alone, by the same list; nothing is loaded.
-  static WeightSizes measure(const ModelFiles& files, DType state, DType gemm,
+  static WeightSizes measure(const ModelFiles& files, DType state, ProductForm form,
                              WeightStorage storage);
 
-  DType gemm_type() const { return gemm_; }
+  DType gemm_type() const { return form_.gemm; }
   const LayerWeights& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }
   const WeightView& embedding() const { return embedding_; }  // (V,D)
   Tensor final_norm() const { return final_norm_; }           // (D) T
   const WeightView& head() const { return head_; }            // (V,D); the embedding where tied
   // Whether a matrix must go through Kernels::expand before a product.
   bool needs_expanding(const WeightView& view) const {
-    return view.stored.dtype != gemm_ || !view.rows.empty();
+    return view.stored.dtype != form_.gemm || !view.rows.empty();
   }
   // Whether all matrices that are multiplied are there in blocks.
   bool has_blocks() const;
@@ -76,19 +92,23 @@ class Weights {
   const WeightSizes& sizes() const { return sizes_; }
 
  private:
-  Weights(const ModelFiles& files, DType state, DType gemm, WeightStorage storage, bool loads);
+  Weights(const ModelFiles& files, DType state, ProductForm form, WeightStorage storage,
+          bool loads);
   Tensor own(DType type, std::initializer_list<int64_t> dims);
   Tensor vector(const StoredTensor& stored, DType type, std::span<const int32_t> rows,
                 double offset);
   WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows);
   WeightView product_operand(const StoredTensor& stored, std::span<const int32_t> rows);
+  WeightView linear_map(Module module, const StoredTensor& stored, std::span<const int32_t> rows);
+  const ByteMatrix* own_bytes(Tensor w);
   void count_scratch();
 
-  DType gemm_;
+  ProductForm form_;
   bool loads_;
   WeightStorage storage_;
   std::vector<int32_t> row_map_;  // of q's rows in GGUF files; k's is its beginning
   std::vector<Buffer> buffers_;
+  std::deque<ByteMatrix> byte_matrices_;  // views point to them
   std::vector<LayerWeights> layers_;
   WeightView embedding_, head_;
   Tensor final_norm_;

@@ -86,8 +86,8 @@ void fit_memory(Configuration& configuration, const std::vector<TaskText>& tasks
   // The plan counts the weights itself.
   const auto resident = static_cast<int64_t>(resident_memory_mib() * (1 << 20));
   extent.resident_bytes = std::max(resident - loaded, int64_t{0});
-  const DType gemm_type = gemm_type_of(settled_mode(recipe.model_options().mode, files.config()));
-  const StepMemory memory = choose_step(recipe, files, gemm_type, extent);
+  const std::string mode = settled_mode(recipe.model_options().mode, files.config());
+  const StepMemory memory = choose_step(recipe, files, product_form_of(mode), extent);
   observer.message(fmt::format("{} of memory: {}", recipe.memory, memory.choice.describe()));
   if (!memory.reason.empty()) observer.message(memory.reason);
   observer.message(memory.table());

@@ -41,7 +41,7 @@ LoadedModel::LoadedModel(ModelFiles opened, const ModelOptions& how, std::option
       tokenizer(read ? std::move(*read) : load_tokenizer(files)),
       selection(options.kernels, bf16_products_of(options.mode)),
       kernels(selection.table()),
-      weights(files, kernels.state, gemm_type_of(options.mode),
+      weights(files, kernels.state, product_form_of(options.mode),
               weight_storage_of(options.weights)) {}
 
 LoadedModel::LoadedModel(const ModelOptions& how) : LoadedModel(open_model(how), how) {}

@@ -157,10 +157,11 @@ std::string StepMemory::table() const {
   return text + fmt::format("{:<42} {:>9.1f} MiB\n", "in all", mib(total()));
 }
 
-StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType gemm,
+StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, ProductForm form,
                        const StepChoice& choice) {
   const ModelConfig& config = files.config();
-  const WeightSizes weights = Weights::measure(files, DType::kF32, gemm, choice.storage);
+  const WeightSizes weights = Weights::measure(files, DType::kF32, form, choice.storage);
+  const DType gemm = form.gemm;
   Arena arena;
   Activations activations;
   arena.begin();
@@ -202,7 +203,7 @@ StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType g
   return memory;
 }
 
-StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
+StepMemory choose_step(Recipe& recipe, const ModelFiles& files, ProductForm form,
                        const RunExtent& extent) {
   const int64_t limit = parse_bytes(recipe.memory);
   // A row is not parted; its copy under the slow learner does not count (model/pass.cpp).
@@ -213,7 +214,7 @@ StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
   int64_t least = INT64_MAX;
   std::string reason;
   for (const StepChoice& choice : list) {
-    StepMemory memory = step_memory(files, extent, gemm, choice);
+    StepMemory memory = step_memory(files, extent, form, choice);
     least = std::min(least, memory.total());
     if (memory.total() > limit) {
       if (reason.empty())

@@ -58,14 +58,14 @@ struct StepMemory {
 };
 
 // The peak of a run that trains with `choice`.
-StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, DType gemm,
+StepMemory step_memory(const ModelFiles& files, const RunExtent& extent, ProductForm form,
                        const StepChoice& choice);
 
 // Sets model.weights, engine.max_tokens, engine.label_chunk and engine.recompute to the fastest
 // choice that fits into recipe.memory; recipe.max_tokens (where a row does not need more) and
 // recipe.label_chunk are its upper limits. Where the recipe names model.weights or engine.recompute
 // it is left at that. Throws Error(kUsage) where nothing fits, with what the smallest choice needs.
-StepMemory choose_step(Recipe& recipe, const ModelFiles& files, DType gemm,
+StepMemory choose_step(Recipe& recipe, const ModelFiles& files, ProductForm form,
                        const RunExtent& extent);
 
 }  // namespace ilora

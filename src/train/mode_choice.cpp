@@ -68,12 +68,38 @@ void keep(const fs::path& file, const std::string& key, const ProductTimes& time
   }
 }
 
+// The modes that compute.
+struct Mode {
+  std::string_view name;
+  DType gemm;
+  bool bytes = false;
+};
+constexpr Mode kModes[] = {{kModeF32, DType::kF32},
+                           {kModeBf16, DType::kBF16},
+                           {kModeBf16Expanded, DType::kBF16},
+                           {kModeInt8F32, DType::kF32, true},
+                           {kModeInt8Bf16, DType::kBF16, true}};
+
+const Mode* find_mode(std::string_view name) {
+  const auto* const at = std::ranges::find(kModes, name, &Mode::name);
+  return at == std::end(kModes) ? nullptr : at;
+}
+
+const Mode& mode_named(const std::string& name) {
+  const Mode* mode = find_mode(name);
+  ILORA_CHECK(mode != nullptr, "{} is no mode that computes", name);
+  return *mode;
+}
+
 }  // namespace
 
+ProductForm product_form_of(const std::string& mode) {
+  const Mode& known = mode_named(mode);
+  return {known.gemm, known.bytes};
+}
+
 DType gemm_type_of(const std::string& mode) {
-  ILORA_CHECK(mode == kModeF32 || mode == kModeBf16 || mode == kModeBf16Expanded,
-              "{} is no mode that computes", mode);
-  return mode == kModeF32 ? DType::kF32 : DType::kBF16;
+  return mode_named(mode).gemm;
 }
 
 Bf16Products bf16_products_of(const std::string& mode) {
@@ -81,20 +107,25 @@ Bf16Products bf16_products_of(const std::string& mode) {
 }
 
 std::string settled_mode(const std::string& mode, const ModelConfig& config) {
-  if (mode == kModeBf16 && !cpu_features().bf16_possible) {
+  const CpuFeatures cpu = cpu_features();
+  if ((mode == kModeBf16 || mode == kModeInt8Bf16) && !cpu.bf16_possible) {
     throw Error(ErrorKind::kUnsupported,
                 "[engine] this CPU cannot run bf16 matrix products (it has no AVX-512)",
                 "Use mode f32, bf16-expanded (the same weights, products in f32), or auto.");
   }
-  constexpr std::string_view known[] = {kModeF32, kModeBf16, kModeBf16Expanded};
-  if (std::ranges::find(known, std::string_view(mode)) != std::end(known)) return mode;
-  if (mode != "auto") {
+  if (mode.starts_with("int8") && !cpu.byte_products) {
+    throw Error(ErrorKind::kUnsupported,
+                "[engine] this CPU has no products of bytes (avx512_vnni): mode int8 would be slow",
+                "Use mode auto.");
+  }
+  if (find_mode(mode) != nullptr) return mode;
+  if (mode != "auto" && mode != "int8") {
     throw Error(
         ErrorKind::kUnsupported, fmt::format("[engine] no mode is called '{}'", mode),
         "The run was begun by another version of ilora. Name a mode: --set engine.mode=...");
   }
-  if (!cpu_features().bf16_native) return kModeF32;
-  return faster_mode(product_times(config));
+  const char* faster = cpu.bf16_native ? faster_mode(product_times(config)) : kModeF32;
+  return mode == "auto" ? faster : fmt::format("int8-{}", faster);
 }
 
 std::vector<ProductShape> product_shapes(const ModelConfig& config) {

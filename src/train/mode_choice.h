@@ -6,22 +6,26 @@
 
 #include "kernels/kernels.h"
 #include "kernels/product_times.h"
-#include "model/config.h"
+#include "model/weights.h"
 #include "tensor/dtype.h"
 
 namespace ilora {
 
-// The modes that compute, beside "auto".
+// The modes that compute, beside "auto" and "int8".
 inline constexpr const char* kModeF32 = "f32";
 inline constexpr const char* kModeBf16 = "bf16";
 inline constexpr const char* kModeBf16Expanded = "bf16-expanded";
+inline constexpr const char* kModeInt8F32 = "int8-f32";  // products of bytes; the others as in f32
+inline constexpr const char* kModeInt8Bf16 = "int8-bf16";
 
-// The type of the operands of a mode that computes.
+// How a mode that computes reads the base's matrices.
+ProductForm product_form_of(const std::string& mode);
+// The type of its operands that are no bytes.
 DType gemm_type_of(const std::string& mode);
 Bf16Products bf16_products_of(const std::string& mode);
 
-// The mode that computes: `mode` itself or, for "auto", the faster of f32 and bf16 for the shapes
-// of the model's products. Throws Error(kUnsupported) where this CPU cannot run it.
+// The mode that computes: `mode` itself or, for "auto" and "int8", that of f32 and bf16 which is
+// faster for the shapes of the model's products. Throws Error(kUnsupported) where this CPU cannot run it.
 std::string settled_mode(const std::string& mode, const ModelConfig& config);
 
 // The frozen linear maps of a model's blocks, equal ones together.

@@ -137,7 +137,9 @@ void Recipe::require_found(const std::string& path) const {
 
 ModelOptions Recipe::model_options() const {
   require_found(model);
-  const bool goes_on = mode == "auto" && !mode_so_far.empty();
+  // Of a mode that is measured, what was measured then.
+  const bool goes_on = !mode_so_far.empty() &&
+                       (mode == "auto" || (mode == "int8" && mode_so_far.starts_with("int8-")));
   return {model, weights, goes_on ? mode_so_far : mode, kernels};
 }
 

@@ -49,8 +49,10 @@ void add_engine_options(Recipe& r, OptionList& o) {
   // Not rounding alone: bf16 keeps eight bits of what it multiplies (docs/numerics.md).
   o.add("engine.mode", &r.mode,
         "precision of the GEMMs; bf16-expanded: weights in bf16, products in f32; auto: the faster "
-        "of f32 and bf16 on this machine, measured; a run keeps what it began with",
-        {.choices = {"auto", "f32", "bf16", "bf16-expanded"}, .from = kModel});
+        "of f32 and bf16 on this machine, measured; int8: the same with most products in bytes; a "
+        "run keeps what it began with",
+        {.choices = {"auto", "f32", "bf16", "bf16-expanded", "int8", "int8-f32", "int8-bf16"},
+         .from = kModel});
   o.add("engine.kernels", &r.kernels, "cpu: fast; reference: plain; check: both, compared",
         {.choices = {"cpu", "reference", "check"}, .role = kRounding, .from = kModel});
   o.add("engine.threads", &r.threads, "0: all cores",

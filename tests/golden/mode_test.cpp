@@ -74,6 +74,38 @@ TEST_F(AutoMode, Bf16ExpandedHoldsWeightsInBf16AndMultipliesInF32) {
   EXPECT_NE(f32, expanded);
 }
 
+// Products of bytes: near the run in f32, the same on any number of threads, resumed to the bit in
+// the form that it was begun in.
+TEST_F(AutoMode, Int8IsNearF32AndARunKeepsItsForm) {
+  if (!cpu_features().byte_products) GTEST_SKIP() << "this CPU has no products of bytes";
+  ASSERT_EQ(train("f32", {"engine.mode=f32"}).code, 0);
+  ASSERT_EQ(train("one", {"engine.mode=int8-f32", "engine.threads=1"}).code, 0);
+  ASSERT_EQ(train("two", {"engine.mode=int8-f32", "engine.threads=2"}).code, 0);
+  EXPECT_EQ(mode_of("two"), "int8-f32");
+  EXPECT_EQ(adapter_bytes(folder_ / "one"), adapter_bytes(folder_ / "two"));
+  const double f32 = events(folder_ / "f32").front().at("loss"),
+               int8 = events(folder_ / "two").front().at("loss");
+  EXPECT_NEAR(f32, int8, 0.02 * f32);
+  EXPECT_NE(f32, int8);
+
+  ASSERT_EQ(train("auto", {"engine.mode=int8"}).code, 0);
+  const std::string begun = mode_of("auto");
+  EXPECT_THAT(begun, ::testing::StartsWith("int8-"));
+  if (!cpu_features().bf16_native) return;
+  remember(begun == "int8-f32" ? 2.0 : 1.0, begun == "int8-f32" ? 1.0 : 2.0);
+  const std::string task = data_folder("tiny-tasks/beta").string();
+  ASSERT_EQ(run({"train", "--continue", folder_ / "auto", "--task", task}).code, 0);
+  EXPECT_EQ(mode_of("auto"), begun);
+}
+
+TEST_F(AutoMode, Int8IsRefusedWithoutProductsOfBytes) {
+  const Outcome outcome = run_ilora(
+      folder_, train_arguments(tiny_settings(folder_ / "run", "seq", {"engine.mode=int8"})),
+      {.environment = {{"XDG_CACHE_HOME", folder_ / ""}, {"ILORA_TARGET", "AVX2"}}});
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, ::testing::HasSubstr("no products of bytes (avx512_vnni)"));
+}
+
 TEST_F(AutoMode, ARunOfAModeThatIsNotKnownSaysSo) {
   ASSERT_EQ(train("run").code, 0);
   const fs::path file = RunFolder(folder_ / "run").path(Results::kFile);

@@ -71,6 +71,7 @@ size_t gemm_primitives();
 void install_gemm(Kernels& table, Bf16Products products);
 void install_expand(Kernels& table);
 void install_stored_product(Kernels& table);
+void install_byte_product(Kernels& table);
 void install_rows(Kernels& table);
 void install_attention(Kernels& table);
 void install_attention_step(Kernels& table);

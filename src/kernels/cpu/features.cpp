@@ -83,6 +83,8 @@ CpuFeatures cpu_features() {
     features.bf16_native = (a >> 5) & 1u;
   if (features.bf16_possible && __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0)
     features.bf16_native = features.bf16_native || (((d >> 22) & 1u) != 0 && offer.amx);
+  const bool avx512 = std::string_view(features.target) == "AVX3";  // under the cap
+  features.byte_products = avx512 && __builtin_cpu_supports("avx512vnni") != 0;
 #endif
   return features;
 }

@@ -13,7 +13,6 @@
 #include <immintrin.h>
 
 #include <cstring>
-#include <string_view>
 
 #include "tensor/quant.h"
 
@@ -393,10 +392,7 @@ void multiply_panel(float* out, DType type, StoredRows rows, const ByteRows& x) 
 }  // namespace
 
 PanelProduct vnni_panel() {
-  static const bool native = [] {
-    const bool avx512 = std::string_view(cpu_features().target) == "AVX3";  // under the cap
-    return avx512 && __builtin_cpu_supports("avx512vnni") != 0;
-  }();
+  static const bool native = cpu_features().byte_products;
   return native ? multiply_panel : nullptr;
 }
 

@@ -13,6 +13,7 @@ Kernels make_table(Bf16Products products) {
   cpu::install_gemm(table, products);
   cpu::install_expand(table);
   cpu::install_stored_product(table);
+  cpu::install_byte_product(table);
   cpu::install_rows(table);
   cpu::install_attention(table);
   cpu::install_attention_step(table);

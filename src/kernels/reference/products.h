@@ -99,10 +99,38 @@ void stored_product(Tensor c, Tensor x, Tensor w, std::span<const int32_t> rows,
 }
 
 template <class T>
+void byte_product(Tensor c, Tensor x, const ByteMatrix& w, float alpha, float beta) {
+  require_byte_product(c, x, w, beta);
+  const Cells<T> cc(c), cx(x);
+  parallel_for(c.shape[0], 1, [&](int64_t n, int64_t) {
+    std::vector<double> sums(static_cast<size_t>(w.panels() * kByteWidth));
+    for (int64_t b = 0; b < w.blocks(); ++b) {
+      float values[kByteDepth] = {};
+      for (int64_t i = 0; i < std::min(kByteDepth, w.depth() - b * kByteDepth); ++i)
+        values[i] = static_cast<float>(real_part(cx.get(n, b * kByteDepth + i)));
+      const auto run = to_byte_run<kByteDepth>(values);
+      for (size_t m = 0; m < sums.size(); ++m) {
+        const BytePanel& panel = w.panel(static_cast<int64_t>(m) / kByteWidth, b);
+        const size_t output = m % kByteWidth;
+        int32_t dot = 0;
+        for (size_t i = 0; i < kByteDepth; ++i) dot += run.q[i] * panel.q[i / 4][output][i % 4];
+        sums[m] += static_cast<double>(run.scale) * static_cast<double>(panel.scale[output]) * dot;
+      }
+    }
+    for (int64_t m = 0; m < c.shape[1]; ++m) {
+      Wide<T> result = static_cast<double>(alpha) * sums[static_cast<size_t>(m)];
+      if (beta != 0) result += cc.get(n, m);
+      cc.set(result, n, m);
+    }
+  });
+}
+
+template <class T>
 constexpr void install_products(Kernels& table) {
   table.gemm = gemm<T>;
   table.expand = expand<T>;
   table.stored_product = stored_product<T>;
+  table.byte_product = byte_product<T>;
 }
 
 }  // namespace ilora::reference

@@ -32,6 +32,7 @@ class OpCases : public TableComparison {
     gemm();
     expand();
     stored_product();
+    byte_product();
     embed();
     rmsnorm();
     rope();
@@ -129,6 +130,30 @@ class OpCases : public TableComparison {
                             1.5f, beta);
                       });
             }
+          }
+        }
+      }
+    }
+  }
+
+  // Rows that fill no tile, outputs that fill no panel, depths that fill no block; w plain and
+  // transposed.
+  void byte_product() {
+    constexpr int64_t kShapes[][3] = {{1, 1, 1},     {3, 33, 64},   {7, 64, 65},    {13, 130, 100},
+                                      {6, 200, 576}, {100, 65, 33}, {200, 576, 192}};
+    for (const auto& s : kShapes) {
+      for (const DType in : types_) {
+        for (const DType out : types_) {
+          const int64_t pad = in == out ? 3 : 0;
+          const Block x(in, {s[0], s[2]}, pad, 1), c(out, {s[0], s[1]}, pad, 2);
+          const Block plain(in, {s[1], s[2]}, 0, 3), across(in, {s[2], s[1]}, 0, 3);
+          for (const float beta : {0.0f, 1.0f}) {
+            const ByteMatrix w(beta == 0 ? plain.view() : across.view().transposed());
+            compare("byte_product", in, {&c},
+                    fmt::format("N {} M {} K {} beta {}", s[0], s[1], s[2], beta),
+                    [&](const Kernels& k, const std::vector<Tensor>& o) {
+                      k.byte_product(o[0], x.view(), w, 1.5f, beta);
+                    });
           }
         }
       }

@@ -62,6 +62,9 @@ TEST(ModeChoice, AModeThatIsNamedIsThatMode) {
   EXPECT_EQ(settled_mode("f32", tiny()), "f32");
   EXPECT_EQ(settled_mode("bf16-expanded", tiny()), "bf16-expanded");
   EXPECT_EQ(gemm_type_of("bf16-expanded"), DType::kBF16);
+  EXPECT_EQ(gemm_type_of("int8-f32"), DType::kF32);
+  EXPECT_TRUE(product_form_of("int8-bf16").bytes);
+  EXPECT_FALSE(product_form_of("bf16").bytes);
   EXPECT_THAT(message_of([] { settled_mode("int4", tiny()); }), HasSubstr("'int4'"));
 }
 
