@@ -31,6 +31,12 @@ class ScopedThreads {
   int before_;
 };
 
+// Starts the program once more, with the same arguments and process, in an environment that lets
+// OpenMP's idle threads sleep after some microseconds: left alone they spin for milliseconds, which
+// beside another program is what everybody waits for. Returns where the environment says already how
+// threads wait (OMP_WAIT_POLICY, GOMP_SPINCOUNT), or where the program cannot be started.
+void restart_with_short_waits(char** argv);
+
 namespace detail {
 void run_chunks(int64_t chunks, void (*body)(void*, int64_t), void* context);
 void run_on_threads(int threads, void (*body)(void*, int), void* context);

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/exit_code.h"
+#include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/interrupt.h"
@@ -48,6 +49,7 @@ void explain(const CLI::App& app, int argc, char** argv, const CLI::ParseError& 
 }  // namespace
 
 int main(int argc, char** argv) {
+  ilora::restart_with_short_waits(argv);
   ilora::ignore_file_size_signal();
   ilora::explain_lost_pages();
   CLI::App app{
