@@ -268,13 +268,14 @@ TEST_F(Analysis, RunsOfOtherShapes) {
   const std::vector<std::string> few = {"--hessian-rows", "4", "--probes", "1", "--steps", "2"};
   const Outcome sharp = analyzed("sharpness", pp, few);
   ASSERT_EQ(sharp.code, 0) << sharp.err;
-  for (const Json& point : Json::parse(sharp.out).at("points")) EXPECT_NE(point.at("largest"), 0);
+  const Json sharpness = Json::parse(sharp.out);
+  for (const Json& point : sharpness.at("points")) EXPECT_NE(point.at("largest"), 0);
   EXPECT_EQ(analyzed("sharpness", l2p, few).code, 1) << "which prompts a row takes has no gradient";
   const std::string one = train("ilora", {"data.tasks=alpha", "seed=3"});
   EXPECT_EQ(analyzed("distance", one).code, 0);
   EXPECT_EQ(analyzed("subspace", one).code, 2);
-  for (const Json& figure : read_json(fs::path(one) / "analysis/distance.json").at("figures"))
-    EXPECT_FALSE(figure.at("views").empty());
+  const Json distance = read_json(fs::path(one) / "analysis/distance.json");
+  for (const Json& figure : distance.at("figures")) EXPECT_FALSE(figure.at("views").empty());
   // Of one task the representations are compared with those after that task.
   const Json gamma = analyze_json("cka", {"--task", "gamma"}).at("drift").at("gamma");
   EXPECT_FALSE(gamma.contains("task 3"));
