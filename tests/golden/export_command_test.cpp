@@ -92,7 +92,8 @@ TEST_F(Export, AsAPeftFolderWithACard) {
       exported(run(), "second", {"--to", "peft", "--learner", "fast", "--task", "2"});
   EXPECT_EQ(values_of(load_peft(second, config()).values()),
             values_of(learner("fast", 2).values()));
-  EXPECT_EQ(read_json(second / "adapter_config.json").at("base_model_name_or_path"), kModel);
+  EXPECT_EQ(read_json(second / "adapter_config.json").at("base_model_name_or_path"),
+            kModel.string());
   EXPECT_THAT(read_file(second / "README.md"), Not(HasSubstr("base_model:")));
   EXPECT_THAT(refused(run(), "out", {"--to", "peft"}), HasSubstr("is there already"));
 }

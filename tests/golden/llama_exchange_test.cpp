@@ -65,12 +65,13 @@ class LlamaExchange : public ::testing::Test {
     write_json(folder_ / "prompts.json", prompts_);
   }
 
-  std::vector<Continuation> theirs(const fs::path& model, const fs::path& lora = {}) const {
+  std::vector<Continuation> theirs(const fs::path& model, const fs::path& lora = {},
+                                   int64_t tokens = kTokens) const {
     const std::string with = lora.empty() ? "" : fmt::format("--lora '{}'", lora.string());
     const std::string command = fmt::format(
         "'{}' '{}' --model '{}' {} --prompts '{}' --tokens {} --out '{}'", python_,
         golden_folder("check_llama.py").string(), model.string(), with,
-        (folder_ / "prompts.json").string(), kTokens, (folder_ / "theirs.json").string());
+        (folder_ / "prompts.json").string(), tokens, (folder_ / "theirs.json").string());
     EXPECT_EQ(std::system(command.c_str()), 0) << command;
     std::vector<Continuation> all;
     for (const Json& one : read_json(folder_ / "theirs.json"))
@@ -78,7 +79,7 @@ class LlamaExchange : public ::testing::Test {
     return all;
   }
   std::vector<Continuation> ours(const fs::path& path, const Adapter* adapter,
-                                 const EngineOptions& engine = {}) const {
+                                 int64_t tokens = kTokens, const EngineOptions& engine = {}) const {
     TestModel model(path, cpu_kernels(), DType::kF32, engine);
     const Uses uses = adapter != nullptr ? Uses{{adapter, 1.0, {}}} : Uses{};
     std::vector<Continuation> all;
@@ -87,10 +88,11 @@ class LlamaExchange : public ::testing::Test {
       model.engine.all_logits(prompt, uses, [&](size_t, std::span<const float> logits) {
         one.logits.assign(logits.begin(), logits.end());
       });
-      GenerateOptions options;
-      options.max_new_tokens = kTokens;
-      one.tokens = generate(model.engine, uses, {&prompt, 1}, options).front();
     }
+    GenerateOptions options;
+    options.max_new_tokens = tokens;
+    const Answers answers = generate(model.engine, uses, prompts_, options);
+    for (size_t i = 0; i < all.size(); ++i) all[i].tokens = answers[i];
     return all;
   }
   // The largest difference of a logit.
@@ -135,7 +137,7 @@ TEST_F(LlamaExchange, LoraOverAFloat32Base) {
   save_gguf_lora(folder_ / "lora.gguf", adapter_, *base_, DType::kF32);
   const std::vector<Continuation> own = ours(folder_ / "base.gguf", &adapter_);
   const std::vector<Continuation> their = theirs(folder_ / "base.gguf", folder_ / "lora.gguf");
-  const double effect = difference(own, ours(folder_ / "base.gguf", nullptr));
+  const double effect = difference(own, ours(folder_ / "base.gguf", nullptr, 0));
   const double worst = difference(own, their);
   std::printf("largest difference of a logit: %.2e; the adapter changes one by %.2e\n", worst,
               effect);
@@ -149,7 +151,8 @@ TEST_F(LlamaExchange, LoraOverTheFileItself) {
   save_gguf_lora(folder_ / "lora.gguf", adapter_, *base_, DType::kF32);
   const std::vector<Continuation> their = theirs(base_->path(), folder_ / "lora.gguf");
   for (const Decoding decoding : {Decoding::kExact, Decoding::kBlocks}) {
-    const std::vector<Continuation> own = ours(base_->path(), &adapter_, {.decoding = decoding});
+    const std::vector<Continuation> own =
+        ours(base_->path(), &adapter_, kTokens, {.decoding = decoding});
     std::printf("engine.decoding %s: largest difference of a logit %.2e\n",
                 decoding == Decoding::kExact ? "exact" : "blocks", difference(own, their));
     EXPECT_GT(equal_continuations(own, their), 0U);
@@ -159,14 +162,14 @@ TEST_F(LlamaExchange, LoraOverTheFileItself) {
 TEST_F(LlamaExchange, MergedAgainstBaseAndAdapter) {
   const std::vector<Continuation> own = ours(base_->path(), &adapter_);
   write_merged_gguf(folder_ / "f32.gguf", *base_, adapter_, DType::kF32);
-  const double exact = difference(own, theirs(folder_ / "f32.gguf"));
+  const double exact = difference(own, theirs(folder_ / "f32.gguf", {}, 0));
   std::printf("merged in f32: largest difference of a logit %.2e\n", exact);
   EXPECT_LE(exact, kLora);
   const MergeReport report = write_merged_gguf(folder_ / "f16.gguf", *base_, adapter_, DType::kF16);
   const std::vector<Continuation> their = theirs(folder_ / "f16.gguf");
   const double halves = difference(own, their);
   std::printf("merged in f16: there %.2e, here %.2e; rounding is %.2e of the adapter\n", halves,
-              difference(own, ours(folder_ / "f16.gguf", nullptr)),
+              difference(own, ours(folder_ / "f16.gguf", nullptr, 0)),
               report.rounding / report.change);
   EXPECT_LE(halves, kMerged);
   equal_continuations(own, their);

@@ -27,7 +27,7 @@ std::vector<float> logits_of(const std::filesystem::path& path, const Adapter* a
   TestModel model(path, reference_kernels(DType::kF32), DType::kF32);
   const Uses uses = adapter != nullptr ? Uses{{adapter, 1.0, {}}} : Uses{};
   std::vector<float> logits;
-  const std::vector<int32_t> ids = {5, 17, 3, 44, 60, 8};
+  const std::vector<int32_t> ids = {5, 17, 3, 44, 40, 8};
   model.engine.all_logits(ids, uses, [&](size_t, std::span<const float> values) {
     logits.insert(logits.end(), values.begin(), values.end());
   });
@@ -98,6 +98,10 @@ TEST_P(Merged, ComputesWhatBaseAndAdapterDo) {
 
 TEST_P(Merged, InBlocks) {
   if (!gguf_) GTEST_SKIP() << "folders have no blocks";
+  if (base_.config().width % 32 != 0) {  // rows hold no whole blocks, and are F16
+    EXPECT_LE(error_in(DType::kQ4_1), 2e-3);
+    return;
+  }
   double last = 0;
   for (const DType type : {DType::kQ8_0, DType::kQ5_1, DType::kQ4_1}) {
     const double error = error_in(type);
