@@ -15,45 +15,12 @@
 #include <cstring>
 #include <utility>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/mapped_fault.h"
+#include "base/new_file.h"
 
 namespace ilora {
-namespace {
-
-[[noreturn]] void fail(const std::string& verb, const std::filesystem::path& path, int code) {
-  std::string hint;
-  if (code == ENOENT) hint = "Check the path: there is no such file.";
-  if (code == ENOSPC || code == EFBIG || code == EDQUOT)
-    hint = "Free some space on that disk and go on.";
-  if (code == EACCES || code == EPERM || code == EROFS) hint = "Check the permissions.";
-  throw Error(ErrorKind::kFile,
-              fmt::format("[file] cannot {} {}: {}", verb, path.string(), std::strerror(code)),
-              hint);
-}
-
-// Owns a file descriptor; closes it unless close() was called.
-struct Descriptor {
-  int fd = -1;
-  explicit Descriptor(int opened) : fd(opened) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-void write_all(int fd, std::string_view content, const std::filesystem::path& path) {
-  while (!content.empty()) {
-    const ssize_t n = ::write(fd, content.data(), content.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("write", path, errno);
-    content.remove_prefix(static_cast<size_t>(n));
-  }
-}
-
-}  // namespace
-
 namespace {
 
 // What is mapped now, for a signal handler: it may neither lock nor allocate.
@@ -97,15 +64,15 @@ const char* mapped_file_at(const void* address) noexcept {
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) fail("open", path, errno);
+  if (file.fd < 0) fail_on_file("open", path, errno);
   struct stat info {};
-  if (::fstat(file.fd, &info) != 0) fail("read", path, errno);
-  if (S_ISDIR(info.st_mode)) fail("read", path, EISDIR);
-  if (!S_ISREG(info.st_mode)) fail("map", path, ENODEV);
+  if (::fstat(file.fd, &info) != 0) fail_on_file("read", path, errno);
+  if (S_ISDIR(info.st_mode)) fail_on_file("read", path, EISDIR);
+  if (!S_ISREG(info.st_mode)) fail_on_file("map", path, ENODEV);
   size_ = static_cast<size_t>(info.st_size);
   if (size_ == 0) return;
   void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.fd, 0);
-  if (mapped == MAP_FAILED) fail("map", path, errno);
+  if (mapped == MAP_FAILED) fail_on_file("map", path, errno);
   data_ = static_cast<const std::byte*>(mapped);
   note_mapping(data_, size_, path.string());
 }
@@ -142,13 +109,13 @@ void release_pages(std::span<const std::byte> mapped) {
 // What a pipe brings, to its end.
 std::string read_stream(const std::filesystem::path& path) {
   const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
-  if (file.fd < 0) fail("open", path, errno);
+  if (file.fd < 0) fail_on_file("open", path, errno);
   std::string content;
   std::array<char, 1 << 16> part{};
   while (true) {
     const ssize_t n = ::read(file.fd, part.data(), part.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) fail("read", path, errno);
+    if (n < 0) fail_on_file("read", path, errno);
     if (n == 0) return content;
     content.append(part.data(), static_cast<size_t>(n));
   }
@@ -165,16 +132,6 @@ std::string read_file(const std::filesystem::path& path) {
 
 namespace {
 
-constexpr const char* kTemporary = ".tmp";  // NAME.process-number.tmp
-
-void refuse_home(const std::filesystem::path& path) {
-  if (!path.native().starts_with('~')) return;
-  throw Error(
-      ErrorKind::kUsage,
-      fmt::format("[file] expected a path, got {}, which no shell has expanded", path.string()),
-      "Write the folder in full, or ./~ for one of that name.");
-}
-
 // What `path` names in the end, where it is a link; that need not be there.
 std::filesystem::path link_target(const std::filesystem::path& path) {
   std::filesystem::path target = path;
@@ -185,47 +142,15 @@ std::filesystem::path link_target(const std::filesystem::path& path) {
     if (code) return target;
     target = target.parent_path() / next;
   }
-  fail("write", path, ELOOP);
-}
-
-// A new file beside `path`, under a name that nobody has.
-Descriptor open_beside(const std::filesystem::path& path, std::string& temporary) {
-  static std::atomic<unsigned> count = 0;
-  while (true) {
-    temporary = fmt::format("{}.{}-{}{}", path.string(), ::getpid(), count++, kTemporary);
-    const int fd =
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
-    if (fd >= 0) return Descriptor{fd};
-    if (errno == EEXIST) continue;
-    temporary.clear();
-    fail("write", path, errno);
-  }
-}
-
-void sync(int fd, const std::filesystem::path& path) {
-  // EINVAL: nothing there can be synced.
-  if (::fsync(fd) != 0 && errno != EINVAL) fail("write", path, errno);
+  fail_on_file("write", path, ELOOP);
 }
 
 void replace_file(const std::filesystem::path& path, std::string_view content,
                   const struct stat* old) {
-  std::string temporary;
-  try {
-    Descriptor file = open_beside(path, temporary);
-    if (old != nullptr) {
-      // The owner stays where we may give files away; the mode after it, which chown() changes.
-      static_cast<void>(!::fchown(file.fd, old->st_uid, old->st_gid));
-      if (::fchmod(file.fd, old->st_mode & 07777) != 0) fail("write", path, errno);
-    }
-    write_all(file.fd, content, path);
-    sync(file.fd, path);
-    if (::close(std::exchange(file.fd, -1)) != 0) fail("write", path, errno);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("write", path, errno);
-  } catch (...) {
-    if (!temporary.empty()) ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_folder(path.parent_path());
+  NewFile file(path);
+  if (old != nullptr) file.follow(*old);
+  file.write(content);
+  file.finish();
 }
 
 }  // namespace
@@ -235,16 +160,16 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
   const std::filesystem::path target = link_target(path);
   struct stat old {};
   if (::lstat(target.c_str(), &old) != 0) {
-    if (errno != ENOENT) fail("write", path, errno);
+    if (errno != ENOENT) fail_on_file("write", path, errno);
     replace_file(target, content, nullptr);
   } else if (S_ISREG(old.st_mode)) {
     replace_file(target, content, &old);
   } else if (S_ISCHR(old.st_mode) || S_ISFIFO(old.st_mode)) {
     const Descriptor file{::open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
-    if (file.fd < 0) fail("write", path, errno);
+    if (file.fd < 0) fail_on_file("write", path, errno);
     write_all(file.fd, content, path);
   } else {
-    fail("write", path, S_ISDIR(old.st_mode) ? EISDIR : ENOTSUP);
+    fail_on_file("write", path, S_ISDIR(old.st_mode) ? EISDIR : ENOTSUP);
   }
 }
 
@@ -260,7 +185,7 @@ void remove_leftovers(const std::filesystem::path& folder) {
   for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, code)) {
     const std::string name = entry.path().filename().string();
     if (!name.ends_with(kTemporary)) continue;
-    const std::string stem = name.substr(0, name.size() - std::strlen(kTemporary));
+    const std::string stem = name.substr(0, name.size() - kTemporary.size());
     int pid = 0, length = 0;
     const size_t dot = stem.rfind('.');
     if (dot == std::string::npos) continue;
@@ -274,7 +199,7 @@ void remove_leftovers(const std::filesystem::path& folder) {
 void sync_folder(const std::filesystem::path& folder) {
   const char* name = folder.empty() ? "." : folder.c_str();
   const Descriptor opened{::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (opened.fd >= 0) sync(opened.fd, folder);
+  if (opened.fd >= 0) sync_descriptor(opened.fd, folder);
 }
 
 std::string expand_home(const std::string& path) {
@@ -292,7 +217,7 @@ std::string expand_home(const std::string& path) {
 void append_line(const std::filesystem::path& path, std::string_view line) {
   refuse_home(path);
   const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)};
-  if (file.fd < 0) fail("write", path, errno);
+  if (file.fd < 0) fail_on_file("write", path, errno);
   write_all(file.fd, std::string(line) + "\n", path);
 }
 
@@ -300,7 +225,7 @@ void make_folder(const std::filesystem::path& path) {
   refuse_home(path);
   std::error_code code;
   std::filesystem::create_directories(path, code);
-  if (code) fail("create", path, code.value());
+  if (code) fail_on_file("create", path, code.value());
 }
 
 }  // namespace ilora

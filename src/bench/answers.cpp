@@ -11,7 +11,7 @@
 #include "base/random.h"
 #include "bench/gemm_rate.h"
 #include "eval/evaluator.h"
-#include "model/peft.h"
+#include "model/adapter_file.h"
 #include "train/environment.h"
 
 namespace ilora {
@@ -41,7 +41,7 @@ struct Setup {
         model(recipe.model_options()),
         bench(model, recipe) {
     if (!b.adapter.empty()) {
-      adapter = load_peft(b.adapter, model.config());
+      adapter = load_adapter(b.adapter, model.files);
       uses = {{&adapter, 1.0, {}}};
     }
     for (const Example& example : texts.prompts) {

@@ -155,7 +155,8 @@ void add_chat(CLI::App& app) {
   command->add_option("source", a->source, "a run folder, a GGUF file or a Hugging Face folder")
       ->required();
   CLI::Option* learner = command->add_option("--learner", a->learner, "of a run: fast, slow, ...");
-  command->add_option("--adapter", a->adapter, "a PEFT folder, over a model")->excludes(learner);
+  command->add_option("--adapter", a->adapter, "a PEFT folder or a LoRA file in GGUF, over a model")
+      ->excludes(learner);
   command->add_option("--system", a->system, "the system's turn, where the template has one");
   add_mode(*command, a->mode, "as engine.mode (default: a run's own, else auto)");
   add_sampling(*command, a->options);

@@ -80,7 +80,8 @@ void add_generate(CLI::App& app) {
   CLI::Option* run =
       command->add_option("--run", a->run, "a run folder: its model, and the learner it deploys");
   command->add_option("--learner", a->learner, "with --run: fast, slow, ...")->needs(run);
-  command->add_option("--adapter", a->adapter, "a PEFT folder")->excludes(run);
+  command->add_option("--adapter", a->adapter, "a PEFT folder, or a LoRA file in GGUF")
+      ->excludes(run);
   command->add_option("--template", a->text_template, "raw or chat (of a run: its own)")
       ->check(CLI::IsMember({"raw", "chat"}))
       ->excludes(run);

@@ -11,6 +11,7 @@
 #include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/export.h"
 #include "cli/interrupt.h"
 
 namespace {
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
   ilora::add_eval(app);
   ilora::add_generate(app);
   ilora::add_chat(app);
+  ilora::add_export(app);
   ilora::add_compare(app);
   ilora::add_sweep(app);
   ilora::add_report(app);

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "formats/check.h"
+#include "formats/gguf_writer.h"
 #include "tensor/quant.h"
 
 namespace ilora {
@@ -315,6 +316,14 @@ void GgufFile::parse(std::span<const std::byte> bytes) {
     p.tensor.bytes = data.subspan(p.offset, p.size);
     tensors_.push_back(std::move(p.tensor));
   }
+}
+
+std::optional<uint32_t> gguf_type_number(DType dtype) {
+  constexpr uint32_t kNumbers = 64;
+  for (uint32_t number = 0; number < kNumbers; ++number) {
+    if (tensor_type(number).dtype == dtype) return number;
+  }
+  return std::nullopt;
 }
 
 const GgufValue* GgufFile::find(std::string_view key) const {

@@ -11,7 +11,9 @@
 
 #include "base/hash.h"
 #include "base/json.h"
+#include "base/new_file.h"
 #include "formats/check.h"
+#include "formats/planned_tensor.h"
 
 namespace ilora {
 namespace {
@@ -228,28 +230,17 @@ const StoredTensor& SafetensorsFile::tensor(std::string_view name) const {
   return *found;
 }
 
-void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
-                       const StringMap& metadata) {
-  std::vector<const StoredTensor*> sorted;
-  for (const StoredTensor& tensor : tensors) {
-    if (std::ranges::find(kTypes, tensor.dtype) == std::end(kTypes)) {
-      fail_foreign(tensor.name, dtype_name(tensor.dtype), path.string());
-    }
-    ILORA_CHECK(
-        checked_bytes(tensor.dtype, tensor.shape) == static_cast<int64_t>(tensor.bytes.size()),
-        "{}", tensor.describe());
-    ILORA_CHECK(tensor.name != kMetadata);
-    sorted.push_back(&tensor);
-  }
-  std::ranges::sort(sorted, {}, [](const StoredTensor* t) {
-    return std::tuple(-dtype_bytes(t->dtype, 1), std::string_view(t->name));
-  });
+namespace {
+
+// The header, padded so that the data is aligned; the tensors are in the order of their data.
+std::string header_of(std::span<const PlannedTensor* const> sorted, const StringMap& metadata,
+                      const std::string& where) {
   Json header = Json::object();
   if (!metadata.empty()) header[kMetadata] = metadata;
   uint64_t position = 0;
-  for (const StoredTensor* tensor : sorted) {
+  for (const PlannedTensor* tensor : sorted) {
     ILORA_CHECK(!header.contains(tensor->name), "two tensors called {}", tensor->name);
-    const uint64_t end = position + tensor->bytes.size();
+    const uint64_t end = position + static_cast<uint64_t>(tensor->bytes());
     header[tensor->name] = {{"dtype", dtype_name(tensor->dtype)},
                             {"shape", tensor->shape},
                             {"data_offsets", {position, end}}};
@@ -259,19 +250,62 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
   try {
     text = header.dump();
   } catch (const Json::exception&) {
-    throw Error(
-        ErrorKind::kData,
-        fmt::format("[safetensors] names and metadata must be valid UTF-8 ({})", path.string()));
+    throw Error(ErrorKind::kData,
+                fmt::format("[safetensors] names and metadata must be valid UTF-8 ({})", where));
   }
-  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');  // aligns the data
+  text.append((kLengthBytes - text.size() % kLengthBytes) % kLengthBytes, ' ');
   const uint64_t length = text.size();
-  std::string content(reinterpret_cast<const char*>(&length), kLengthBytes);
-  content.reserve(kLengthBytes + length + position);
-  content += text;
-  for (const StoredTensor* tensor : sorted) {
-    content.append(reinterpret_cast<const char*>(tensor->bytes.data()), tensor->bytes.size());
+  return std::string(reinterpret_cast<const char*>(&length), kLengthBytes) + text;
+}
+
+std::vector<const PlannedTensor*> in_order(std::span<const PlannedTensor> tensors,
+                                           const std::string& where) {
+  std::vector<const PlannedTensor*> sorted;
+  for (const PlannedTensor& tensor : tensors) {
+    if (std::ranges::find(kTypes, tensor.dtype) == std::end(kTypes))
+      fail_foreign(tensor.name, dtype_name(tensor.dtype), where);
+    ILORA_CHECK(tensor.name != kMetadata);
+    sorted.push_back(&tensor);
+  }
+  std::ranges::sort(sorted, {}, [](const PlannedTensor* t) {
+    return std::tuple(-dtype_bytes(t->dtype, 1), std::string_view(t->name));
+  });
+  return sorted;
+}
+
+}  // namespace
+
+void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
+                       const StringMap& metadata) {
+  std::vector<PlannedTensor> planned;
+  for (const StoredTensor& tensor : tensors) {
+    ILORA_CHECK(
+        checked_bytes(tensor.dtype, tensor.shape) == static_cast<int64_t>(tensor.bytes.size()),
+        "{}", tensor.describe());
+    planned.push_back(planned_copy(tensor));
+  }
+  const auto sorted = in_order(planned, path.string());
+  std::string content = header_of(sorted, metadata, path.string());
+  for (const PlannedTensor* tensor : sorted) {
+    const size_t begin = content.size();
+    content.resize(begin + static_cast<size_t>(tensor->bytes()));
+    tensor->fill(std::as_writable_bytes(std::span(content).subspan(begin)));
   }
   write_file_atomic(path, content);
+}
+
+void write_planned_safetensors(const std::filesystem::path& path,
+                               std::span<const PlannedTensor> tensors, const StringMap& metadata) {
+  const auto sorted = in_order(tensors, path.string());
+  NewFile file(path);
+  file.write(header_of(sorted, metadata, path.string()));
+  std::vector<std::byte> bytes;
+  for (const PlannedTensor* tensor : sorted) {
+    bytes.resize(static_cast<size_t>(tensor->bytes()));
+    tensor->fill(bytes);
+    file.write(bytes);
+  }
+  file.finish();
 }
 
 TensorFolder::TensorFolder(const std::filesystem::path& folder) : name_(folder.string()) {

@@ -1,6 +1,7 @@
 #include "model/peft.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 
 #include "base/error.h"
@@ -8,71 +9,28 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "formats/safetensors.h"
+#include "model/adapter_parts.h"
+#include "model/peft_config.h"
 
 namespace ilora {
 namespace {
 
 constexpr const char* kValues = "adapter_model.safetensors";
 constexpr const char* kHash = "ilora.hash";  // in its metadata
-constexpr const char* kLora = "LORA";
-constexpr const char* kPromptTuning = "PROMPT_TUNING";
 constexpr const char* kPromptRows = "prompt_embeddings";
 constexpr const char* kPromptKeys = "prompt_keys";
-constexpr const char* kPromptPool = "ILORA_PROMPT_POOL";  // ours: prompts that are found by keys
 
 std::string tensor_name(const AdapterLayout& layout, const LoraBlock& block, const char* factor) {
   return fmt::format("base_model.model.{}.{}.weight", layout.path(block), factor);
 }
 
-void transpose(float* out, const float* in, int64_t rows, int64_t columns) {
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = 0; c < columns; ++c) out[c * rows + r] = in[r * columns + c];
-  }
-}
-
-std::string type_of(const Json& json) {
-  const Json type = json.value("peft_type", Json(kLora));
-  return type.is_string() ? type.get<std::string>() : type.dump();
-}
-
-// Options of PEFT that change what an adapter computes and that ilora does not have.
-void refuse_unsupported(const Json& json, const std::string& where) {
-  const auto refuse = [&](const std::string& what) {
-    throw Error(ErrorKind::kUnsupported,
-                fmt::format("[peft] {} is not supported ({})", what, where),
-                "ilora reads plain LoRA adapters (one rank and alpha, no biases, no extra trained "
-                "modules) and prompt tuning.");
-  };
-  const std::string type = type_of(json);
-  if (type != kLora && type != kPromptTuning && type != kPromptPool) refuse("peft_type " + type);
-  const auto differs = [&](const char* key, const Json& from) {
-    const Json value = json.value(key, Json());
-    return !value.is_null() && value != from;
-  };
-  if (differs("num_transformer_submodules", 1)) refuse("num_transformer_submodules above 1");
-  if (differs("use_dora", false)) refuse("DoRA (use_dora)");
-  if (differs("bias", "none")) refuse("a trained bias");
-  for (const char* key : {"lora_bias", "fan_in_fan_out", "use_qalora"}) {
-    if (differs(key, false)) refuse(key);
-  }
-  for (const char* key : {"rank_pattern", "alpha_pattern", "modules_to_save", "layers_to_transform",
-                          "target_parameters", "trainable_token_indices", "alora_invocation_tokens",
-                          "layer_replication"}) {
-    const Json value = json.value(key, Json());
-    if (!value.is_null() && !value.empty()) refuse(key);
-  }
-  // PiSSA, OLoRA, CorDA and LoftQ change the base weights when they begin; these do not.
-  const Json start = json.value("init_lora_weights", Json(true));
-  const bool plain = start.is_null() || start.is_boolean() || start == "gaussian" ||
-                     start == "eva" || start == "orthogonal";
-  if (!plain) refuse(fmt::format("init_lora_weights {}, which changes the base,", start.dump()));
-}
-
-// Of the values and of what scales them, so that damage to either file is noticed.
-std::string content_hash(std::span<const StoredTensor> tensors, const LoraOptions& o) {
+// Of the values and of what scales them, so that damage to either file is noticed. `patterns`: of a
+// file that was edited; those written here have none.
+std::string content_hash(std::span<const StoredTensor> tensors, const LoraOptions& o,
+                         const std::string& patterns = {}) {
   const std::string scale = o.prompts.rows > 0
                                 ? fmt::format("{} {}", o.prompts.keys, o.prompts.chosen)
-                                : fmt::format("{} {} {}", o.rank, o.alpha, o.rslora);
+                                : fmt::format("{} {} {}{}", o.rank, o.alpha, o.rslora, patterns);
   return hash_digits(hash_tensors(tensors, hash_text(scale)));
 }
 
@@ -83,15 +41,28 @@ void write_values(const std::filesystem::path& folder, std::span<const StoredTen
 }
 
 // Adapters of other programs, and of earlier versions, have no hash.
-void require_whole(const SafetensorsFile& file, const LoraOptions& options) {
+void require_whole(const SafetensorsFile& file, const PeftConfig& config) {
   const auto hash = file.metadata().find(kHash);
-  if (hash == file.metadata().end() || hash->second == content_hash(file.tensors(), options))
+  if (hash == file.metadata().end() ||
+      hash->second == content_hash(file.tensors(), config.options, config.patterns))
     return;
   throw Error(
       ErrorKind::kFormat,
       fmt::format("[peft] expected the adapter that was saved, got another ({})", file.name()),
       "The file is damaged, or r, lora_alpha or use_rslora beside it were edited. An "
       "adapter that is edited on purpose has to lose ilora.hash from its metadata.");
+}
+
+// The folder's tensors.
+SafetensorsFile open_values(const std::filesystem::path& folder) {
+  const std::filesystem::path path = folder / kValues, pickled = folder / "adapter_model.bin";
+  if (!std::filesystem::exists(path) && std::filesystem::exists(pickled)) {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("[peft] {} is a pickle, which is not read", pickled.string()),
+                "Load the adapter in PEFT and save it again: save_pretrained(FOLDER) writes "
+                "adapter_model.safetensors.");
+  }
+  return SafetensorsFile(path);
 }
 
 void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
@@ -102,7 +73,7 @@ void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
                 "[peft] an adapter with both LoRA and soft prompts has no PEFT form");
   }
   const PromptShape& shape = layout.prompts();
-  Json config = {{"peft_type", shape.keys > 0 ? kPromptPool : kPromptTuning},
+  Json config = {{"peft_type", shape.keys > 0 ? kPeftPool : kPeftPrompts},
                  {"task_type", "CAUSAL_LM"},
                  {"base_model_name_or_path", base_model},
                  {"num_virtual_tokens", shape.rows},
@@ -125,30 +96,6 @@ void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
   write_json(folder / "adapter_config.json", config);
 }
 
-LoraOptions prompt_options(const Json& json, const std::string& where) {
-  LoraOptions options;
-  options.targets = {};
-  PromptShape& shape = options.prompts;
-  try {
-    shape.rows = json.at("num_virtual_tokens");
-    if (type_of(json) == kPromptPool) {
-      shape.keys = json.at("keys");
-      shape.chosen = json.at("chosen");
-    }
-  } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kFormat, fmt::format("[peft] {} ({})", what_is_wrong(e), where));
-  }
-  const bool pool = type_of(json) == kPromptPool;
-  if (shape.rows <= 0 || (pool && (shape.keys <= 0 || shape.rows % shape.keys != 0 ||
-                                   shape.chosen <= 0 || shape.chosen > shape.keys))) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[peft] expected a positive num_virtual_tokens, and of a pool as many "
-                            "rows for each of its keys ({})",
-                            where));
-  }
-  return options;
-}
-
 void load_rows(Tensor rows, const SafetensorsFile& file, const char* name) {
   const StoredTensor& stored = file.tensor(name);
   if (stored.shape != std::vector<int64_t>{rows.shape[0], rows.shape[1]}) {
@@ -161,13 +108,72 @@ void load_rows(Tensor rows, const SafetensorsFile& file, const char* name) {
 }
 
 Adapter load_prompts(const SafetensorsFile& file, const ModelConfig& config,
-                     const LoraOptions& options) {
+                     const PeftConfig& peft) {
+  const LoraOptions& options = peft.options;
   Adapter adapter(config, options);
   load_rows(soft_prompts(adapter.values(), adapter.layout()), file, kPromptRows);
   if (options.prompts.keys > 0)
     load_rows(prompt_keys(adapter.values(), adapter.layout()), file, kPromptKeys);
-  require_whole(file, options);
+  require_whole(file, peft);
   return adapter;
+}
+
+// What the tensors say where the configuration leaves it to them: the modules, and the largest rank.
+void complete(PeftConfig& peft, const SafetensorsFile& file) {
+  if (peft.plain()) return;
+  LoraOptions& options = peft.options;
+  const LoraOptions said = options;
+  options.targets.clear();
+  int64_t largest = 0;
+  std::set<std::string> ends;
+  for (const StoredTensor& tensor : file.tensors()) {
+    constexpr std::string_view kEnd = ".lora_A.weight";
+    if (!tensor.name.ends_with(kEnd) || tensor.shape.empty()) continue;
+    const std::string map = tensor.name.substr(0, tensor.name.size() - kEnd.size());
+    ends.insert(map.substr(map.rfind('.') + 1));
+    largest = std::max(largest, tensor.shape[0]);
+  }
+  for (const Module m : kAllModules) {
+    if (ends.erase(std::string(module_name(m))) > 0) options.targets.emplace_back(module_name(m));
+  }
+  if (!ends.empty() || options.targets.empty()) {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("[peft] LoRA of {} is not supported ({})",
+                            ends.empty() ? "no module" : "module " + *ends.begin(), file.name()),
+                fmt::format("Supported are {}.", module_names(false)));
+  }
+  if (largest == said.rank) return;
+  // One rank for all, and the scale that maps without a pattern have (adapter_parts.h).
+  options.rank = largest;
+  const auto r = static_cast<double>(largest);
+  options.alpha = said.scaling() * (said.rslora ? std::sqrt(r) : r);
+}
+
+// Every map that the configuration names has to be there, whatever the tensors say.
+void require_wanted(const PeftConfig& peft, const SafetensorsFile& file,
+                    const ModelConfig& config) {
+  for (int64_t layer = 0; layer < config.layers; ++layer) {
+    for (const Module m : kAllModules) {
+      if (!config.has(m)) continue;
+      const std::string path = config.names.linear_in_block(FileKind::kFolder, layer, m);
+      if (peft.wants(path, layer))
+        file.tensor(fmt::format("base_model.model.{}.lora_A.weight", path));
+    }
+  }
+}
+
+std::vector<float> read_factor(const SafetensorsFile& file, const std::string& name,
+                               std::array<int64_t, 2> shape) {
+  const StoredTensor& stored = file.tensor(name);
+  if (stored.shape != std::vector<int64_t>{shape[0], shape[1]}) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[peft] expected shape ({}, {}) for {}, got {} ({})", shape[0],
+                            shape[1], stored.name, stored.describe(), file.name()),
+                "The adapter was made for another base model or rank.");
+  }
+  std::vector<float> out(static_cast<size_t>(stored.size()));
+  expand_finite_rows(out.data(), stored, 0, shape[0]);
+  return out;
 }
 
 }  // namespace
@@ -177,7 +183,7 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
   make_folder(folder);
   if (adapter.layout().prompts().rows > 0) return save_prompts(folder, adapter, base_model);
   const LoraOptions& o = adapter.options();
-  const Json config = {{"peft_type", "LORA"},
+  const Json config = {{"peft_type", kPeftLora},
                        {"task_type", "CAUSAL_LM"},
                        {"base_model_name_or_path", base_model},
                        {"r", o.rank},
@@ -201,8 +207,7 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
   std::vector<StoredTensor> tensors;
   transposed.reserve(adapter.layout().blocks().size());
   for (const LoraBlock& b : adapter.layout().blocks()) {
-    std::vector<float>& out = transposed.emplace_back(static_cast<size_t>(b.out * b.rank));
-    transpose(out.data(), values + b.offset_bt, b.rank, b.out);
+    const std::vector<float>& out = transposed.emplace_back(lora_b(adapter, b));
     tensors.push_back(
         stored_view<float>(tensor_name(adapter.layout(), b, "lora_A"), {b.rank, b.in},
                            {values + b.offset_a, static_cast<size_t>(b.rank * b.in)}));
@@ -214,86 +219,37 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
 }
 
 LoraOptions load_peft_options(const std::filesystem::path& folder) {
-  const std::filesystem::path path = folder / "adapter_config.json";
-  const Json json = read_json(path);
-  if (!json.is_object()) {
-    throw Error(ErrorKind::kFormat, fmt::format("[peft] expected an object ({})", path.string()));
-  }
-  refuse_unsupported(json, path.string());
-  if (type_of(json) != kLora) return prompt_options(json, path.string());
-  LoraOptions options;
-  try {
-    options.rank = json.at("r");
-    options.alpha = json.at("lora_alpha");
-    options.dropout = json.value("lora_dropout", 0.0);
-    options.rslora = json.value("use_rslora", false);
-    options.targets.clear();
-    const Json& targets = json.at("target_modules");
-    if (!targets.is_array()) {
-      throw Error(ErrorKind::kUnsupported,
-                  fmt::format("[peft] target_modules {} is not a list of module names ({})",
-                              targets.dump(), path.string()));
-    }
-    // PEFT writes a set: bring it into the order of the block, so that layouts do not depend on it.
-    const std::set<std::string> names = targets.get<std::set<std::string>>();
-    for (const std::string& name : names) {
-      try {
-        parse_module(name);
-      } catch (const Error& e) {
-        throw Error(
-            ErrorKind::kUnsupported,
-            fmt::format("[peft] target module {} is not supported ({})", name, path.string()),
-            e.hint());
-      }
-    }
-    for (const Module m : kAllModules) {
-      if (names.contains(std::string(module_name(m)))) options.targets.emplace_back(module_name(m));
-    }
-  } catch (const Json::exception& e) {
-    throw Error(ErrorKind::kFormat, fmt::format("[peft] {} ({})", what_is_wrong(e), path.string()));
-  }
-  if (options.rank <= 0 || options.targets.empty()) {
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[peft] expected a positive r and target modules ({})", path.string()));
-  }
-  return options;
+  PeftConfig peft = read_peft_config(folder);
+  if (peft.options.prompts.rows == 0 && !peft.plain()) complete(peft, open_values(folder));
+  return peft.options;
 }
 
 Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config) {
-  const LoraOptions options = load_peft_options(folder);
-  const std::filesystem::path path = folder / kValues;
-  const SafetensorsFile file(path);
-  if (options.prompts.rows > 0) return load_prompts(file, config, options);
-  Adapter adapter(config, options);
-  auto* values = adapter.values().ptr<float>();
-  size_t used = 0;
-  for (const LoraBlock& b : adapter.layout().blocks()) {
-    const auto read = [&](const char* factor, std::vector<int64_t> shape) {
-      const StoredTensor& stored = file.tensor(tensor_name(adapter.layout(), b, factor));
-      if (stored.shape != shape) {
-        throw Error(ErrorKind::kFormat,
-                    fmt::format("[peft] expected shape ({}, {}) for {}, got {} ({})", shape[0],
-                                shape[1], stored.name, stored.describe(), path.string()),
-                    "The adapter was made for another base model or rank.");
-      }
-      std::vector<float> out(static_cast<size_t>(stored.size()));
-      expand_finite_rows(out.data(), stored, 0, shape[0]);
-      ++used;
-      return out;
-    };
-    const std::vector<float> a = read("lora_A", {b.rank, b.in});
-    std::copy(a.begin(), a.end(), values + b.offset_a);
-    const std::vector<float> out_by_rank = read("lora_B", {b.out, b.rank});
-    transpose(values + b.offset_bt, out_by_rank.data(), b.out, b.rank);
+  PeftConfig peft = read_peft_config(folder);
+  const SafetensorsFile file = open_values(folder);
+  if (peft.options.prompts.rows > 0) return load_prompts(file, config, peft);
+  const PeftConfig said = peft;
+  if (!said.plain()) require_wanted(said, file, config);
+  complete(peft, file);
+  const AdapterLayout layout(config, peft.options);
+  std::vector<LoraPart> parts;
+  for (const LoraBlock& b : layout.blocks()) {
+    const std::string path = layout.path(b);
+    if (!said.wants(path, b.layer)) continue;
+    LoraPart& part = parts.emplace_back(
+        LoraPart{b.layer, b.module, said.rank_of(path), said.scaling_of(path), {}, {}});
+    part.a = read_factor(file, tensor_name(layout, b, "lora_A"), {part.rank, b.in});
+    part.b = read_factor(file, tensor_name(layout, b, "lora_B"), {b.out, part.rank});
   }
-  if (used != file.tensors().size()) {
-    throw Error(ErrorKind::kUnsupported,
-                fmt::format("[peft] {} of {} tensors belong to no target module of this model ({})",
-                            file.tensors().size() - used, file.tensors().size(), path.string()),
-                "The adapter was made for another base model.");
+  if (2 * parts.size() != file.tensors().size()) {
+    throw Error(
+        ErrorKind::kUnsupported,
+        fmt::format("[peft] {} of {} tensors belong to no target module of this model ({})",
+                    file.tensors().size() - 2 * parts.size(), file.tensors().size(), file.name()),
+        "The adapter was made for another base model.");
   }
-  require_whole(file, options);
-  return adapter;
+  require_whole(file, said);
+  return adapter_of_parts(config, peft.options, parts, file.name());
 }
 
 }  // namespace ilora

@@ -16,9 +16,9 @@ namespace ilora {
 void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
                const std::string& base_model);
 
-// Reads a folder's options alone, or the whole adapter for a model. Throws Error(kFormat) naming
-// file and tensor where one is missing or does not fit the model, Error(kUnsupported) for what PEFT
-// can express and ilora cannot (DoRA, rank patterns, biases, modules_to_save).
+// Reads a folder's options alone, or the adapter for a model (of several ranks: adapter_parts.h).
+// Throws Error(kFormat) naming file and tensor where one is missing or does not fit the model,
+// Error(kUnsupported) for what ilora does not compute (DoRA, biases, modules_to_save).
 LoraOptions load_peft_options(const std::filesystem::path& folder);
 Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config);
 

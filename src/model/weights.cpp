@@ -7,20 +7,11 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/parallel.h"
+#include "model/row_order.h"
 #include "tensor/quant_integers.h"
 
 namespace ilora {
 namespace {
-
-// Of rows that a file interleaves (tensor_names.h): per row of Hugging Face's order the file's.
-std::vector<int32_t> interleaved_rows(int64_t count, int64_t head_dim) {
-  std::vector<int32_t> rows(static_cast<size_t>(count));
-  for (int64_t row = 0; row < count; ++row) {
-    const int64_t i = row % head_dim, half = head_dim / 2;
-    rows[static_cast<size_t>(row)] = static_cast<int32_t>(row - i + 2 * (i % half) + i / half);
-  }
-  return rows;
-}
 
 template <class T>
 void widen(T* out, const float* in, int64_t count) {

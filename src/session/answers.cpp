@@ -3,7 +3,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "model/peft.h"
+#include "model/adapter_file.h"
 #include "model/prompt_pool.h"
 
 namespace ilora {
@@ -22,7 +22,7 @@ std::filesystem::path answering_adapter(const RunFolder& folder, Configuration& 
 
 Responder::Responder(Workbench& bench, const std::filesystem::path& adapter) : bench_(bench) {
   if (adapter.empty()) return;
-  adapter_ = load_peft(adapter, bench.model.config());
+  adapter_ = load_adapter(adapter, bench.model.files);
   answerer_ = answerer_of(bench.engine, adapter_);
 }
 

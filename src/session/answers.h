@@ -21,7 +21,7 @@ std::filesystem::path answering_adapter(const RunFolder& folder, Configuration& 
 
 class Responder {
  public:
-  // `adapter`: a PEFT folder; empty: the base model. The workbench outlives the responder.
+  // `adapter`: a PEFT folder or a LoRA file in GGUF; empty: the base model. The workbench outlives the responder.
   Responder(Workbench& bench, const std::filesystem::path& adapter);
   Responder(const Responder&) = delete;
 

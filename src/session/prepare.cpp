@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "model/peft.h"
+#include "model/adapter_file.h"
 #include "runs/results.h"
 #include "runs/schema.h"
 #include "train/environment.h"
@@ -65,7 +65,7 @@ void settle(Recipe& recipe) {
   const std::vector<fs::path> folders = recipe.task_folders();
   if (recipe.tasks.empty()) recipe.tasks = names_of(folders, recipe);
   if (recipe.start_adapter.empty()) return;
-  const LoraOptions start = load_peft_options(recipe.start_adapter);
+  const LoraOptions start = load_adapter_options(recipe.start_adapter);
   if (start.prompts.rows > 0) return;
   recipe.lora.rank = start.rank;
   recipe.lora.alpha = start.alpha;

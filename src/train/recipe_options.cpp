@@ -115,9 +115,11 @@ void add_lora_options(Recipe& r, OptionList& o) {
          .source = "paper",
          .also_called = {"target_modules"},
          .fixed_once_learned = true});
-  o.add("lora.start", &r.start_adapter,
-        "a PEFT folder to start from; its rank, alpha and targets are taken over",
-        {.role = kWhere, .fixed_once_learned = true});
+  o.add(
+      "lora.start", &r.start_adapter,
+      "an adapter to start from, a PEFT folder or a LoRA file in GGUF; its rank, alpha and targets "
+      "are taken over",
+      {.role = kWhere, .fixed_once_learned = true});
 }
 
 void add_training_options(Recipe& r, OptionList& o) {

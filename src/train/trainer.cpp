@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "eval/wording.h"
+#include "model/adapter_file.h"
 #include "model/losses/loss_rules.h"
 #include "model/peft.h"
 #include "runs/metrics.h"
@@ -20,7 +21,8 @@
 namespace ilora {
 namespace {
 
-Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelConfig& config) {
+Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelFiles& files) {
+  const ModelConfig& config = files.config();
   method.check(config);
   const LoraOptions options = method.adapter(recipe.lora);
   if (!recipe.start_adapter.empty()) {
@@ -30,7 +32,7 @@ Adapter first_adapter(const Recipe& recipe, const Method& method, const ModelCon
                               "adapter {} (lora.start)",
                               recipe.method, recipe.start_adapter));
     }
-    Adapter adapter = load_peft(recipe.start_adapter, config);
+    Adapter adapter = load_adapter(recipe.start_adapter, files);
     adapter.set_dropout(options.dropout);
     return adapter;
   }
@@ -104,7 +106,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       observer_(observer != nullptr ? *observer : nobody_),
       folder_(recipe.output),
       train_rows_(encode_rows(bench.encoder, tasks, observer_)),
-      run_(bench.engine, first_adapter(recipe, method, bench.model.config()),
+      run_(bench.engine, first_adapter(recipe, method, bench.model.files),
            static_cast<uint64_t>(recipe.seed), recipe.loss(), comm_),
       optimizer_(bench.engine.kernels(), recipe, run_.fast().layout().size()),
       scoring_(recipe, method, run_, bench, folder_, tasks, observer_),

@@ -6,9 +6,9 @@ looks for the environment variable ILORA_PYTHON (an interpreter with torch, tran
       FILE is {"ids":[...],"logits_last":[...]}, or a list of such objects. Exit status 1 beyond the tolerance.
 
   python check_peft.py make --base BASE --out FOLDER [--modules q_proj,v_proj] [--r 8] [--alpha 16] [--rslora]
-                            [--virtual-tokens 0] [--ids 504,3575,...] [--seed 1]
+                            [--virtual-tokens 0] [--ids 504,3575,...] [--seed 1] [--set JSON]
       makes a PEFT adapter with random, non-zero A and B in FOLDER (with --virtual-tokens: prompt tuning, random), and
-      FOLDER/logits.json in the same format, for ilora to reproduce.
+      FOLDER/logits.json in the same format, for ilora to reproduce. JSON has further options of LoraConfig, or others.
 
 BASE is a Hugging Face folder or a .gguf file; everything runs in float32.
 """
@@ -58,8 +58,9 @@ def compare(options):
 
 
 def make(options):
-    config = LoraConfig(r=options.r, lora_alpha=options.alpha, target_modules=options.modules.split(","),
-                        use_rslora=options.rslora, bias="none", task_type="CAUSAL_LM")  # fmt: skip
+    chosen = {"r": options.r, "lora_alpha": options.alpha, "target_modules": options.modules.split(","),
+              "use_rslora": options.rslora} | json.loads(options.set)  # fmt: skip
+    config = LoraConfig(**({"bias": "none", "task_type": "CAUSAL_LM"} | chosen))
     if options.virtual_tokens:
         config = PromptTuningConfig(num_virtual_tokens=options.virtual_tokens, task_type="CAUSAL_LM")
     model = get_peft_model(load_base(options.base), config)
@@ -95,6 +96,7 @@ def main():
     two.add_argument("--rslora", action="store_true")
     two.add_argument("--ids", default="5,17,3,44,90,8")
     two.add_argument("--seed", type=int, default=1)
+    two.add_argument("--set", default="{}")
     two.set_defaults(run=make)
     options = parser.parse_args()
     sys.exit(options.run(options))

@@ -98,13 +98,20 @@ TEST_F(PeftExchange, PromptsLoadInPeft) {
       0);
 }
 
-class PeftMakes : public PeftExchange, public ::testing::WithParamInterface<const char*> {};
+struct Made {
+  const char *name, *arguments;
+};
+void PrintTo(const Made& made, std::ostream* out) {
+  *out << made.name;
+}
+
+class PeftMakes : public PeftExchange, public ::testing::WithParamInterface<Made> {};
 
 TEST_P(PeftMakes, WhatLoadsHere) {
   std::string ids;
   for (const int32_t id : ids_) ids += fmt::format("{}{}", ids.empty() ? "" : ",", id);
   ASSERT_EQ(run(fmt::format("make --base '{}' --out '{}' {} --ids {}", base_,
-                            (folder_ / "theirs").string(), GetParam(), ids)),
+                            (folder_ / "theirs").string(), GetParam().arguments, ids)),
             0);
   TestModel model(base_, cpu_kernels(), DType::kF32);
   const Adapter adapter = load_peft(folder_ / "theirs", model.files.config());
@@ -119,9 +126,54 @@ TEST_P(PeftMakes, WhatLoadsHere) {
   std::printf("largest difference of a logit: %.2e\n", worst);
 }
 
-INSTANTIATE_TEST_SUITE_P(Adapters, PeftMakes,
-                         ::testing::Values("--modules q_proj,v_proj,up_proj", "--virtual-tokens 5"),
-                         [](const auto& made) { return made.index == 0 ? "Lora" : "Prompts"; });
+constexpr Made kMade[] = {
+    {"Lora", "--modules q_proj,v_proj,up_proj"},
+    {"Prompts", "--virtual-tokens 5"},
+    {"RootOfRank", "--rslora"},
+    {"Ranks",
+     R"(--modules q_proj,o_proj,down_proj --set '{"rank_pattern": {"o_proj": 16, "1.mlp.down_proj": 3}}')"},
+    {"RanksUnderTheRoot", R"(--rslora --set '{"rank_pattern": {"^model.layers.1.*": 5}}')"},
+    {"Scales", R"(--set '{"alpha_pattern": {"layers.0.self_attn.q_proj": 5, "q_proj": 40}}')"},
+    {"RanksAndScales",
+     R"(--set '{"rank_pattern": {"q_proj": 2}, "alpha_pattern": {"v_proj": 3}}')"},
+    {"Expression", R"(--set '{"target_modules": ".*\\.[01]\\.(self_attn\\.k|mlp\\.up)_proj"}')"},
+    {"AllLinear", R"(--set '{"target_modules": "all-linear"}')"},
+    {"Layers", R"(--set '{"layers_to_transform": [1]}')"},
+    {"OneLayer", R"(--set '{"layers_to_transform": 0, "layers_pattern": "layers"}')"},
+    {"Excluded", R"(--set '{"exclude_modules": ["layers.0.self_attn.q_proj"]}')"},
+    {"ExcludedByExpression",
+     R"(--set '{"target_modules": "all-linear", "exclude_modules": ".*(mlp|0).*"}')"},
+    {"WholePaths",
+     R"(--set '{"target_modules": ["model.layers.0.mlp.up_proj", "model.layers.1.self_attn.q_proj"]}')"}};
+
+INSTANTIATE_TEST_SUITE_P(Adapters, PeftMakes, ::testing::ValuesIn(kMade),
+                         [](const auto& made) { return made.param.name; });
+
+// What ilora does not compute, as PEFT saves it: refused by its name.
+TEST_F(PeftExchange, RefusesByName) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"('{"use_dora": true}')", "DoRA"},
+      {R"('{"modules_to_save": ["lm_head"]}')", "modules_to_save"},
+      {R"('{"bias": "lora_only"}')", "bias"},
+      {R"('{"lora_bias": true}')", "lora_bias"},
+      {R"('{"init_lora_weights": "pissa"}')", "pissa"},
+      {R"('{"target_modules": ["q_proj", "embed_tokens"]}')", "embed_tokens"},
+      {R"('{"target_modules": ["q_proj", "lm_head"]}')", "lm_head"},
+      {R"('{"trainable_token_indices": [1, 2]}')", "trainable_token_indices"}};
+  TestModel model(base_, cpu_kernels(), DType::kF32);
+  for (const auto& [set, name] : cases) {
+    const std::filesystem::path out = folder_ / "refused";
+    std::filesystem::remove_all(out);
+    ASSERT_EQ(run(fmt::format("make --base '{}' --out '{}' --set {}", base_, out.string(), set)), 0)
+        << name;
+    try {
+      load_peft(out, model.files.config());
+      ADD_FAILURE() << name << " was read";
+    } catch (const Error& e) {
+      EXPECT_NE(std::string(e.what()).find(name), std::string::npos) << e.what();
+    }
+  }
+}
 
 }  // namespace
 }  // namespace ilora

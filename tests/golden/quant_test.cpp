@@ -1,5 +1,5 @@
-// Expansion against the values of the `gguf` Python package (tests/golden/make_quant.py), bit for
-// bit.
+// Expansion against the values of the `gguf` Python package (tests/golden/make_quant.py), and rounding
+// against its blocks, bit for bit.
 #include "tensor/quant.h"
 
 #include <gmock/gmock.h>
@@ -11,6 +11,7 @@
 
 #include "formats/gguf.h"
 #include "formats/safetensors.h"
+#include "tensor/quantise.h"
 #include "tests/unit/formats/bytes.h"
 
 namespace ilora {
@@ -34,6 +35,26 @@ TEST(Quant, EqualsTheReferenceBitForBit) {
       ASSERT_EQ(std::bit_cast<uint32_t>(got[i]), want[i]) << tensor.describe() << " at " << i;
     }
   }
+}
+
+// The other way: the package's own blocks, from its own values.
+TEST(Quant, RoundsAsTheReferenceDoes) {
+  const GgufFile file(ILORA_SOURCE_DIR "/tests/golden/quant/types.gguf");
+  const StoredTensor& source = file.tensor("F32.values");
+  std::vector<float> values(static_cast<size_t>(source.size()));
+  expand_rows(values.data(), source, 0, source.shape[0]);
+  int types = 0;
+  for (const DType type : {DType::kF32, DType::kF16, DType::kBF16, DType::kQ8_0, DType::kQ4_0,
+                           DType::kQ4_1, DType::kQ5_0, DType::kQ5_1}) {
+    ASSERT_TRUE(is_quantisable(type));
+    const StoredTensor& want = file.tensor(fmt::format("{}.values", dtype_name(type)));
+    std::vector<std::byte> got(want.bytes.size());
+    quantise_elements(got.data(), type, values.data(), source.size());
+    EXPECT_TRUE(std::ranges::equal(got, want.bytes)) << want.describe();
+    ++types;
+  }
+  EXPECT_EQ(types, 8);
+  EXPECT_FALSE(is_quantisable(DType::kQ4_K));
 }
 
 TEST(Quant, ExpandsAnyRangeOfRows) {

@@ -1,5 +1,5 @@
 // Mistral (Jiang et al. 2023): a Llama whose layers look back over a window. Its GGUF files call
-// themselves llama and have no window.
+// themselves llama (gguf_form.cpp) and have no window.
 #include "model/families/common.h"
 
 namespace ilora {
@@ -17,7 +17,9 @@ void read(const FolderKeys& keys, ModelConfig& config) {
 
 }  // namespace
 
-extern const ModelFamily kMistral = {
-    .name = "Mistral", .model_type = "mistral", .from_folder = read};
+extern const ModelFamily kMistral = {.name = "Mistral",
+                                     .model_type = "mistral",
+                                     .names = {.interleaved_in_gguf = true},
+                                     .from_folder = read};
 
 }  // namespace ilora
