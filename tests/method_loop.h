@@ -32,7 +32,7 @@ class MethodLoop {
     run.position.task_steps = steps;
     task_rows_ = share(pointers(rows[static_cast<size_t>(task)]));
     run.task_rows = task_rows_;
-    if (tiny.recipe().reset_optimizer) optimizer.reset();
+    optimizer.begin_task(false, 0);
     method.begin_task(run);
   }
   PassReport step() {
@@ -43,6 +43,7 @@ class MethodLoop {
     const Step step = compute_gradient(
         run, method, current, [&](const Step&) { plain_gradient = values_of(run.gradient()); });
     pass = step.pass;
+    if (watch) watch(step);
     edited_gradient = values_of(run.gradient());
     apply_update(run, method, optimizer, step, 0.02);
     return step.report;
@@ -61,6 +62,7 @@ class MethodLoop {
   Run run;
   Optimizer optimizer;
   std::vector<std::vector<Row>> rows;
+  std::function<void(const Step& step)> watch;         // sees a step before its update
   Pass pass;                                           // of the last step; its rows may be gone
   std::vector<float> plain_gradient, edited_gradient;  // likewise
 

@@ -24,7 +24,7 @@ SecondTask::SecondTask(const Recipe& recipe, Method& method, Workbench& bench, A
   method_.begin_task(run_);
   step_on(earlier, 0.0, [](const Pass&) {});
   method_.end_task(run_);
-  optimizer_.reset();
+  optimizer_.begin_task(true, 0);
   run_.position.task = 1;
   run_.position.task_step = 0;
   run_.position.epoch = 1;  // a memory takes rows in a task's first epoch alone

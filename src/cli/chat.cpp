@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/sampling.h"
+#include "runs/best_learner.h"
 #include "session/answers.h"
 
 namespace ilora {
@@ -55,6 +56,7 @@ class Chat {
       folder_.emplace(open_run(a.source));
       configuration_ = configuration_of(*folder_);
       warn_each(configuration_->warnings);
+      if (a.learner.empty()) warn_of(warning_of_learner(*folder_));
       recipe = configuration_->recipe;
       if (recipe.text_template != "chat")
         warn_of(

@@ -7,6 +7,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/sampling.h"
+#include "runs/best_learner.h"
 #include "session/answers.h"
 
 namespace ilora {
@@ -28,6 +29,7 @@ void answer(const GenerateArguments& a) {
     warn_each(configuration->warnings);
     recipe = configuration->recipe;
     adapter = answering_adapter(folder, *configuration, a.learner);
+    if (a.learner.empty()) warn_of(warning_of_learner(folder));
   } else {
     recipe.text_template = a.text_template;
     if (a.model.empty()) {

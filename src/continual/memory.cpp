@@ -1,6 +1,7 @@
 #include "continual/memory.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 #include <utility>
 
@@ -9,7 +10,8 @@
 namespace ilora {
 namespace {
 
-constexpr uint64_t kInsertions = 0, kDraws = 1;  // two independent streams
+// Independent streams; task_memory.cpp has 2 to 4.
+constexpr uint64_t kInsertions = 0, kDraws = 1, kTaskOrder = 5, kDrawsOfTask = 6;
 
 struct Policy {
   const char* name;
@@ -63,6 +65,31 @@ uint64_t answer_key(const Row& row) {
 std::vector<const Row*> Memory::draw(int64_t count, uint64_t seed, int64_t step) const {
   const Random random(seed, Stream::kMemory, hash_combine(kDraws, static_cast<uint64_t>(step)));
   return sample_rows(row_pointers(rows_), count, random);
+}
+
+std::vector<const Row*> Memory::draw_past(int64_t count, int64_t present, uint64_t seed,
+                                          int64_t step) const {
+  const auto random = [&](uint64_t what) {
+    return Random(seed, Stream::kMemory, hash_combine(what, static_cast<uint64_t>(step)));
+  };
+  std::map<int32_t, std::vector<const Row*>> of_task;
+  for (const Row& row : rows_)
+    if (row.task < present) of_task[row.task].push_back(&row);
+  std::vector<std::vector<const Row*>> tasks;  // each in the order that it gives its rows in
+  for (const auto& [task, rows] : of_task)
+    tasks.push_back(
+        sample_rows(rows, count, random(hash_combine(kDrawsOfTask, static_cast<uint64_t>(task)))));
+  const std::vector<int64_t> order = random(kTaskOrder).permutation(std::ssize(tasks));
+  std::vector<const Row*> chosen;
+  const auto wanted = static_cast<size_t>(count);
+  for (size_t turn = 0, before = 1; chosen.size() != before; ++turn) {
+    before = chosen.size();
+    for (const int64_t task : order) {
+      const std::vector<const Row*>& rows = tasks[static_cast<size_t>(task)];
+      if (chosen.size() < wanted && turn < rows.size()) chosen.push_back(rows[turn]);
+    }
+  }
+  return chosen;
 }
 
 int64_t Memory::bytes() const {

@@ -39,6 +39,12 @@ class Memory {
   // step) alone. Valid until the next insert().
   std::vector<const Row*> draw(int64_t count, uint64_t seed, int64_t step) const;
 
+  // The same of the tasks before `present` alone, in turn: an order of the tasks is drawn, and each
+  // gives a row of its own until there are `count`, so that tasks with enough rows give equally many
+  // to within one. A task's rows have equal probability.
+  std::vector<const Row*> draw_past(int64_t count, int64_t present, uint64_t seed,
+                                    int64_t step) const;
+
   const std::vector<Row>& rows() const { return rows_; }
   int64_t capacity() const { return capacity_; }
   int64_t seen() const { return seen_; }  // rows shown so far

@@ -68,6 +68,9 @@ class Method {
   virtual Pass plan(Run& run, const std::vector<const Row*>& current);
   // Once per step, on the whole gradient, before clipping.
   virtual void edit_gradient(Run& run) { static_cast<void>(run); }
+  // What the second moment of AdamW takes in this step in the gradient's place, after
+  // edit_gradient(): flat; null: the gradient. It is clipped by the gradient's factor.
+  virtual Tensor second_moment_gradient() const { return {}; }
   // Once per step, after the optimiser: interpolation, memory. `current` are the rows that plan()
   // was given.
   virtual void after_update(Run& run, const std::vector<const Row*>& current) {

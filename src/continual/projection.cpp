@@ -188,4 +188,10 @@ Projected project_agem(const Kernels& kernels, Tensor gradient, Tensor reference
   return result;
 }
 
+void RawGradient::keep(const Kernels& kernels, Tensor gradient) {
+  if (!wanted()) return;
+  if (!raw_.view()) raw_ = Buffer(DType::kF32, {gradient.size()});
+  kernels.convert(raw_.view(), gradient);
+}
+
 }  // namespace ilora

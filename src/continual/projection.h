@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "kernels/kernels.h"
@@ -34,5 +35,28 @@ Projected project_gem(const Kernels& kernels, Tensor gradient, std::span<const T
                       double margin);
 // A-GEM: where <g, r> is negative, replaces g by g - (<g, r> / <r, r>) r. Else g keeps its bits.
 Projected project_agem(const Kernels& kernels, Tensor gradient, Tensor reference);
+
+// The gradient as it was before a projection, for METHOD.moments: raw. AdamW divides by the root of
+// its second moment, so a projected gradient, which is shorter in some directions, is blown up there
+// again; taken from the raw gradient the second moment leaves the projection its effect (arXiv
+// 2604.22407: the first moment from the projected gradient, the second from the raw one).
+class RawGradient {
+ public:
+  static constexpr const char* kHelp =
+      "what AdamW's second moment is of: the projected gradient, or raw: the one before";
+
+  bool wanted() const { return moments_ == "raw"; }
+  std::string* option() { return &moments_; }
+  // Before a projection of `gradient`, and after it; `changed`: whether it did something.
+  void keep(const Kernels& kernels, Tensor gradient);
+  void done(bool changed) { in_use_ = changed && wanted(); }
+  // For Method::second_moment_gradient(): null where the projection changed nothing.
+  Tensor view() const { return in_use_ ? raw_.view() : Tensor(); }
+
+ private:
+  std::string moments_ = "projected";
+  Buffer raw_;
+  bool in_use_ = false;
+};
 
 }  // namespace ilora

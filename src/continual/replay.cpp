@@ -1,5 +1,6 @@
 #include "continual/replay.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "base/error.h"
@@ -27,6 +28,40 @@ void weigh_as_two_means(Pass& pass, const Run& run) {
     const double own = run.denominators(Pass{{segment}})[kind];
     segment.losses.front().weight = all / (static_cast<double>(pass.segments.size()) * own);
   }
+}
+
+// The share of the present task, the `tasks`-th, in the loss of a step that weighs by task: that of
+// one task of so many, but enough to be learned.
+double present_share(int64_t tasks) {
+  constexpr double kLeast = 0.25;
+  return std::max(1.0 / static_cast<double>(tasks), kLeast);
+}
+
+// Weights with which one mean over all rows (or labels) becomes
+//
+//   a * mean of the current rows + (1 - a) * mean over tasks of the mean of their replayed rows
+//
+// with a = present_share. `tasks`: of the run so far, the present one included.
+void weigh_by_task(Pass& pass, const Run& run, int64_t tasks) {
+  const LossKind kind = LossKind::kCrossEntropy;
+  Segment &current = pass.segments.front(), &replayed = pass.segments.back();
+  const auto own = [&](const Segment& segment) { return run.denominators(Pass{{segment}})[kind]; };
+  const double all = run.denominators(pass)[kind], in_all = own(replayed);
+  std::vector<double> of_task;
+  double drawn = 0;  // tasks
+  for (int64_t task = 0; task < tasks; ++task) {
+    Segment its = replayed;
+    std::erase_if(its.rows, [&](const Row* row) { return row->task != task; });
+    of_task.push_back(own(its));
+    if (of_task.back() > 0) ++drawn;
+  }
+  const double share = present_share(tasks);
+  current.losses.front().weight = share * all / own(current);
+  Loss& loss = replayed.losses.front();
+  loss.weight = (1 - share) * all / in_all;
+  for (const Row* row : replayed.rows)
+    loss.row_weights.push_back(
+        static_cast<float>(in_all / (drawn * of_task[static_cast<size_t>(row->task)])));
 }
 
 }  // namespace
@@ -64,9 +99,28 @@ void Replay::add_options(OptionList& list, const std::string& method) {
   list.add(key("two_means"), &o.two_means,
            "half the mean of current and half that of replayed rows, not one mean over both",
            {.source = "the I-LoRA reference code: true"});
+  list.add(key("draw"), &o.draw,
+           "all: of the whole memory, which holds rows of the present task too; past: of earlier "
+           "tasks alone, tasks in turn",
+           {.choices = {"all", "past"}, .source = "the I-LoRA paper; past: ours"});
+  list.add(key("weight"), &o.weight,
+           "rows: as two_means says; by-task: the present task at least a quarter or its share of "
+           "the tasks, and what is left equally to the tasks that are replayed",
+           {.choices = {"rows", "by-task"}, .source = "by-task: ours"});
+  list.add(key("reweigh"), &o.reweigh,
+           "answers: replayed rows weigh what undoes the difference between the memory's shares of "
+           "answers and their task's",
+           {.choices = {"none", "answers"},
+            .source = "post-stratification (Holt and Smith 1979)",
+            .fixed_once_learned = true});
 }
 
 void Replay::check() const {
+  if (options.two_means && options.weight != "rows") {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[replay] two_means and weight {} exclude each other", options.weight),
+                "Each says what replayed rows weigh: give one of them.");
+  }
   if (options.insert_first && options.memory.policy == "surprise") {
     throw Error(ErrorKind::kUsage,
                 "[replay] policy surprise cannot insert rows before their step: their losses are "
@@ -109,20 +163,40 @@ bool Replay::add_to(Pass& pass, Run& run) {
   if (options.insert_first) insert(run, current, {});
   if (run.position.task == 0 || !due(run.position.task_step)) return false;
   const int64_t count = rows_due(run, static_cast<int64_t>(current.size()));
-  const auto replayed = memory().draw(count, run.seed, run.position.step);
+  const auto replayed = draw(run, count);
   if (replayed.empty()) return false;
   pass.segments.push_back(pass.segments.front());
   pass.segments.back().rows = replayed;
-  if (options.two_means) weigh_as_two_means(pass, run);
+  weigh(pass, run);
   return true;
+}
+
+std::vector<const Row*> Replay::draw(const Run& run, int64_t count) {
+  const Position& at = run.position;
+  if (options.draw == "past") return memory().draw_past(count, at.task, run.seed, at.step);
+  return memory().draw(count, run.seed, at.step);
+}
+
+void Replay::weigh(Pass& pass, const Run& run) {
+  if (options.two_means) weigh_as_two_means(pass, run);
+  if (options.weight == "by-task") weigh_by_task(pass, run, run.position.task + 1);
+  if (options.reweigh == "none") return;
+  const Segment& replayed = pass.segments.back();
+  const std::vector<float> weights = answers_.weights(replayed.rows, memory().rows());
+  std::vector<float>& all = pass.segments.back().losses.front().row_weights;
+  all.resize(weights.size(), 1.0F);
+  for (size_t i = 0; i < weights.size(); ++i) all[i] *= weights[i];
 }
 
 void Replay::insert(const Run& run, const std::vector<const Row*>& current,
                     std::span<const double> losses) {
   if (run.position.epoch > 0 && !options.insert_again) return;
-  for (size_t i = 0; i < current.size(); ++i)
+  for (size_t i = 0; i < current.size(); ++i) {
+    if (left_out && left_out(*current[i])) continue;
+    if (options.reweigh != "none" && run.position.epoch == 0) answers_.add(*current[i]);
     memory().insert(*current[i], run.seed,
                     losses.empty() ? std::nullopt : std::optional(losses[i]));
+  }
 }
 
 void Replay::remember(Run& run, const std::vector<const Row*>& current) {
@@ -134,6 +208,7 @@ void Replay::remember(Run& run, const std::vector<const Row*>& current) {
 void Replay::visit(StateVisitor& visitor, const std::string& name) {
   memory().visit(visitor, name);
   visitor.value(name + ".current_rows", current_rows_);
+  if (options.reweigh != "none") answers_.visit(visitor, name + ".answers");
 }
 
 }  // namespace ilora

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/options.h"
+#include "continual/answer_counts.h"
 #include "continual/memory.h"
 #include "continual/run.h"
 
@@ -22,11 +24,17 @@ struct ReplayOptions {
   bool insert_first = false;     // the current rows enter before the step draws
   bool insert_again = false;     // in every epoch, not in the first alone
   bool two_means = false;        // (mean of current + mean of replayed) / 2, not one mean over both
+  std::string draw = "all";      // or past: of earlier tasks alone, tasks in turn
+  std::string weight = "rows";   // or by-task: each task alike, whatever its rows (replay.cpp)
+  std::string reweigh =
+      "none";  // or answers: undo the memory's shares of answers (answer_counts.h)
 };
 
 class Replay {
  public:
   ReplayOptions options;
+  // Rows that never enter the memory; empty: none.
+  std::function<bool(const Row& row)> left_out;
 
   // Declares METHOD.memory_size, METHOD.policy, METHOD.ratio, …
   void add_options(OptionList& list, const std::string& method);
@@ -50,6 +58,8 @@ class Replay {
 
  private:
   Memory& memory();
+  std::vector<const Row*> draw(const Run& run, int64_t count);
+  void weigh(Pass& pass, const Run& run);
   // `losses`: of each row, for policies that ask; empty before the step has told them.
   void insert(const Run& run, const std::vector<const Row*>& current,
               std::span<const double> losses);
@@ -57,6 +67,7 @@ class Replay {
 
   std::unique_ptr<Memory> memory_;  // made at first use, when the options are known
   int64_t current_rows_ = 0;        // of the steps that replayed so far
+  TaskAnswers answers_;             // of the rows shown, where rows are weighed by them
 };
 
 }  // namespace ilora

@@ -114,6 +114,19 @@ void Run::per_sequence_gradients(std::span<const Row* const> rows, const Sequenc
   }
 }
 
+std::vector<double> Run::losses(const Adapter& adapter, std::span<const Row* const> rows) {
+  if (rows.empty()) return {};
+  Pass pass = {{cross_entropy_segment({rows.begin(), rows.end()}, {{&adapter, 1.0, {}}}, loss)}};
+  pass.segments.front().dropout = false;
+  PassReport report;
+  engine_.run(pass, count_denominators(pass), 0, report);
+  const std::span<const double> sums = report.rows(0, LossKind::kCrossEntropy);
+  std::vector<double> each(sums.begin(), sums.end());
+  for (size_t i = 0; i < each.size(); ++i)
+    each[i] /= static_cast<double>(rows[i]->label_count(loss.labels));
+  return each;
+}
+
 void Run::clear_reported() {
   reported_.clear();
   own_terms_.clear();

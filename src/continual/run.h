@@ -86,6 +86,9 @@ class Run {
   // valid during the call alone.
   using SequenceVisitor = std::function<void(const Row& row, Tensor gradient)>;
   void per_sequence_gradients(std::span<const Row* const> rows, const SequenceVisitor& visit);
+  // Of each row, in order, -log p(answer | prompt) per label under an adapter, without dropout: of
+  // this process's rows. No gradient, so their tokens do not count as trained.
+  std::vector<double> losses(const Adapter& adapter, std::span<const Row* const> rows);
   // How an adapter answers by itself; which soft prompts a text chooses; values to begin them with
   // (model/prompt_pool.h).
   Answerer answerer_of(const Adapter& adapter) { return ilora::answerer_of(engine_, adapter); }

@@ -1,5 +1,5 @@
 // Rows kept of each finished task: the memories that GEM's constraints and A-GEM's reference
-// gradient are measured on.
+// gradient are measured on, and the rows that ilora chooses its point by.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,11 @@ namespace ilora {
 
 class TaskMemory {
  public:
-  // Keeps `count` rows of the task that ends, a uniform sample that depends on (seed, task) alone.
+  // Keeps `count` rows of the present task, a uniform sample that depends on (seed, task) alone.
   void keep(const Run& run, int64_t count);
 
   int64_t tasks() const { return static_cast<int64_t>(rows_.size()); }
+  const std::vector<Row>& rows(int64_t task) const { return rows_.at(static_cast<size_t>(task)); }
   // Rows of one of the kept tasks, or of all of them together: `count` chosen anew for each step,
   // or all where count is 0. Valid until the next keep().
   std::vector<const Row*> draw(const Run& run, int64_t task, int64_t count) const;

@@ -14,14 +14,13 @@ namespace ilora {
 namespace {
 
 // The rows that a limit leaves, in their order (read_task says which).
-std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split split) {
+std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split split, uint64_t seed) {
   if (limit == 0 || static_cast<int64_t>(rows.size()) <= limit) return rows;
-  constexpr uint64_t kAnyRun = 0;
   std::vector<int64_t> first_ones, repeats;
   std::set<std::pair<std::string_view, std::string_view>> seen;
   const auto count = static_cast<int64_t>(rows.size());
   for (const int64_t i :
-       Random(kAnyRun, Stream::kRows, static_cast<uint64_t>(split)).permutation(count)) {
+       Random(seed, Stream::kRows, static_cast<uint64_t>(split)).permutation(count)) {
     const Example& row = rows[static_cast<size_t>(i)];
     (seen.emplace(row.prompt, row.answer).second ? first_ones : repeats).push_back(i);
   }
@@ -130,12 +129,12 @@ TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits
   task.name = task_name(folder);
   task.definition = definition_of(folder, task.name);
   std::set<std::string> answers;
-  const auto read = [&](Split split, int64_t limit) {
+  const auto read = [&](Split split, int64_t limit, uint64_t seed = 0) {
     std::vector<Example> rows = read_split(folder / fmt::format("{}.json", split_name(split)));
     for (const Example& row : rows) answers.insert(row.answer);
-    return limited(std::move(rows), limit, split);
+    return limited(std::move(rows), limit, split, seed);
   };
-  task.train = read(Split::kTrain, limits.train);
+  task.train = read(Split::kTrain, limits.train, limits.train_seed);
   if (scored != Split::kEval) task.test = read(Split::kTest, limits.test);
   if (std::filesystem::exists(folder / "eval.json")) task.eval = read(Split::kEval, limits.eval);
   task.answers.assign(answers.begin(), answers.end());

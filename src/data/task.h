@@ -40,6 +40,7 @@ struct TaskText {
 
 struct TaskLimits {
   int64_t train = 0, eval = 0, test = 0;  // most rows of each split; 0: all
+  uint64_t train_seed = 0;                // decides which training rows stay
 };
 
 // A prompt as it is compared with others: without white space.
@@ -54,8 +55,8 @@ std::string task_name(const std::filesystem::path& folder);
 // row that is no object or lacks "prompt" or "answer".
 //
 // Where a limit leaves rows out, those that stay are the first of a fixed permutation, in the
-// file's order: the same for every run, and fewer rows are a part of more. Rows that repeat another
-// come last in it.
+// file's order: the same for every run (but for training rows where `train_seed` says otherwise),
+// and fewer rows are a part of more. Rows that repeat another come last in it.
 TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits = {},
                    Split scored = Split::kTest);
 // Writes the files, one row per line; no eval.json where there are no such rows.

@@ -21,11 +21,15 @@ class AveragedGradientEpisodicMemory : public Method {
                 "rows of all earlier tasks together that a step's reference gradient is measured "
                 "on; 0: all kept",
                 {.min = 0, .source = "ours"});
+    options.add("agem.moments", raw_.option(), RawGradient::kHelp,
+                {.choices = {"projected", "raw"}, .source = "raw: arXiv 2604.22407"});
   }
   Footprint footprint(const ModelConfig&, int64_t) const override {
-    return {.vectors = memory_size_ > 0 ? 1 : 0};  // the reference gradient
+    // The reference gradient, and the step's own as it was.
+    return {.vectors = memory_size_ > 0 ? 1 + (raw_.wanted() ? 1 : 0) : 0};
   }
   void edit_gradient(Run& run) override;
+  Tensor second_moment_gradient() const override { return raw_.view(); }
   void end_task(Run& run) override {
     if (memory_size_ > 0) memory_.keep(run, memory_size_);
   }
@@ -36,6 +40,7 @@ class AveragedGradientEpisodicMemory : public Method {
   int64_t draw_ = 16;
 
   TaskMemory memory_;
+  RawGradient raw_;
   Buffer reference_;
 };
 
@@ -44,7 +49,9 @@ void AveragedGradientEpisodicMemory::edit_gradient(Run& run) {
   if (!reference_.view()) reference_ = Buffer(DType::kF32, {run.gradient().size()});
   const RowGroup group = {memory_.draw_from_all(run, draw_), reference_.view()};
   run.gradients({&group, 1});
+  raw_.keep(run.kernels(), run.gradient());
   const Projected projected = project_agem(run.kernels(), run.gradient(), reference_.view());
+  raw_.done(projected.violated > 0);
   run.report("violated", static_cast<double>(projected.violated));
   run.report("cosine", projected.cosine);
 }

@@ -22,12 +22,16 @@ class GradientEpisodicMemory : public Method {
                 {.min = 0, .source = "ours; the paper takes all"});
     options.add("gem.margin", &margin_, "smallest weight of a memory gradient in the dual",
                 {.min = 0, .source = "paper: 0.5"});
+    options.add("gem.moments", raw_.option(), RawGradient::kHelp,
+                {.choices = {"projected", "raw"}, .source = "raw: arXiv 2604.22407"});
   }
   Footprint footprint(const ModelConfig&, int64_t tasks) const override {
     if (memory_size_ == 0) return {};
-    return {.vectors = tasks - 1, .segments = tasks - 1};  // a gradient of each earlier task
+    // A gradient of each earlier task, and the step's own as it was.
+    return {.vectors = tasks - 1 + (raw_.wanted() ? 1 : 0), .segments = tasks - 1};
   }
   void edit_gradient(Run& run) override;
+  Tensor second_moment_gradient() const override { return raw_.view(); }
   void end_task(Run& run) override {
     if (memory_size_ > 0) memory_.keep(run, memory_size_);
   }
@@ -39,6 +43,7 @@ class GradientEpisodicMemory : public Method {
   double margin_ = 0.5;
 
   TaskMemory memory_;
+  RawGradient raw_;
   std::vector<Buffer> gradients_;  // per earlier task
 };
 
@@ -53,7 +58,9 @@ void GradientEpisodicMemory::edit_gradient(Run& run) {
     groups.push_back({memory_.draw(run, task, draw_), gradients.back()});
   }
   run.gradients(groups);
+  raw_.keep(run.kernels(), run.gradient());
   const Projected projected = project_gem(run.kernels(), run.gradient(), gradients, margin_);
+  raw_.done(projected.violated > 0);
   run.report("violated", static_cast<double>(projected.violated));
   run.report("cosine", projected.cosine);
   run.report("moved", projected.moved);

@@ -61,6 +61,15 @@ struct Loss {
   // The segment of the pass with the same rows that the kind compares with; -1: none.
   int teacher = -1;
   LossParameters parameters{};
+  // Of each row of its segment, times `weight`; empty: 1 each. What the kind is divided by does not
+  // count them.
+  std::vector<float> row_weights{};
+
+  double weight_of(int64_t row) const {
+    return row_weights.empty()
+               ? weight
+               : weight * static_cast<double>(row_weights[static_cast<size_t>(row)]);
+  }
 };
 
 }  // namespace ilora

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "report/html.h"
 #include "report/words.h"
+#include "runs/best_learner.h"
 #include "runs/spread.h"
 
 namespace ilora::report {
@@ -217,9 +218,10 @@ std::string matrices(const std::vector<RunData>& runs) {
         std::ranges::count(run.measures, run.measures.front()) == std::ssize(run.measures);
     const std::string caption =
         one_measure ? "Scores, measured by " + run.measures.front() : "Scores";
-    const std::string note =
-        run.note.empty() ? "" : fmt::format("<p class=\"note\">{}</p>\n", escape(run.note));
-    out += fmt::format("<article><h3>{}</h3>\n{}{}{}{}{}</article>\n", escape(run.label), note,
+    std::string notes;
+    for (const std::string& note : {run.note, warning_of_learner(RunFolder(run.folder))})
+      if (!note.empty()) notes += fmt::format("<p class=\"note\">{}</p>\n", escape(note));
+    out += fmt::format("<article><h3>{}</h3>\n{}{}{}{}{}</article>\n", escape(run.label), notes,
                        matrix_table(run, run.scores, caption), other_scores(run), probes_table(run),
                        facts(run));
   }

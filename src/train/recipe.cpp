@@ -154,7 +154,8 @@ std::string Recipe::measure_of(size_t task) const {
 }
 
 TaskLimits Recipe::limits(const std::string& task) const {
-  TaskLimits limits = {train_rows, eval_rows, test_rows};
+  TaskLimits limits = {train_rows, eval_rows, test_rows,
+                       static_cast<uint64_t>(rows_seed < 0 ? seed : rows_seed)};
   for (const std::string& text : task_rows) {
     const TaskRows entry = parse_task_rows(text);
     if (entry.task != task) continue;

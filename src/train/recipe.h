@@ -41,7 +41,9 @@ struct Recipe {
   std::string text_template = "raw";
   int64_t max_length = 1024, max_answer = 0;
   int64_t train_rows = 0, eval_rows = 0, test_rows = 0;  // 0: all
-  std::vector<std::string> task_rows;                    // "TASK.SPLIT=N", before those three
+  int64_t rows_seed =
+      0;  // which training rows a limit leaves; 0: every run's, -1: by the run's seed
+  std::vector<std::string> task_rows;  // "TASK.SPLIT=N", before those three
 
   LoraOptions lora;
   std::string start_adapter;  // a PEFT folder to start from
@@ -56,7 +58,7 @@ struct Recipe {
   double clip = 1.0;  // global norm; 0: off
   std::string loss_reduction = "sequence";
   bool train_on_prompt = false;
-  bool reset_optimizer = true;  // moments start anew with each task
+  std::string reset_optimizer = "true";  // moments start anew with each task; first: the first one
 
   std::vector<std::string> measures;  // one for all tasks, or one per task; empty: auto
   std::string split = "test";

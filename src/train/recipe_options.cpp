@@ -91,6 +91,11 @@ void add_data_options(Recipe& r, OptionList& o) {
   o.add("data.max_answer", &r.max_answer,
         "longest answer that is learned, in tokens, cut at its end; 0: whole answers", {.min = 0});
   o.add("data.train_rows", &r.train_rows, "most training rows of a task; 0: all", {.min = 0});
+  o.add(
+      "data.rows_seed", &r.rows_seed,
+      "which training rows data.train_rows leaves; 0: the same in every run; -1: drawn by seed, so "
+      "that runs of several seeds repeat the whole experiment",
+      {.min = -1});
   o.add("data.eval_rows", &r.eval_rows, "most eval rows of a task; 0: all",
         {.min = 0, .fixed_once_learned = true});
   o.add("data.test_rows", &r.test_rows, "most test rows of a task; 0: all",
@@ -143,8 +148,10 @@ void add_training_options(Recipe& r, OptionList& o) {
         "sequence: mean per row, then over rows; token: mean over tokens",
         {.choices = {"sequence", "token"}});
   o.add("train.train_on_prompt", &r.train_on_prompt, "labels on the prompt too");
-  o.add("train.reset_optimizer", &r.reset_optimizer, "AdamW's moments start anew with each task",
-        {.source = "reference code"});
+  o.add("train.reset_optimizer", &r.reset_optimizer,
+        "AdamW's moments start anew with each task; first: the first moment does, the second lives "
+        "on",
+        {.choices = {"true", "false", "first"}, .source = "reference code"});
 }
 
 void add_evaluation_options(Recipe& r, OptionList& o) {

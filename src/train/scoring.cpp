@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "runs/best_learner.h"
 #include "runs/metrics.h"
 #include "runs/schema.h"
 
@@ -47,6 +48,10 @@ bool Scoring::evaluate(int64_t row) {
   if (!found.empty()) keep_rows(row, whole, found);
   if (!probes_.empty()) probe(row);
   tell(row);
+  if (row == static_cast<int64_t>(tasks_.size())) {
+    if (const auto behind = learner_ahead(found, scores_.tasks(), method_.deployed()))
+      observer_.warning(behind->text());
+  }
   return true;
 }
 

@@ -72,9 +72,10 @@ Step compute_gradient(Run& run, Method& method, const std::vector<const Row*>& r
 double apply_update(Run& run, Method& method, Optimizer& optimizer, const Step& step,
                     double learning_rate, const StepNames& names) {
   const FlushDenormals flush;
-  const double norm = optimizer.clip(run.gradient());
+  const Tensor second = method.second_moment_gradient();
+  const double norm = optimizer.clip(run.gradient(), second);
   require_finite(run, step, norm, names);
-  optimizer.step(run.fast().values(), run.gradient(), learning_rate);
+  optimizer.step(run.fast().values(), run.gradient(), learning_rate, second);
   ++run.position.step;
   ++run.position.task_step;
   method.after_update(run, step.rows);

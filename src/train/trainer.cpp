@@ -95,6 +95,20 @@ void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& obser
   }
 }
 
+// Tasks that end before much can have been learned; those without steps are not meant to.
+void warn_of_few_steps(const TaskStream& stream, const Recipe& recipe, TrainingObserver& observer) {
+  constexpr int64_t kFew = 20;
+  std::vector<std::string> few;
+  for (const StreamTask& task : stream)
+    if (task.steps > 0 && task.steps < kFew)
+      few.push_back(fmt::format("{} ({} rows, {} steps)", task.name, task.rows.size(), task.steps));
+  if (few.empty()) return;
+  observer.warning(
+      fmt::format("{}: fewer than {} optimiser steps may be too few to learn a task. More "
+                  "train.epochs ({} now) or a smaller train.batch_size ({}) give more",
+                  fmt::join(few, ", "), kFew, recipe.epochs, recipe.batch_size));
+}
+
 }  // namespace
 
 Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
@@ -120,6 +134,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
     task.learned = static_cast<int64_t>(t) + 1;
   }
   stream_ = method.stream(std::move(stream_));
+  warn_of_few_steps(stream_, recipe, observer_);
   if (trains() && !recipe.start_adapter.empty() && run_.fast().layout().blocks().empty()) {
     throw Error(
         ErrorKind::kUsage,
@@ -174,8 +189,7 @@ void Trainer::learn_task() {
   at.task_steps = current().steps;
   const std::string& name = current().name;
   // Where a method begins each task with values of its own, moments of others mean nothing.
-  const bool begins_anew = recipe_.reset_optimizer || method_.answers_by_task();
-  if (at.task_step == 0 && begins_anew) optimizer_.reset();
+  optimizer_.begin_task(method_.answers_by_task(), at.task_step);
   run_.task_rows = current().rows;
   method_.begin_task(run_);
   scoring_.begin_learners();

@@ -76,6 +76,18 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"surprise", "er", {"er.policy=surprise", "er.surprise_random=0.3"}},
                       Case{"ratio", "ilora", {"ilora.ratio=0.3", "ilora.ratio_per_task=true"}},
                       Case{"interval", "er", {"er.interval=2", "er.interval_growth=1.5"}},
+                      Case{"past_by_task", "ilora", {"ilora.draw=past", "ilora.weight=by-task"}},
+                      Case{"reweigh", "er", {"er.reweigh=answers"}},
+                      Case{"kl", "ilora", {"ilora.consistency=kl"}},
+                      Case{"young", "ilora", {"ilora.deploy_half_life=0.25"}},
+                      Case{"power", "ilora", {"ilora.warm_up_power=3"}},
+                      Case{"point", "ilora", {"ilora.point=memory", "ilora.point_rows=3"}},
+                      Case{
+                          "point_restart",
+                          "ilora",
+                          {"ilora.point=memory", "ilora.point_rows=3", "ilora.point_restart=true"}},
+                      Case{"fisher", "ilora", {"ilora.merge=fisher", "ilora.merge_rows=5"}},
+                      Case{"second_moment", "ilora", {"train.reset_optimizer=first"}},
                       Case{"reference", "ilora", {"ilora.preset=reference"}}),
     [](const auto& kind) { return std::string(kind.param.name); });
 

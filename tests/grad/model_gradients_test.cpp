@@ -80,6 +80,12 @@ Loss distillation(double temperature, LossReduction reduction = LossReduction::k
               .reduction = reduction, .temperature = temperature, .only_better = only_better}};
 }
 
+// The same with weights of single rows; one of them is none.
+Loss weighed(Loss loss) {
+  loss.row_weights = {0.3F, 0.0F};
+  return loss;
+}
+
 // Three logits per labelled position, none of them near another.
 void keep_logits(Row& row, int64_t vocabulary) {
   const Random random(row.id, Stream::kTest);
@@ -252,6 +258,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{.name = "distillation_where_better",
              .targets = {"v_proj"},
              .second = {distillation(1.5, LossReduction::kSequence, 2, true)}},
+        Case{.name = "rows_weighed",
+             .targets = kAll,
+             .second = {weighed({}), weighed(distillation(2.0)),
+                        weighed(consistency({1, 2}, Positions::kAll, false, true))},
+             .alone = true},
         Case{.name = "two_distillations_and_consistency",
              .targets = kAll,
              .second = {distillation(2.0), consistency({1, 2}, Positions::kAll, false, true),

@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
+#include <map>
 #include <set>
 
+#include "continual/answer_counts.h"
 #include "tests/run_fixture.h"
 
 namespace ilora::testing {
@@ -137,6 +141,100 @@ TEST(ReplayOptions, TwoMeansWeighCurrentAndReplayedRowsAlike) {
         expected += 0.5 * (std::string(reduction) == "token" ? sum / labels : means);
       }
       EXPECT_NEAR(steps.run.step_losses.total(), expected, 1e-6) << reduction;
+    });
+  }
+}
+
+TEST(ReplayOptions, PastDrawsHaveNoRowOfThePresentTask) {
+  for (const char* name : {"er", "ilora"}) {
+    const std::string method = name;
+    Steps all(method, {}), past(method, {method + ".draw=past"});
+    for (Steps* steps : {&all, &past}) {
+      steps->replayed(0, 4, 4);
+      steps->replayed(1, 4, 4);
+    }
+    std::map<int32_t, int> of_all, of_past;
+    all.begin_task(2, 8);
+    past.begin_task(2, 8);
+    for (int i = 0; i < 8; ++i) {
+      all.step(4, [&](const Pass& pass) {
+        for (const Row* row : pass.segments[1].rows) ++of_all[row->task];
+      });
+      past.step(4, [&](const Pass& pass) {
+        for (const Row* row : pass.segments[1].rows) ++of_past[row->task];
+      });
+    }
+    EXPECT_GT(of_all[2], 0) << "else nothing was tested";
+    EXPECT_EQ(of_past, (std::map<int32_t, int>{{0, 16}, {1, 16}})) << "two of each in every step";
+  }
+}
+
+// The step's loss against a x mean of current + (1 - a) x mean over tasks of the mean of their rows.
+TEST(ReplayOptions, WeightByTaskGivesEachTaskItsShare) {
+  for (const char* reduction : {"sequence", "token"}) {
+    Steps steps("er", {"er.weight=by-task", "er.ratio=1.5",
+                       std::string("train.loss_reduction=") + reduction});
+    steps.replayed(0, 4, 4);
+    steps.replayed(1, 4, 4);
+    steps.begin_task(2, 6);
+    std::set<size_t> tasks;
+    for (int i = 0; i < 6; ++i) {
+      steps.step(4, [&](const Pass& pass) {
+        std::map<int64_t, std::array<double, 3>> sums;  // loss, labels, mean losses; -1: current
+        std::map<int64_t, double> rows;
+        for (size_t s = 0; s < 2; ++s) {
+          for (size_t r = 0; r < pass.segments[s].rows.size(); ++r) {
+            const Row& row = *pass.segments[s].rows[r];
+            const double nll = steps.run.step_losses.rows(s, LossKind::kCrossEntropy)[r];
+            const auto n = static_cast<double>(row.label_count());
+            std::array<double, 3>& sum = sums[s == 0 ? -1 : row.task];
+            sum[0] += nll, sum[1] += n, sum[2] += nll / n;
+            ++rows[s == 0 ? -1 : row.task];
+          }
+        }
+        const bool by_token = std::string(reduction) == "token";
+        const auto replayed_tasks = static_cast<double>(sums.size() - 1);
+        double expected = 0;
+        for (const auto& [task, sum] : sums) {
+          const double mean = by_token ? sum[0] / sum[1] : sum[2] / rows[task];
+          expected += (task < 0 ? 1.0 / 3 : 2.0 / 3 / replayed_tasks) * mean;
+        }
+        tasks.insert(sums.size());
+        EXPECT_NEAR(steps.run.step_losses.total(), expected, 1e-6) << reduction;
+      });
+    }
+    EXPECT_TRUE(tasks.contains(4)) << "else nothing was tested";
+  }
+}
+
+TEST(ReplayOptions, ReweighingMultipliesEachRowsWeight) {
+  for (const char* weight : {"rows", "by-task"}) {
+    const Settings settings = {"er.memory_size=3", std::string("er.weight=") + weight};
+    Settings reweighed = settings;
+    reweighed.emplace_back("er.reweigh=answers");
+    Steps plain("er", settings), steps("er", reweighed);
+    for (Steps* s : {&plain, &steps}) {
+      s->replayed(0, 4, 4);
+      s->begin_task(1, 1);
+    }
+    std::vector<float> before;
+    plain.step(4, [&](const Pass& pass) { before = pass.segments[1].losses[0].row_weights; });
+    steps.step(4, [&](const Pass& pass) {
+      TaskAnswers shown;
+      for (const Row& row : steps.rows[0]) shown.add(row);
+      // What the memory holds, all of the first task: all of it is drawn in some order.
+      std::vector<Row> memory;
+      for (const Row* row : pass.segments[1].rows) memory.push_back(*row);
+      if (before.empty()) before.assign(memory.size(), 1.0F);
+      const std::vector<float> found = pass.segments[1].losses[0].row_weights;
+      ASSERT_EQ(found.size(), memory.size());
+      const std::vector<float> expected = shown.weights(pass.segments[1].rows, memory);
+      double different = 0;
+      for (size_t i = 0; i < found.size(); ++i) {
+        EXPECT_NEAR(found[i], before[i] * expected[i], 1e-5);
+        different += std::abs(static_cast<double>(expected[i]) - 1);
+      }
+      EXPECT_GT(different, 0.1) << "else nothing was tested";
     });
   }
 }

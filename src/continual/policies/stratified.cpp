@@ -4,32 +4,16 @@
 //
 // The dozen rows that a small memory has of a task are a sample whose answers may be distributed
 // unlike the task's, and replay teaches that distribution. Here it is the task's, as nearly as whole
-// rows allow. A task with more than kMostAnswers different answers (numbers, free text) is one
-// stratum, a uniform sample.
+// rows allow. A task with more different answers than AnswerCounts::kMostAnswers is one stratum, a
+// uniform sample.
 #include <algorithm>
 #include <map>
 
+#include "continual/answer_counts.h"
 #include "continual/memory.h"
 
 namespace ilora {
 namespace {
-
-constexpr size_t kMostAnswers = 20;  // as many as a task is taken for one of choices with (eval/)
-
-// The rows of a task that the memory was shown.
-struct Shown {
-  int64_t rows = 0;
-  std::map<uint64_t, int64_t> answers;  // rows of each; not kept up beyond kMostAnswers
-
-  void add(const Row& row) {
-    ++rows;
-    if (one_stratum()) return;
-    ++answers[answer_key(row)];
-  }
-  bool one_stratum() const { return answers.size() > kMostAnswers; }
-  uint64_t stratum(const Row& row) const { return one_stratum() ? 0 : answer_key(row); }
-  int64_t of(uint64_t stratum) const { return one_stratum() ? rows : answers.at(stratum); }
-};
 
 class StratifiedMemory : public Memory {
  public:
@@ -43,11 +27,11 @@ class StratifiedMemory : public Memory {
  private:
   size_t leaving(int32_t task, const Row* entering, uint64_t index, const Random& random) const;
 
-  std::map<int32_t, Shown> shown_;  // by task
+  TaskAnswers shown_;
 };
 
 void StratifiedMemory::place(const Row& row, int64_t index, uint64_t seed, std::optional<double>) {
-  shown_[row.task].add(row);
+  shown_.add(row);
   if (has_room()) {
     rows_.push_back(row);
     return;
@@ -79,7 +63,7 @@ void StratifiedMemory::place(const Row& row, int64_t index, uint64_t seed, std::
 // the first of an answer with the answers that were shown as often.
 size_t StratifiedMemory::leaving(int32_t task, const Row* entering, uint64_t index,
                                  const Random& random) const {
-  const Shown& shown = shown_.at(task);
+  const AnswerCounts& shown = shown_.of(task);
   std::map<uint64_t, int64_t> count;
   int64_t left = -1;  // rows of the task without the one that leaves
   const auto add = [&](const Row& row) { ++count[shown.stratum(row)], ++left; };
@@ -118,21 +102,7 @@ size_t StratifiedMemory::leaving(int32_t task, const Row* entering, uint64_t ind
 
 void StratifiedMemory::visit(StateVisitor& visitor, const std::string& name) {
   Memory::visit(visitor, name);
-  std::vector<int64_t>
-      list;  // for each task: task, rows, number of answers; each answer and its rows
-  for (const auto& [task, shown] : shown_) {
-    list.insert(list.end(), {task, shown.rows, static_cast<int64_t>(shown.answers.size())});
-    for (const auto& [answer, rows] : shown.answers)
-      list.insert(list.end(), {static_cast<int64_t>(answer), rows});
-  }
-  visit_list(visitor, name + ".shown", list);
-  shown_.clear();
-  for (size_t i = 0; i < list.size();) {
-    Shown& shown = shown_[static_cast<int32_t>(list.at(i))];
-    shown.rows = list.at(i + 1);
-    const auto end = i + 3 + 2 * static_cast<size_t>(list.at(i + 2));
-    for (i += 3; i < end; i += 2) shown.answers[static_cast<uint64_t>(list.at(i))] = list.at(i + 1);
-  }
+  shown_.visit(visitor, name + ".shown");
 }
 
 }  // namespace

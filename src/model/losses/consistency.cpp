@@ -113,7 +113,7 @@ void ConsistencyTerm::distances(const PassContext& ctx, int64_t width, PassRepor
       }
     }
     const double share = norm > 0 ? 1.0 / (norm * layers) : 0.0;
-    const double weight = loss_->weight / denominator_;
+    const double weight = loss_->weight_of(pair.row) / denominator_;
     tell(report, pair.row, {weight * share * distance.real, weight * share * distance.imaginary},
          share * distance.real);
     for (int64_t i = pair.begin; i < pair.end; ++i) write_scalar(scale_, i, 2.0 * weight * share);

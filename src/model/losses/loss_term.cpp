@@ -32,8 +32,9 @@ void LossTerm::weigh_labels(const Packed& packed, double factor, std::vector<flo
     const auto labels = static_cast<double>(sequence.length - sequence.first_label);
     const bool per_row = loss_->parameters.reduction == LossReduction::kSequence;
     const double share = per_row ? 1.0 / labels : 1.0;
-    scale.insert(scale.end(), static_cast<size_t>(sequence.length - sequence.first_label),
-                 static_cast<float>(loss_->weight * share * factor / denominator_));
+    scale.insert(
+        scale.end(), static_cast<size_t>(sequence.length - sequence.first_label),
+        static_cast<float>(loss_->weight_of(sequence.row) * share * factor / denominator_));
   }
 }
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -78,6 +79,63 @@ TEST(ReservoirMemory, DrawsWithoutRepetitionAndUniformly) {
 TEST(ReservoirMemory, NeedsRoom) {
   EXPECT_THROW(ReservoirMemory(0), Error);
   EXPECT_THROW(ReservoirMemory(-1), Error);
+}
+
+// ---- draws of earlier tasks alone -----------------------------------------------------------
+
+// `rows[t]` rows of task t, with ids 100 t + i.
+ReservoirMemory of_tasks(const std::vector<uint64_t>& rows) {
+  ReservoirMemory memory(1000);
+  for (size_t task = 0; task < rows.size(); ++task) {
+    for (uint64_t i = 0; i < rows[task]; ++i) {
+      Row row = numbered(100 * task + i);
+      row.task = static_cast<int32_t>(task);
+      memory.insert(row, 1);
+    }
+  }
+  return memory;
+}
+
+TEST(PastDraws, TasksGiveEquallyManyAndThePresentOneNone) {
+  const ReservoirMemory memory = of_tasks({20, 7, 12, 30});
+  std::map<int32_t, int> all;
+  for (int64_t step = 0; step < 300; ++step) {
+    std::map<int32_t, int> of;
+    std::set<uint64_t> ids;
+    for (const Row* row : memory.draw_past(8, 3, 1, step)) ++of[row->task], ids.insert(row->id);
+    EXPECT_EQ(ids.size(), 8U) << "no row twice";
+    ASSERT_EQ(of.size(), 3U);
+    for (const auto& [task, rows] : of) {
+      EXPECT_TRUE(rows == 2 || rows == 3) << task;
+      all[task] += rows;
+    }
+  }
+  // The odd rows go round: 800 each, and a deviation is 8.2.
+  for (const auto& [task, rows] : all) EXPECT_NEAR(rows, 800, 33) << task;
+}
+
+TEST(PastDraws, ATaskWithTooFewRowsGivesWhatItHas) {
+  const ReservoirMemory memory = of_tasks({2, 20});
+  std::map<int32_t, int> of;
+  for (const Row* row : memory.draw_past(8, 2, 1, 5)) ++of[row->task];
+  EXPECT_EQ(of, (std::map<int32_t, int>{{0, 2}, {1, 6}}));
+  EXPECT_EQ(memory.draw_past(100, 2, 1, 5).size(), 22U);
+  EXPECT_TRUE(memory.draw_past(8, 0, 1, 5).empty());
+}
+
+TEST(PastDraws, RowsOfATaskAreAsLikelyAsEachOtherAndStepsDiffer) {
+  const ReservoirMemory memory = of_tasks({10, 10});
+  std::map<uint64_t, int> drawn;
+  std::set<std::vector<uint64_t>> orders;
+  for (int64_t step = 0; step < 2000; ++step) {
+    std::vector<uint64_t> ids;
+    for (const Row* row : memory.draw_past(4, 2, 1, step)) ids.push_back(row->id);
+    for (const uint64_t id : ids) ++drawn[id];
+    orders.insert(ids);
+  }
+  ASSERT_EQ(drawn.size(), 20U);
+  for (const auto& [id, times] : drawn) EXPECT_NEAR(times, 400, 72) << id;  // four deviations
+  EXPECT_GT(orders.size(), 1500U);
 }
 
 }  // namespace

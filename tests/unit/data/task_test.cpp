@@ -99,6 +99,25 @@ TEST(ReadTask, ALimitTakesTheFirstRowsOfAFixedPermutation) {
   EXPECT_NE(eval, eight);
 }
 
+TEST(ReadTask, ASeedDrawsOtherTrainingRowsAndNoOtherTestRows) {
+  const TemporaryFolder folder;
+  TaskText task = repeating_task();
+  task.test = task.train;
+  write_task(folder / "t", task);
+  const auto read = [&](uint64_t seed) { return read_task(folder / "t", {8, 8, 8, seed}); };
+  const auto numbers = [](const std::vector<Example>& rows) {
+    std::vector<int64_t> list;
+    for (const Example& row : rows) list.push_back(row.row);
+    return list;
+  };
+  const TaskText every = read(0), one = read(1), two = read(2);
+  EXPECT_EQ(numbers(read(1).train), numbers(one.train));
+  EXPECT_NE(numbers(one.train), numbers(every.train));
+  EXPECT_NE(numbers(one.train), numbers(two.train));
+  EXPECT_EQ(numbers(one.test), numbers(every.test));
+  EXPECT_EQ(numbers(one.eval), numbers(every.eval));
+}
+
 TEST(ReadTask, KnowsTheAnswersOfRowsThatALimitLeavesOut) {
   const TemporaryFolder folder;
   write_task(folder / "t", repeating_task());

@@ -41,6 +41,16 @@ TEST(Schedule, FollowsItsFormula) {
   EXPECT_THAT(rates("linear", 0.1, 1), near({1}));
 }
 
+TEST(Recipe, TrainingRowsFollowTheRunsSeedWhereTheyAreAskedTo) {
+  Recipe recipe;
+  recipe.seed = 7;
+  EXPECT_EQ(recipe.limits("any").train_seed, 0U) << "the same rows in every run";
+  recipe.rows_seed = -1;
+  EXPECT_EQ(recipe.limits("any").train_seed, 7U);
+  recipe.rows_seed = 3;
+  EXPECT_EQ(recipe.limits("any").train_seed, 3U);
+}
+
 TEST(Recipe, FindsTaskFolders) {
   const TemporaryFolder folder;
   for (const char* name : {"b", "a", "c"}) {
