@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/interrupt.h"
+#include "cli/memory.h"
 
 namespace {
 
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
   ilora::add_chat(app);
   ilora::add_compare(app);
   ilora::add_sweep(app);
+  ilora::add_memory(app);
   ilora::add_report(app);
   ilora::add_analyze(app);
   ilora::add_methods(app);

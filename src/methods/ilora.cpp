@@ -15,6 +15,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "continual/keeps_rows.h"
 #include "continual/replay.h"
 #include "methods/registry.h"
 
@@ -36,7 +37,7 @@ const std::vector<OptionList::PresetValue> kReference = {
     {"reference", "ilora.normalise", "false"},   {"reference", "ilora.deploy", "fast"},
 };
 
-class InterpolationLora : public Method {
+class InterpolationLora : public Method, public KeepsRows {
  public:
   void add_options(OptionList& options) override;
   void check(const ModelConfig& config) const override;
@@ -46,6 +47,7 @@ class InterpolationLora : public Method {
   void after_update(Run& run, const std::vector<const Row*>& current) override;
   std::string deployed() const override { return deploy_; }
   void visit(StateVisitor& visitor) override { replay_.visit(visitor, "ilora.memory"); }
+  int64_t forget(const RowFilter& leaves) override { return replay_.forget(leaves); }
 
  private:
   double lambda(const Position& position) const;
