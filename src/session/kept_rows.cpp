@@ -13,7 +13,7 @@
 #include "formats/safetensors.h"
 #include "runs/results.h"
 #include "runs/score_book.h"
-#include "runs/schema.h"
+#include "runs/sealed_files.h"
 #include "train/checkpoint.h"
 #include "train/made_from.h"
 
@@ -254,7 +254,7 @@ void record_in_results(const RunFolder& folder, const Record& record) {
   auto results = read_run_file<Results>(folder);
   if (!results.made_from) return;
   record.add_to(*results.made_from);
-  write_run_file(folder, results);
+  write_sealed(folder, results);
 }
 
 }  // namespace
