@@ -53,7 +53,7 @@ VARIANTS = {
     "er-ring": {"method": "er", "er.policy": "ring"},
     "ewc-token-loss": {"method": "ewc", "train.loss_reduction": "token"},
 }
-TIMES = {"tokens_per_second", "seconds", "time"}
+TIMES = {"tokens_per_second", "seconds", "time", "hash"}
 
 
 def methods(program):
@@ -113,8 +113,10 @@ def keys_of(value, path=""):
 
 
 def content_of(path):
-    """A file's bytes; of an adapter its tensors, without the metadata that names the program's own hash."""
+    """A file's bytes, without hashes that only one program may write: of an adapter its tensors, of lines their other keys."""
     data = path.read_bytes()
+    if path.suffix == ".jsonl":
+        return [{key: value for key, value in json.loads(line).items() if key != "hash"} for line in data.splitlines()]
     if path.suffix != ".safetensors":
         return data
     size = int.from_bytes(data[:8], "little")

@@ -156,6 +156,7 @@ std::vector<Json> events(const fs::path& run, const std::string& event) {
     if (file.eof()) break;  // a line that is being written
     Json json = Json::parse(line);
     json.erase("tokens_per_second");
+    json.erase("hash");  // of that, too
     if (event.empty() || json.at("event") == event) found.push_back(json);
   }
   return found;

@@ -61,6 +61,14 @@ class Model {
   std::shared_ptr<const LoadedModel> loaded_;
 };
 
+// A training row that a run keeps, to be replayed or to measure by.
+struct KeptSample {
+  std::string task;
+  int64_t number = 0;  // among the task's training rows, from 0
+  std::string prompt;  // what the model saw of it
+  std::string answer;
+};
+
 class Session {
  public:
   // Opens the run in `folder`, or, where there is none, prepares a new one that the first learn()
@@ -100,6 +108,14 @@ class Session {
   std::vector<double> scores() const;
   // The PEFT folder of the deployed learner; empty where nothing is learned.
   std::string adapter_folder() const;
+
+  // The training rows that the run keeps, by task and number; one may be kept more than once. Of a
+  // run without a checkpoint: none.
+  std::vector<KeptSample> memory() const;
+  // Takes rows out of the run, for good: of all its checkpoints, and of folder/tasks, where a row
+  // that says nothing takes the place. Returns how many. What adapters have learned from them stays
+  // learned. Throws where such a row is of a task that is still being learned.
+  int64_t forget(const std::function<bool(const KeptSample&)>& leaves);
 
   // Lets this session's learn() or resume(), which another thread is in, end after its step, with a
   // checkpoint.

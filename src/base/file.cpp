@@ -19,6 +19,7 @@
 #include "base/error.h"
 #include "base/mapped_fault.h"
 #include "base/new_file.h"
+#include "base/sync.h"
 
 namespace ilora {
 namespace {
@@ -202,6 +203,14 @@ void sync_folder(const std::filesystem::path& folder) {
   if (opened.fd >= 0) sync_descriptor(opened.fd, folder);
 }
 
+void sync_file(const std::filesystem::path& path) {
+  const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+  if (file.fd < 0 && errno == ENOENT) return;
+  if (file.fd < 0) fail_on_file("write", path, errno);
+  sync_descriptor(file.fd, path);
+  sync_folder(path.parent_path());
+}
+
 std::string expand_home(const std::string& path) {
   if (!path.starts_with('~')) return path;
   const char* home = std::getenv("HOME");
@@ -223,9 +232,16 @@ void append_line(const std::filesystem::path& path, std::string_view line) {
 
 void make_folder(const std::filesystem::path& path) {
   refuse_home(path);
-  std::error_code code;
-  std::filesystem::create_directories(path, code);
-  if (code) fail_on_file("create", path, code.value());
+  // From the highest on, each with its name in the folder above brought to the disk.
+  std::filesystem::path made;
+  for (const std::filesystem::path& part : path) {
+    made /= part;
+    std::error_code code, ignored;
+    const bool is_new = std::filesystem::create_directory(made, code);
+    if (code && !std::filesystem::is_directory(made, ignored))
+      fail_on_file("create", path, code.value());
+    if (is_new) sync_folder(made.parent_path());
+  }
 }
 
 }  // namespace ilora

@@ -15,6 +15,7 @@
 #include "report/figures.h"
 #include "report/report.h"
 #include "runs/schema.h"
+#include "runs/seal.h"
 
 namespace ilora {
 
@@ -215,7 +216,7 @@ void finish_analysis(const AnalyzedRun& run, const AnalyzeOptions& options, cons
                      const NumberTable& csv, const std::string& terminal) {
   const fs::path folder = run.folder().analysis();
   make_folder(folder);
-  write_json(folder / (options.name + ".json"), result);
+  write_json(folder / (options.name + ".json"), sealed(result));
   write_file_atomic(folder / (options.name + ".csv"), csv.text());
   const std::vector<fs::path> runs = {run.folder().path()};
   write_report(runs, run.folder().report());

@@ -13,6 +13,7 @@
 #include "cli/console.h"
 #include "cli/export.h"
 #include "cli/interrupt.h"
+#include "cli/memory.h"
 
 namespace {
 
@@ -68,6 +69,7 @@ int main(int argc, char** argv) {
   ilora::add_export(app);
   ilora::add_compare(app);
   ilora::add_sweep(app);
+  ilora::add_memory(app);
   ilora::add_report(app);
   ilora::add_analyze(app);
   ilora::add_methods(app);

@@ -97,6 +97,18 @@ int64_t Memory::bytes() const {
                          [](int64_t sum, const Row& row) { return sum + row.bytes(); });
 }
 
+void Memory::erase(const std::vector<bool>& leaves) {
+  erase_marked(rows_, leaves);
+}
+
+int64_t Memory::forget(const RowFilter& leaves) {
+  std::vector<bool> marks;
+  for (const Row& row : rows_) marks.push_back(leaves(row));
+  const auto gone = std::ranges::count(marks, true);
+  if (gone > 0) erase(marks);
+  return gone;
+}
+
 void Memory::visit(StateVisitor& visitor, const std::string& name) {
   visitor.value(name + ".seen", seen_);
   visitor.rows(name + ".rows", rows_);

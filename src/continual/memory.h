@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -24,6 +25,9 @@ std::vector<const Row*> sample_rows(std::span<const Row* const> rows, int64_t co
 
 // What tells answers apart: a hash of the row's answer tokens.
 uint64_t answer_key(const Row& row);
+
+// Which rows are meant.
+using RowFilter = std::function<bool(const Row& row)>;
 
 class Memory {
  public:
@@ -49,15 +53,26 @@ class Memory {
   int64_t capacity() const { return capacity_; }
   int64_t seen() const { return seen_; }  // rows shown so far
   int64_t bytes() const;                  // of the rows kept
+  // Takes the rows out for which `leaves` holds; returns how many. What was seen stays counted, and
+  // the next rows that are shown fill the room.
+  int64_t forget(const RowFilter& leaves);
   // seen and rows; policies add what else they keep.
   virtual void visit(StateVisitor& visitor, const std::string& name);
 
  protected:
   // Keeps `row` or not; it is the index-th shown, from 0.
   virtual void place(const Row& row, int64_t index, uint64_t seed, std::optional<double> loss) = 0;
+  // Takes out those of rows_ that are marked; policies whose own lists run beside rows_ do the same.
+  virtual void erase(const std::vector<bool>& leaves);
   bool has_room() const { return static_cast<int64_t>(rows_.size()) < capacity_; }
   // The draws of insertions: the index-th insertion uses counter `index`, once.
   static Random insertions(uint64_t seed);
+
+  template <class T>
+  static void erase_marked(std::vector<T>& list, const std::vector<bool>& leaves) {
+    size_t at = 0;
+    std::erase_if(list, [&](const T&) { return leaves[at++]; });
+  }
 
   std::vector<Row> rows_;
 

@@ -65,8 +65,9 @@ double PathPoint::choose(Run& run, Adapter& to, const Adapter& from, const Adapt
   for (const double beta : kBetas) {
     go_to(beta);
     TaskLosses& here = losses.emplace_back();
-    for (int64_t task = 0; task < held_.tasks(); ++task)
-      here.push_back(run.losses(to, row_pointers(held_.rows(task))));
+    for (int64_t task = 0; task < held_.tasks(); ++task) {
+      if (!held_.rows(task).empty()) here.push_back(run.losses(to, row_pointers(held_.rows(task))));
+    }
   }
   const double chosen = kBetas[choose_point(losses)];
   go_to(chosen);

@@ -34,6 +34,10 @@ class PathPoint {
   // to <- from + beta (towards - from) with the beta that was chosen, which is returned.
   double choose(Run& run, Adapter& to, const Adapter& from, const Adapter& towards) const;
 
+  // Takes held rows out for which `leaves` holds; returns how many. A task without any counts for
+  // nothing.
+  int64_t forget(const RowFilter& leaves) { return held_.forget(leaves); }
+
   int64_t tasks() const { return held_.tasks(); }
   int64_t bytes() const;
   void visit(StateVisitor& visitor, const std::string& name) { held_.visit(visitor, name); }

@@ -55,6 +55,7 @@ class Replay {
   bool due(int64_t task_step) const;
 
   void visit(StateVisitor& visitor, const std::string& name);
+  int64_t forget(const RowFilter& leaves) { return memory().forget(leaves); }
 
  private:
   Memory& memory();

@@ -38,6 +38,12 @@ std::vector<const Row*> TaskMemory::draw_from_all(const Run& run, int64_t count)
   return count == 0 ? rows : sample_rows(rows, count, draws(run, kDrawnFromAll));
 }
 
+int64_t TaskMemory::forget(const RowFilter& leaves) {
+  int64_t gone = 0;
+  for (std::vector<Row>& task : rows_) gone += static_cast<int64_t>(std::erase_if(task, leaves));
+  return gone;
+}
+
 void TaskMemory::visit(StateVisitor& visitor, const std::string& name) {
   auto count = tasks();
   visitor.count(name + ".tasks", count);

@@ -25,6 +25,9 @@ class TaskMemory {
   std::vector<const Row*> draw(const Run& run, int64_t task, int64_t count) const;
   std::vector<const Row*> draw_from_all(const Run& run, int64_t count) const;
 
+  // Takes the rows out for which `leaves` holds; returns how many. A task may be left without any.
+  int64_t forget(const RowFilter& leaves);
+
   void visit(StateVisitor& visitor, const std::string& name);
 
  private:

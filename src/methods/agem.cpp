@@ -5,6 +5,7 @@
 //   where <g, r> < 0:  g <- g - (<g, r> / <r, r>) r
 //
 // The projection sees the whole flat gradient, before clipping and before AdamW's moments.
+#include "continual/keeps_rows.h"
 #include "continual/projection.h"
 #include "continual/task_memory.h"
 #include "methods/registry.h"
@@ -12,7 +13,7 @@
 namespace ilora {
 namespace {
 
-class AveragedGradientEpisodicMemory : public Method {
+class AveragedGradientEpisodicMemory : public Method, public KeepsRows {
  public:
   void add_options(OptionList& options) override {
     options.add("agem.memory_size", &memory_size_, "rows kept of each task; 0: none, which is seq",
@@ -34,6 +35,7 @@ class AveragedGradientEpisodicMemory : public Method {
     if (memory_size_ > 0) memory_.keep(run, memory_size_);
   }
   void visit(StateVisitor& visitor) override { memory_.visit(visitor, "agem.memory"); }
+  int64_t forget(const RowFilter& leaves) override { return memory_.forget(leaves); }
 
  private:
   int64_t memory_size_ = 64;
@@ -48,6 +50,7 @@ void AveragedGradientEpisodicMemory::edit_gradient(Run& run) {
   if (memory_.tasks() == 0) return;
   if (!reference_.view()) reference_ = Buffer(DType::kF32, {run.gradient().size()});
   const RowGroup group = {memory_.draw_from_all(run, draw_), reference_.view()};
+  if (group.rows.empty()) return;  // all forgotten
   run.gradients({&group, 1});
   raw_.keep(run.kernels(), run.gradient());
   const Projected projected = project_agem(run.kernels(), run.gradient(), reference_.view());

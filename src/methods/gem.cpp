@@ -5,6 +5,7 @@
 //
 // with the margin of the paper's dual (continual/projection.h). The projection sees the whole flat
 // gradient, before clipping and before AdamW's moments.
+#include "continual/keeps_rows.h"
 #include "continual/projection.h"
 #include "continual/task_memory.h"
 #include "methods/registry.h"
@@ -12,7 +13,7 @@
 namespace ilora {
 namespace {
 
-class GradientEpisodicMemory : public Method {
+class GradientEpisodicMemory : public Method, public KeepsRows {
  public:
   void add_options(OptionList& options) override {
     options.add("gem.memory_size", &memory_size_, "rows kept of each task; 0: none, which is seq",
@@ -36,6 +37,7 @@ class GradientEpisodicMemory : public Method {
     if (memory_size_ > 0) memory_.keep(run, memory_size_);
   }
   void visit(StateVisitor& visitor) override { memory_.visit(visitor, "gem.memory"); }
+  int64_t forget(const RowFilter& leaves) override { return memory_.forget(leaves); }
 
  private:
   int64_t memory_size_ = 64;
@@ -54,9 +56,12 @@ void GradientEpisodicMemory::edit_gradient(Run& run) {
   for (int64_t task = 0; task < memory_.tasks(); ++task) {
     if (static_cast<int64_t>(gradients_.size()) <= task)
       gradients_.emplace_back(DType::kF32, std::initializer_list<int64_t>{run.gradient().size()});
+    const std::vector<const Row*> rows = memory_.draw(run, task, draw_);
+    if (rows.empty()) continue;  // forgotten: nothing of the task constrains the step
     gradients.push_back(gradients_[static_cast<size_t>(task)].view());
-    groups.push_back({memory_.draw(run, task, draw_), gradients.back()});
+    groups.push_back({rows, gradients.back()});
   }
+  if (groups.empty()) return;
   run.gradients(groups);
   raw_.keep(run.kernels(), run.gradient());
   const Projected projected = project_gem(run.kernels(), run.gradient(), gradients, margin_);

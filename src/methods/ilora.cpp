@@ -20,6 +20,7 @@
 #include <cmath>
 
 #include "continual/block_merge.h"
+#include "continual/keeps_rows.h"
 #include "continual/path_point.h"
 #include "continual/replay.h"
 #include "methods/registry.h"
@@ -44,7 +45,7 @@ const std::vector<OptionList::PresetValue> kReference = {
     {"reference", "ilora.normalise", "false"},   {"reference", "ilora.deploy", "fast"},
 };
 
-class InterpolationLora : public Method {
+class InterpolationLora : public Method, public KeepsRows {
  public:
   void add_options(OptionList& options) override;
   void check(const ModelConfig& config) const override;
@@ -55,6 +56,9 @@ class InterpolationLora : public Method {
   void end_task(Run& run) override;
   std::string deployed() const override;
   void visit(StateVisitor& visitor) override;
+  int64_t forget(const RowFilter& leaves) override {
+    return replay_.forget(leaves) + path_.forget(leaves);
+  }
 
  private:
   void add_average_options(OptionList& options);

@@ -2,6 +2,8 @@
 
 #include <limits>
 
+#include "runs/seal.h"
+
 namespace ilora {
 namespace {
 
@@ -17,6 +19,8 @@ std::string shown(const Json& json) {
 JsonReader::JsonReader(const Json& object, const JsonSource& source, std::string above)
     : object_(object), source_(source), above_(std::move(above)) {
   if (!object.is_object()) fail(fmt::format("expected an object, got {}", shown(object)));
+  if (above_.empty() && !seal_holds(object))
+    fail("expected what was written, got something else");  // damaged, or edited
 }
 
 void JsonReader::schema(int64_t version) {

@@ -28,6 +28,20 @@ std::string recorded_mode(const RunFolder& folder) {
   return read_run_file<Results>(folder).environment.mode;
 }
 
+// What config.yaml says and the run was not made with: a damaged or edited file.
+void warn_of_other_options(Configuration& configuration, const MadeFrom& made_from) {
+  const OptionList& options = configuration.options;
+  for (const auto& [key, value] : made_from.options) {
+    if (!options.has(key) || !options.concerns(key, configuration.recipe.method)) continue;
+    const OptionRole role = options.rules(key).role;
+    if (role == OptionRole::kHow || role == OptionRole::kWhere) continue;
+    if (options.value_text(key) != value)
+      configuration.warnings.push_back(
+          fmt::format("{}: {} was {} when the run was trained and is {} in config.yaml",
+                      configuration.recipe.output, key, value, options.value_text(key)));
+  }
+}
+
 // Nothing tells where they led.
 void warn_of_relative_paths(Configuration& configuration) {
   Recipe& recipe = configuration.recipe;
@@ -99,6 +113,7 @@ std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
   recipe.output = folder.path().string();
   recipe.mode_so_far = recorded_mode(folder);
   if (made_from) {
+    warn_of_other_options(*configuration, *made_from);
     find_paths(recipe, folder, *made_from);
   } else {
     warn_of_relative_paths(*configuration);

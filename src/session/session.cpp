@@ -16,6 +16,7 @@
 #include "runs/results.h"
 #include "runs/schema.h"
 #include "session/answers.h"
+#include "session/kept_rows.h"
 #include "session/training.h"
 #include "session/training_log.h"
 #include "train/mode_choice.h"
@@ -30,6 +31,11 @@ std::vector<Example> examples(const std::vector<Sample>& samples) {
   rows.reserve(samples.size());
   for (const Sample& sample : samples) rows.push_back({sample.prompt, sample.answer});
   return rows;
+}
+
+KeptSample sample_of(const KeptRow& kept, const Tokenizer& tokenizer) {
+  const KeptText text = text_of(kept.row, tokenizer);
+  return {kept.task, kept.number, text.prompt, text.answer};
 }
 
 // What `work` does; whatever it throws becomes a std::runtime_error, an error's hint part of its
@@ -259,6 +265,8 @@ struct Session::Implementation {
     return train(prepare_new(std::move(first)));
   }
 
+  const Tokenizer& tokenizer() { return workbench(configuration()->recipe).model.tokenizer; }
+
   Responder& answers() {
     if (responder) return *responder;
     const auto c = configuration();
@@ -357,6 +365,27 @@ std::string Session::adapter_folder() const {
     if (implementation_->folder.last_task() == 0) return std::string();
     return answering_adapter(implementation_->folder, *implementation_->configuration(), "")
         .string();
+  });
+}
+
+std::vector<KeptSample> Session::memory() const {
+  return implementation_->perform([&] {
+    std::vector<KeptSample> samples;
+    if (!implementation_->folder.has_state()) return samples;
+    const Tokenizer& tokenizer = implementation_->tokenizer();
+    for (const KeptRow& kept : read_kept_rows(implementation_->folder).rows)
+      samples.push_back(sample_of(kept, tokenizer));
+    return samples;
+  });
+}
+
+int64_t Session::forget(const std::function<bool(const KeptSample&)>& leaves) {
+  return implementation_->perform([&]() -> int64_t {
+    if (!implementation_->folder.has_state()) return 0;
+    const Tokenizer& tokenizer = implementation_->tokenizer();
+    return std::ssize(forget_rows(implementation_->folder, [&](const KeptRow& kept) {
+      return leaves(sample_of(kept, tokenizer));
+    }));
   });
 }
 

@@ -21,6 +21,8 @@ HashedRows hash_rows(const std::vector<Example>& rows) {
   return {std::ssize(rows), hash_digits(hash)};
 }
 
+}  // namespace
+
 HashedTask hash_task(const TaskText& task) {
   HashedTask hashed{task.name, {}};
   for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
@@ -29,8 +31,6 @@ HashedTask hash_task(const TaskText& task) {
   }
   return hashed;
 }
-
-}  // namespace
 
 std::vector<HashedFile> hash_model(const ModelFiles& model) {
   std::vector<fs::path> files = model.weight_files();

@@ -11,6 +11,7 @@
 
 namespace ilora {
 
+HashedTask hash_task(const TaskText& task);  // of the splits that have rows
 // Reads the model's files for their hashes, of large ones a part (base/hash.h): 94 MiB take
 // 0.02 s once they are in memory.
 std::vector<HashedFile> hash_model(const ModelFiles& model);

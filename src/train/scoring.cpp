@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "runs/best_learner.h"
 #include "runs/metrics.h"
-#include "runs/schema.h"
+#include "runs/sealed_files.h"
 
 namespace ilora {
 
@@ -135,8 +135,8 @@ std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>
   observer_.scored();
   for (size_t i = 0; i < learners.size(); ++i) {
     scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);
-    append_run_line(folder_, EvalEvent{row, task.name, learners[i], std::string(task.measure->name),
-                                       found[i].score});
+    append_sealed(folder_, EvalEvent{row, task.name, learners[i], std::string(task.measure->name),
+                                     found[i].score});
   }
   return found;
 }
@@ -148,7 +148,7 @@ void Scoring::probe(int64_t row) {
   const Answerer answerer = method_.answer_with(run_, learner, std::max<int64_t>(row - 1, 0));
   for (const Probes::Value& probed : probes_.measure(bench_.engine, answerer)) {
     scores_.set_probe(probed.name, probed.measure, static_cast<size_t>(row), probed.value);
-    append_run_line(folder_, ProbeEvent{row, probed.name, learner, probed.measure, probed.value});
+    append_sealed(folder_, ProbeEvent{row, probed.name, learner, probed.measure, probed.value});
     observer_.message(fmt::format("{} of {}: {:.4g}", probed.measure, probed.name, probed.value));
   }
 }
@@ -160,9 +160,10 @@ void Scoring::keep_rows(int64_t row, bool whole, const std::vector<ScoredRows>& 
   for (const ScoredRows& earlier : read_run_lines<ScoredRows>(folder_)) {
     if (earlier.after >= row) continue;  // of a run that was stopped behind it, and is resumed
     const auto task = std::find(tasks.begin(), tasks.end(), earlier.task);
-    if (!whole || task - tasks.begin() == earlier.after - 1) lines += run_line(earlier) + "\n";
+    if (!whole || task - tasks.begin() == earlier.after - 1)
+      lines += sealed_line(json_of(earlier)) + "\n";
   }
-  for (const ScoredRows& rows : found) lines += run_line(rows) + "\n";
+  for (const ScoredRows& rows : found) lines += sealed_line(json_of(rows)) + "\n";
   write_file_atomic(folder_.path(ScoredRows::kFile), lines);
 }
 

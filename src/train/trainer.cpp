@@ -8,12 +8,13 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "base/sync.h"
 #include "eval/wording.h"
 #include "model/adapter_file.h"
 #include "model/losses/loss_rules.h"
 #include "model/peft.h"
 #include "runs/metrics.h"
-#include "runs/schema.h"
+#include "runs/sealed_files.h"
 #include "train/environment.h"
 #include "train/made_from.h"
 #include "train/schedule.h"
@@ -208,7 +209,7 @@ void Trainer::learn_task() {
   end_task();
   evaluate(current().learned);
   save_adapters();
-  append_run_line(folder_, TaskEndEvent{name, at.task, at.step});
+  append_sealed(folder_, TaskEndEvent{name, at.task, at.step});
   ++at.task;
   at.task_step = 0;
   at.epoch = 0;
@@ -308,7 +309,7 @@ void Trainer::record(const Step& step, Figures norms, double rate, double second
   event.tokens_per_second = static_cast<double>(event.tokens) / seconds;
   event.reported.assign(run_.reported().begin(), run_.reported().end());
   train_tokens_ += event.tokens;
-  append_run_line(folder_, event);
+  append_sealed(folder_, event);
   observer_.step_done({at.step, loss, event.tokens_per_second});
 }
 
@@ -354,6 +355,7 @@ void Trainer::save() {
   writer.json("learners", learners);
   writer.json("scores", json_of(scoring_.scores()));
   writer.json("made_from", json_of(made_from_));
+  sync_file(folder_.path(kMetricsFile));
   writer.json("metrics_bytes", metrics_bytes(folder_));
   make_folder(folder_.state().parent_path());
   keep_file(folder_.state(), folder_.earlier_state());
@@ -481,7 +483,7 @@ void Trainer::write_results(const std::string& status) const {
                     train_seconds_ > 0 ? static_cast<double>(train_tokens_) / train_seconds_ : 0.0};
   results.environment = environment_of(bench_.model.mode());
   results.made_from = made_from_;
-  write_run_file(folder_, results);
+  write_sealed(folder_, results);
 }
 
 }  // namespace ilora

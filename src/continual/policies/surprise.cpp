@@ -42,6 +42,10 @@ class SurpriseMemory : public Memory {
 
  protected:
   void place(const Row& row, int64_t index, uint64_t seed, std::optional<double> loss) override;
+  void erase(const std::vector<bool>& leaves) override {
+    Memory::erase(leaves);
+    erase_marked(scores_, leaves);
+  }
 
  private:
   bool outlier(const Row& row, double loss);
@@ -108,7 +112,7 @@ void SurpriseMemory::place(const Row& row, int64_t, uint64_t seed, std::optional
 // once, when it is turned away or crowded out.
 void SurpriseMemory::offer(const Row& row, uint64_t seed) {
   const auto index = static_cast<uint64_t>(offered_++);
-  if (static_cast<int64_t>(index) < random_rows_) {
+  if (std::ranges::count(scores_, kAtRandom) < random_rows_) {
     rows_.push_back(row);
     scores_.push_back(kAtRandom);
     return;

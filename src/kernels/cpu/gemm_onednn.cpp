@@ -14,6 +14,8 @@
 //    compares the bits);
 //  - bf16 without bf16 instructions runs at a third of the f32 rate, so operands are expanded to
 //  f32 in blocks.
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <bit>
 #include <mutex>
@@ -137,6 +139,15 @@ const dnnl_memory_desc_t* c_desc(const dnnl::memory::desc& desc) {
 }
 #endif
 
+// oneDNN writes the code of a product without looking whether it was given the memory (2.6: signal 11
+// under `ulimit -v`). A product takes up to a few MiB of addresses while it is made.
+void require_room_for_code() {
+  constexpr size_t kBytes = size_t{16} << 20;
+  void* room = ::mmap(nullptr, kBytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (room == MAP_FAILED) throw std::bad_alloc();
+  ::munmap(room, kBytes);
+}
+
 PrimitivePtr make_primitive(const Operand& c, const Operand& a, const Operand& b, float alpha,
                             float beta, bool one_thread) {
   auto p = std::make_shared<Primitive>();
@@ -180,8 +191,10 @@ class Cache {
     auto at = map_.find(key);
     if (at == map_.end()) {
       try {
+        require_room_for_code();
         at = map_.emplace(key, make_primitive(c, a, b, alpha, beta, one_thread)).first;
       } catch (const dnnl::error& e) {
+        if (e.status == dnnl_out_of_memory) throw std::bad_alloc();
         throw Error(ErrorKind::kUnsupported,
                     fmt::format("[gemm] oneDNN has no product of {} ({}, {}) by ({}, {}) to {}: {}",
                                 dtype_name(a.dtype), a.rows, a.columns, b.rows, b.columns,

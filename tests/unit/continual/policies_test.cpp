@@ -153,6 +153,34 @@ TEST_P(EveryPolicy, IsAFunctionOfTheSeed) {
   EXPECT_EQ(ids_of(a->rows()) != ids_of(c->rows()), draws);
 }
 
+TEST_P(EveryPolicy, ForgetsRowsAndGoesOn) {
+  const auto stream = task_stream({40, 60, 5, 50});
+  const auto m = memory(16);
+  for (size_t i = 0; i < 105; ++i) m->insert(stream[i].row, kSeed, stream[i].loss);
+  const std::vector<uint64_t> before = ids_of(m->rows());
+  const auto leaves = [](const Row& row) { return row.task == 1 || row.id % 3 == 0; };
+  std::vector<uint64_t> stay;
+  for (const Row& row : m->rows())
+    if (!leaves(row)) stay.push_back(row.id);
+  ASSERT_GT(before.size(), stay.size());
+  EXPECT_EQ(m->forget(leaves), std::ssize(before) - std::ssize(stay));
+  EXPECT_EQ(ids_of(m->rows()), stay);
+  EXPECT_EQ(m->forget(leaves), 0);
+  EXPECT_EQ(m->seen(), 105);
+  // What it is after that can be saved, and goes on as it would have.
+  const auto second = memory(16);
+  Store store = saved(*m);
+  store.loading = true;
+  second->visit(store, "m");
+  for (size_t i = 105; i < stream.size(); ++i) {
+    m->insert(stream[i].row, kSeed, stream[i].loss);
+    second->insert(stream[i].row, kSeed, stream[i].loss);
+    EXPECT_LE(m->rows().size(), 16U);
+  }
+  EXPECT_EQ(ids_of(second->rows()), ids_of(m->rows()));
+  EXPECT_EQ(m->rows().size(), 16U) << "the room was not filled again";
+}
+
 INSTANTIATE_TEST_SUITE_P(Policies, EveryPolicy,
                          ::testing::Values("reservoir", "ring", "task-balanced", "label-balanced",
                                            "stratified", "surprise"),

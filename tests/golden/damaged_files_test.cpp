@@ -1,0 +1,79 @@
+// Files of a run that are no checkpoint: a digit that is another one is noticed, by name.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/run_fixture.h"
+
+namespace ilora::testing {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class DamagedFiles : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_EQ(run({"train"}, tiny_settings(run_, "seq", {"train.epochs=1", "data.tasks=alpha"})),
+              0);
+  }
+  int run(std::vector<std::string> words, const Settings& settings = {}) {
+    if (!settings.empty()) words = train_arguments(settings);
+    outcome_ = run_ilora(folder_, words);
+    return outcome_.code;
+  }
+  // The first `from` of a file becomes `to`.
+  void change(const fs::path& file, const std::string& from, const std::string& to) {
+    std::string text = read_file(file);
+    const size_t at = text.find(from);
+    ASSERT_NE(at, std::string::npos) << file;
+    write_file_atomic(file, text.replace(at, from.size(), to));
+  }
+
+  TemporaryFolder folder_;
+  fs::path run_ = folder_ / "run";
+  Outcome outcome_;
+};
+
+TEST_F(DamagedFiles, ADigitOfAScoreOrALossIsNoticed) {
+  struct Case {
+    const char *file, *from, *to;
+    std::vector<std::string> words;
+  };
+  const std::string gamma = data_folder("tiny-tasks") / "gamma";
+  for (const auto& [file, from, to, words] : {
+           Case{"results.json", "\"scores\": [", "\"scores\": [ [0.5],", {"report", run_}},
+           {"results.json", "\"train_tokens\": ", "\"train_tokens\": 1", {"report", run_}},
+           {"metrics.jsonl", "\"loss\":", "\"loss\":1", {"report", run_}},
+           {"rows.jsonl",
+            "\"after\":1",
+            "\"after\":0",
+            {"train", "--continue", run_, "--task", gamma}},
+       }) {
+    const std::string whole = read_file(run_ / file);
+    change(run_ / file, from, to);
+    EXPECT_EQ(run(words), 1) << outcome_.all();
+    EXPECT_THAT(outcome_.err, AllOf(HasSubstr(file), HasSubstr("expected what was written")));
+    write_file_atomic(run_ / file, whole);
+  }
+  EXPECT_EQ(run({"report", run_}), 0) << outcome_.all();
+}
+
+TEST_F(DamagedFiles, AnOptionOfConfigIsSaidByWhoUsesTheRun) {
+  change(run_ / "config.yaml", "alpha: 8", "alpha: 9");
+  EXPECT_EQ(run({"generate", "--run", run_, "--max-new-tokens", "1", "owl"}), 0) << outcome_.all();
+  EXPECT_THAT(outcome_.err, HasSubstr("lora.alpha was 8"));
+}
+
+// As of an earlier version.
+TEST_F(DamagedFiles, WhatHasNoHashIsRead) {
+  Json results = read_json(run_ / "results.json");
+  results.erase("hash");
+  write_json(run_ / "results.json", results);
+  std::string lines;
+  for (Json event : events(run_, "")) lines += json_text(event, -1) + "\n";  // without its hash
+  write_file_atomic(run_ / "metrics.jsonl", lines);
+  EXPECT_EQ(run({"report", run_}), 0) << outcome_.all();
+}
+
+}  // namespace
+}  // namespace ilora::testing
