@@ -111,6 +111,19 @@ INSTANTIATE_TEST_SUITE_P(Methods, KeptRowsTest, ::testing::Values("er", "gem", "
 using KeptRowsOfOneMethod = KeptRowsTest;
 INSTANTIATE_TEST_SUITE_P(Methods, KeptRowsOfOneMethod, ::testing::Values("ilora"));
 
+// Rows that are held out for the point that answers are somebody's data too; without any of a task
+// the point is chosen by the others.
+TEST_P(KeptRowsOfOneMethod, ThatAreHeldOutAreForgottenToo) {
+  train({"ilora.point=memory", "ilora.point_rows=4"});
+  const std::vector<KeptRow> before = rows_of("alpha");
+  const Outcome purged = memory({"purge", run_, "--task", "alpha"});
+  ASSERT_EQ(purged.code, 0) << purged.all();
+  for (const KeptRow& row : before) EXPECT_FALSE(found(row.row)) << row.number;
+  const Outcome more = run_ilora(
+      folder_, {"train", "--continue", run_, "--task", data_folder("tiny-tasks") / "gamma"});
+  EXPECT_EQ(more.code, 0) << more.all();
+}
+
 TEST_P(KeptRowsOfOneMethod, ChoicesThatMeanNothingAreRefused) {
   train();
   for (const auto& [words, said] : {
