@@ -1,4 +1,4 @@
-// LoRA as a GGUF file, as llama.cpp loads it (llama-adapter.cpp) and its convert_lora_to_gguf.py
+// LoRA as a GGUF file, as llama.cpp loads it and its convert_lora_to_gguf.py
 // writes it: general.type "adapter", adapter.type "lora", adapter.lora.alpha, and per map NAME of the
 // base's file NAME.lora_a (r,in) and NAME.lora_b (out,r). llama.cpp multiplies by alpha over r, so
 // another scale, such as rsLoRA's, is in alpha. Rows of B of queries and keys are in the order of
