@@ -77,7 +77,7 @@ TEST(Scripts, ModelSaysWhatItNeeds) {
 }
 
 TEST(Scripts, UnknownArgumentsAreRefused) {
-  for (const std::string script : {"setup", "format"}) {
+  for (const std::string script : {"setup", "format", "fuzz"}) {
     const Outcome outcome = run("scripts/" + script + ".sh nonsense");
     EXPECT_EQ(outcome.code, 1) << script;
     EXPECT_THAT(outcome.output, HasSubstr("got 'nonsense'")) << script;
