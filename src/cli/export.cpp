@@ -65,7 +65,9 @@ void tell_of_rounding(const MergeReport& report) {
   constexpr double kMuch = 30;
   if (share > kMuch)
     log().warn(
-        "this type rounds away much of what the adapter does; q8_0 and f16 keep more (--type)");
+        "rounding undoes much of what the adapter does: f16 keeps more, f32 nearly all (--type), "
+        "and "
+        "an adapter beside its base all of it (--to gguf-lora)");
 }
 
 void write_peft(const ExportArguments& a, const ExportSubject& exported) {

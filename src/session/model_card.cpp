@@ -52,9 +52,10 @@ std::string tasks(const ModelCard& card) {
     return out;
   }
   const ScoreMatrix scores = results.scores_of(card.learner);
-  out += fmt::format("; scores after {} of {}, on rows that were not trained on.\n\n",
-                     card.task == 1 ? "the first" : fmt::format("the first {}", card.task),
-                     results.tasks.size());
+  const std::string after = learned == results.tasks.size()
+                                ? "the last"
+                                : fmt::format("{} of {}", learned, results.tasks.size());
+  out += fmt::format("; scores after {}, on rows that were not trained on.\n\n", after);
   out += "| task | measure | score |\n|---|---|---|\n";
   for (size_t t = 0; t < learned; ++t) {
     const Score score = score_at(scores, static_cast<size_t>(card.task), t);
