@@ -87,6 +87,22 @@ Pass only(LossKind kind, Pass pass, Tensor gradient) {
   return pass;
 }
 
+// Adapters of earlier tasks are not read to go on, and may be damaged: said now, not when one of them
+// is to answer.
+void warn_of_damaged_adapters(const RunFolder& folder, const ModelConfig& config,
+                              TrainingObserver& observer) {
+  for (int64_t task = 1; task <= folder.last_task(); ++task) {
+    if (!std::filesystem::is_directory(folder.task(task))) continue;
+    for (const std::string& learner : folder.learners(task)) {
+      try {
+        load_peft(folder.adapter(task, learner), config);
+      } catch (const Error& e) {
+        observer.warning(fmt::format("{}; the run goes on, and leaves it as it is", e.what()));
+      }
+    }
+  }
+}
+
 void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& observer) {
   for (const TaskText& task : tasks) {
     std::vector<Finding> findings;
@@ -446,6 +462,7 @@ void Trainer::restore(bool accept_changes) {
     throw Error(ErrorKind::kFormat,
                 fmt::format("[checkpoint] expected metrics_bytes from 0, got {}", metrics));
   truncate_metrics(folder_, metrics);
+  warn_of_damaged_adapters(folder_, bench_.model.config(), observer_);
   if (scores_base()) scoring_.evaluate_base(known);  // now: the run is still as training began
   for (const std::string& name : reader.texts("learners")) {
     if (run_.find(name) == nullptr) run_.add_copy_of_fast(name);

@@ -64,6 +64,13 @@ TEST_F(DamagedFiles, AnOptionOfConfigIsSaidByWhoUsesTheRun) {
   EXPECT_THAT(outcome_.err, HasSubstr("lora.alpha was 8"));
 }
 
+TEST_F(DamagedFiles, AnEarlierTasksAdapterIsSaidWhenTheRunGoesOn) {
+  change(RunFolder(run_).adapter(1, "fast") / "adapter_config.json", "\"r\": 4", "\"r\": 5");
+  EXPECT_EQ(run({"train", "--continue", run_, "--task", data_folder("tiny-tasks") / "beta"}), 0)
+      << outcome_.all();
+  EXPECT_THAT(outcome_.err, AllOf(HasSubstr("task-01/adapter"), HasSubstr("leaves it as it is")));
+}
+
 // As of an earlier version.
 TEST_F(DamagedFiles, WhatHasNoHashIsRead) {
   Json results = read_json(run_ / "results.json");

@@ -1,0 +1,86 @@
+#!/usr/bin/env python3
+"""A long run of small tasks: what a task costs at its beginning and at its end.
+
+  tests/soak/many_tasks.py PROGRAM --tasks 200 --methods ilora,seq,er,ewc
+
+Prints, for the second and the last tenth of the tasks, seconds of a task (training and its own scoring), and at the end
+the largest memory, the sizes of the state and of the report, and the run folder's.
+"""
+import argparse
+import json
+import pathlib
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from common import METHODS, TASKS, settings_of, train_command
+
+
+def make_tasks(folder, count):
+    """Copies of a tiny task with prompts of their own."""
+    names = []
+    for number in range(count):
+        name = f"task{number:04d}"
+        (folder / name).mkdir(parents=True)
+        for split in ("train", "test"):
+            rows = json.loads((TASKS / "alpha" / f"{split}.json").read_text())[:8]
+            for row in rows:
+                row["prompt"] = f"{number} {row['prompt']}"
+            (folder / name / f"{split}.json").write_text(json.dumps(rows))
+        names.append(name)
+    return names
+
+
+def times_of_tasks(folder, process, log):
+    """When each task ended, by its line in metrics.jsonl."""
+    ends, at = [time.monotonic()], 0
+    while process.poll() is None:
+        time.sleep(0.02)
+        if (folder / "metrics.jsonl").exists():
+            text = (folder / "metrics.jsonl").read_text()
+            for line in text[at:].splitlines(True):
+                if not line.endswith("\n"):
+                    break
+                at += len(line)
+                if '"task_end"' in line:
+                    ends.append(time.monotonic())
+    return [b - a for a, b in zip(ends, ends[1:])]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("program")
+    parser.add_argument("--tasks", type=int, default=200)
+    parser.add_argument("--methods", default="seq,ilora")
+    parser.add_argument("--matrix", default="diagonal", help="eval.matrix")
+    a = parser.parse_args()
+    for method in a.methods.split(","):
+        with tempfile.TemporaryDirectory() as scratch:
+            scratch = pathlib.Path(scratch)
+            names = make_tasks(scratch / "tasks", a.tasks)
+            METHODS.setdefault(method, {})
+            settings = settings_of(method, **{"data.folder": scratch / "tasks", "data.tasks": f"[{', '.join(names)}]", "checkpoint.every": 0, "eval.matrix": a.matrix})
+            folder = scratch / "run"
+            with open(scratch / "log", "w") as log:
+                process = subprocess.Popen([str(w) for w in train_command(a.program, folder, settings)], stdout=log, stderr=log)
+                seconds = times_of_tasks(folder, process, log)
+            if process.returncode != 0:
+                sys.exit((scratch / "log").read_text()[-1000:])
+            memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+            tenth = max(1, len(seconds) // 10)
+            size = lambda path: path.stat().st_size / 1024
+            total = sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) / 1024
+            print(
+                f"{method}, {a.tasks} tasks: a task {statistics.median(seconds[tenth:2 * tenth]) * 1000:.0f} ms early, "
+                f"{statistics.median(seconds[-tenth:]) * 1000:.0f} ms late; memory {memory:.0f} MiB (the largest so far); state "
+                f"{size(folder / 'checkpoints/last/state.safetensors'):.0f} KiB, report {size(folder / 'report.html'):.0f} KiB, "
+                f"run folder {total:.0f} KiB",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    main()
