@@ -210,7 +210,8 @@ TEST(MergedFolder, BringsConfigurationAndTokenizer) {
   EXPECT_FALSE(std::filesystem::exists(folder / "m/README.md"));
   const Json config = read_json(folder / "m/config.json");
   EXPECT_EQ(config.value("dtype", config.value("torch_dtype", "")), "bfloat16");
-  for (const StoredTensor& tensor : SafetensorsFile(folder / "m/model.safetensors").tensors())
+  const SafetensorsFile merged(folder / "m/model.safetensors");
+  for (const StoredTensor& tensor : merged.tensors())
     EXPECT_EQ(tensor.dtype, DType::kBF16);
   EXPECT_THAT(message_of([&] { write_merged_gguf(folder / "g", base, adapter, DType::kF16); }),
               HasSubstr("GGUF base"));
