@@ -235,7 +235,7 @@ Adapter load_peft(const std::filesystem::path& folder, const ModelConfig& config
   std::vector<LoraPart> parts;
   for (const LoraBlock& b : layout.blocks()) {
     const std::string path = layout.path(b);
-    if (!said.wants(path, b.layer)) continue;
+    if (!said.plain() && !said.wants(path, b.layer)) continue;
     LoraPart& part = parts.emplace_back(
         LoraPart{b.layer, b.module, said.rank_of(path), said.scaling_of(path), {}, {}});
     part.a = read_factor(file, tensor_name(layout, b, "lora_A"), {part.rank, b.in});

@@ -9,7 +9,6 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "base/sync.h"
-#include "eval/wording.h"
 #include "model/adapter_file.h"
 #include "model/losses/loss_rules.h"
 #include "model/peft.h"
@@ -17,6 +16,7 @@
 #include "runs/sealed_files.h"
 #include "train/environment.h"
 #include "train/made_from.h"
+#include "train/run_warnings.h"
 #include "train/schedule.h"
 
 namespace ilora {
@@ -87,45 +87,6 @@ Pass only(LossKind kind, Pass pass, Tensor gradient) {
   return pass;
 }
 
-// Adapters of earlier tasks are not read to go on, and may be damaged: said now, not when one of them
-// is to answer.
-void warn_of_damaged_adapters(const RunFolder& folder, const ModelConfig& config,
-                              TrainingObserver& observer) {
-  for (int64_t task = 1; task <= folder.last_task(); ++task) {
-    if (!std::filesystem::is_directory(folder.task(task))) continue;
-    for (const std::string& learner : folder.learners(task)) {
-      try {
-        load_peft(folder.adapter(task, learner), config);
-      } catch (const Error& e) {
-        observer.warning(fmt::format("{}; the run goes on, and leaves it as it is", e.what()));
-      }
-    }
-  }
-}
-
-void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& observer) {
-  for (const TaskText& task : tasks) {
-    std::vector<Finding> findings;
-    check_wording(findings, task, {});
-    for (const Finding& finding : findings)
-      observer.warning(fmt::format("{}: {}", task.name, finding.text));
-  }
-}
-
-// Tasks that end before much can have been learned; those without steps are not meant to.
-void warn_of_few_steps(const TaskStream& stream, const Recipe& recipe, TrainingObserver& observer) {
-  constexpr int64_t kFew = 20;
-  std::vector<std::string> few;
-  for (const StreamTask& task : stream)
-    if (task.steps > 0 && task.steps < kFew)
-      few.push_back(fmt::format("{} ({} rows, {} steps)", task.name, task.rows.size(), task.steps));
-  if (few.empty()) return;
-  observer.warning(
-      fmt::format("{}: fewer than {} optimiser steps may be too few to learn a task. More "
-                  "train.epochs ({} now) or a smaller train.batch_size ({}) give more",
-                  fmt::join(few, ", "), kFew, recipe.epochs, recipe.batch_size));
-}
-
 }  // namespace
 
 Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method, Workbench& bench,
@@ -151,7 +112,6 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
     task.learned = static_cast<int64_t>(t) + 1;
   }
   stream_ = method.stream(std::move(stream_));
-  warn_of_few_steps(stream_, recipe, observer_);
   if (trains() && !recipe.start_adapter.empty() && run_.fast().layout().blocks().empty()) {
     throw Error(
         ErrorKind::kUsage,
@@ -189,6 +149,8 @@ void Trainer::require_room_for_prompts(int64_t context) const {
 
 void Trainer::run() {
   const FlushDenormals flush;
+  warn_of_few_steps(std::span(stream_).subspan(static_cast<size_t>(run_.position.task)), recipe_,
+                    observer_);
   make_folder(folder_.path());
   write_file_atomic(folder_.config(), options_.to_yaml());
   // From here on a run that fails is to be resumed, also one that was finished and learns more.

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 #include "report/report.h"
 #include "runs/schema.h"
 #include "tests/run_fixture.h"
@@ -13,6 +15,15 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
+
+// Whether anything is warned of but that the tiny tasks have few steps.
+bool warns_of_paths(const Outcome& outcome) {
+  std::istringstream lines(outcome.err);
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("warning: ") && line.find("optimiser steps") == line.npos) return true;
+  }
+  return false;
+}
 
 // A run that was begun in `a` by relative paths, as a configuration in a user's folder has them.
 class RunPaths : public ::testing::Test {
@@ -64,7 +75,7 @@ TEST_F(RunPaths, ARunGoesOnFromAnotherWorkingDirectoryAndBack) {
   const Outcome more =
       in("b", {"train", "--continue", "../a/runs/mine", "--task", "../a/tasks/two"});
   ASSERT_EQ(more.code, 0) << more.all();
-  EXPECT_THAT(more.err, Not(HasSubstr("warning")));
+  EXPECT_FALSE(warns_of_paths(more)) << more.err;
   const Json hashes = results_of(folder_ / "a/runs/mine").at("made_from").at("tasks");
   ASSERT_EQ(hashes.size(), 2U);
   EXPECT_EQ(answers("b", "../a/runs/mine"), answers("a", "runs/mine"));
@@ -155,7 +166,7 @@ TEST_F(EarlierRun, GoesOnFromAnywhere) {
                                   (folder_ / "tiny-tasks/gamma").string()},
                                  {.directory = elsewhere});
   ASSERT_EQ(more.code, 0) << more.all();
-  EXPECT_THAT(more.err, Not(HasSubstr("warning")));
+  EXPECT_FALSE(warns_of_paths(more)) << more.err;
   const auto results = read_run_file<Results>(run_);
   EXPECT_EQ(results.tasks.size(), 3U);
   ASSERT_TRUE(results.made_from);

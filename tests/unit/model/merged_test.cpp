@@ -211,8 +211,7 @@ TEST(MergedFolder, BringsConfigurationAndTokenizer) {
   const Json config = read_json(folder / "m/config.json");
   EXPECT_EQ(config.value("dtype", config.value("torch_dtype", "")), "bfloat16");
   const SafetensorsFile merged(folder / "m/model.safetensors");
-  for (const StoredTensor& tensor : merged.tensors())
-    EXPECT_EQ(tensor.dtype, DType::kBF16);
+  for (const StoredTensor& tensor : merged.tensors()) EXPECT_EQ(tensor.dtype, DType::kBF16);
   EXPECT_THAT(message_of([&] { write_merged_gguf(folder / "g", base, adapter, DType::kF16); }),
               HasSubstr("GGUF base"));
   const ModelFiles gguf(golden_folder("tiny-llama/mixed.gguf"));

@@ -1,0 +1,48 @@
+#include "train/run_warnings.h"
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "eval/wording.h"
+#include "model/peft.h"
+
+namespace ilora {
+
+void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& observer) {
+  for (const TaskText& task : tasks) {
+    std::vector<Finding> findings;
+    check_wording(findings, task, {});
+    for (const Finding& finding : findings)
+      observer.warning(fmt::format("{}: {}", task.name, finding.text));
+  }
+}
+
+void warn_of_few_steps(std::span<const StreamTask> ahead, const Recipe& recipe,
+                       TrainingObserver& observer) {
+  constexpr int64_t kFew = 20;
+  std::vector<std::string> few;
+  for (const StreamTask& task : ahead)
+    if (task.steps > 0 && task.steps < kFew)
+      few.push_back(fmt::format("{} ({} rows, {} steps)", task.name, task.rows.size(), task.steps));
+  if (few.empty()) return;
+  observer.warning(
+      fmt::format("{}: fewer than {} optimiser steps may be too few to learn a task. More "
+                  "train.epochs ({} now) or a smaller train.batch_size ({}) give more",
+                  fmt::join(few, ", "), kFew, recipe.epochs, recipe.batch_size));
+}
+
+void warn_of_damaged_adapters(const RunFolder& folder, const ModelConfig& config,
+                              TrainingObserver& observer) {
+  for (int64_t task = 1; task <= folder.last_task(); ++task) {
+    if (!std::filesystem::is_directory(folder.task(task))) continue;
+    for (const std::string& learner : folder.learners(task)) {
+      try {
+        load_peft(folder.adapter(task, learner), config);
+      } catch (const Error& e) {
+        observer.warning(fmt::format("{}; the run goes on, and leaves it as it is", e.what()));
+      }
+    }
+  }
+}
+
+}  // namespace ilora

@@ -1,0 +1,25 @@
+// What a run is warned of as it begins or goes on: nothing of it stops a run.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "continual/method.h"
+#include "runs/run_folder.h"
+#include "train/observer.h"
+#include "train/recipe.h"
+
+namespace ilora {
+
+// Labels that look alike, texts without anything to see, and what else eval/wording.h finds.
+void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& observer);
+// Of tasks that are still to be learned, those that end before much can have been learned; those
+// without steps are not meant to.
+void warn_of_few_steps(std::span<const StreamTask> ahead, const Recipe& recipe,
+                       TrainingObserver& observer);
+// Adapters of earlier tasks are not read to go on, and may be damaged: said now, not when one of them
+// is to answer.
+void warn_of_damaged_adapters(const RunFolder& folder, const ModelConfig& config,
+                              TrainingObserver& observer);
+
+}  // namespace ilora
