@@ -50,12 +50,16 @@ FlushDenormals::FlushDenormals() {
     before_[static_cast<size_t>(thread)] = word;
     set_control_word(word | kFlush);
   });
+  // Clang's OpenMP gives the caller back, at a loop's end, the word that it came with, and gives the
+  // caller's to all threads as a loop begins.
+  set_control_word(before_[0] | kFlush);
 }
 
 FlushDenormals::~FlushDenormals() {
   if (before_.empty()) return;
   on_each_thread(static_cast<int>(before_.size()),
                  [&](int thread) { set_control_word(before_[static_cast<size_t>(thread)]); });
+  set_control_word(before_[0]);
   held = false;
 }
 
