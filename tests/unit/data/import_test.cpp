@@ -68,13 +68,13 @@ TEST_F(Import, WhatIsNoTextIsNamedForWhatItIs) {
   struct Case {
     std::string bytes, name;
   };
-  for (const auto& [bytes, name] : {Case{std::string("\xff\xfe{\0", 4), "UTF-16"},
-                                    {std::string("\xfe\xff\0{", 4), "UTF-16"},
-                                    {"\x1f\x8b\x08", "gzip"},
-                                    {"PK\x03\x04", "Excel"},
-                                    {"PAR1", "Parquet"}})
-    EXPECT_THAT(message_of([&] { read_records(write("a.json", bytes), {}); }),
-                AllOf(HasSubstr("expected a text, got"), HasSubstr(name), HasSubstr("a.json")));
+  for (const Case& c : {Case{std::string("\xff\xfe{\0", 4), "UTF-16"},
+                        {std::string("\xfe\xff\0{", 4), "UTF-16"},
+                        {"\x1f\x8b\x08", "gzip"},
+                        {"PK\x03\x04", "Excel"},
+                        {"PAR1", "Parquet"}})
+    EXPECT_THAT(message_of([&] { read_records(write("a.json", c.bytes), {}); }),
+                AllOf(HasSubstr("expected a text, got"), HasSubstr(c.name), HasSubstr("a.json")));
 }
 
 TEST_F(Import, TablesOfOtherHabits) {
