@@ -115,7 +115,7 @@ void measure_for_cells(const GridArguments& a) {
   try {
     configuration.options.load_yaml(a.config);
     configuration.set(a.settings);
-    if (recipe.mode != "auto") return;
+    if (!is_measured(recipe.mode)) return;
     const int64_t share = std::max<int64_t>(1, max_threads() / a.jobs);
     const ScopedThreads threads(recipe.threads > 0 ? recipe.threads : share);
     settled_mode(recipe.mode, open_model(recipe.model_options()).config());

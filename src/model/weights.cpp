@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <complex>
-#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -92,8 +91,9 @@ Tensor Weights::vector(const StoredTensor& stored, DType type, std::span<const i
   return out;
 }
 
-WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> rows) {
-  WeightView view = product_operand(stored, rows);
+WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> rows,
+                           WeightStorage storage) {
+  WeightView view = product_operand(stored, rows, storage);
   if (loads_ && has_integers(stored.dtype)) {
     view.blocks = stored_view(stored);
     view.block_rows = rows;
@@ -102,9 +102,10 @@ WeightView Weights::matrix(const StoredTensor& stored, std::span<const int32_t> 
 }
 
 // As products of a training step read it.
-WeightView Weights::product_operand(const StoredTensor& stored, std::span<const int32_t> rows) {
+WeightView Weights::product_operand(const StoredTensor& stored, std::span<const int32_t> rows,
+                                    WeightStorage storage) {
   const bool as_it_stands = stored.dtype != form_.gemm || is_aligned(stored);
-  if (storage_ == WeightStorage::kStored && as_it_stands && is_expandable(stored.dtype)) {
+  if (storage == WeightStorage::kStored && as_it_stands && is_expandable(stored.dtype)) {
     sizes_.mapped_bytes += static_cast<int64_t>(stored.bytes.size());
     return {stored_view(stored), rows, {}, {}};
   }
@@ -125,12 +126,9 @@ const ByteMatrix* Weights::own_bytes(Tensor w) {
 // A block's matrix, with its bytes where the form asks for them.
 WeightView Weights::linear_map(Module module, const StoredTensor& stored,
                                std::span<const int32_t> rows) {
-  if (!form_.bytes) return matrix(stored, rows);
+  if (!form_.bytes) return matrix(stored, rows, storage_);
   const bool bytes_alone = module == Module::kDown;  // no product reads its G
-  const WeightStorage storage =
-      std::exchange(storage_, bytes_alone ? WeightStorage::kStored : storage_);
-  WeightView view = matrix(stored, rows);
-  storage_ = storage;
+  WeightView view = matrix(stored, rows, bytes_alone ? WeightStorage::kStored : storage_);
   const Buffer values = loads_ ? Buffer(DType::kF32, {stored.shape[0], stored.shape[1]}) : Buffer();
   const Tensor w =
       loads_ ? values.view() : Tensor(nullptr, DType::kF32, {stored.shape[0], stored.shape[1]});
@@ -159,7 +157,7 @@ Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightS
   const auto norm = [&](const StoredTensor* stored) {
     return stored != nullptr ? vector(*stored, state, {}, norm_offset) : Tensor();
   };
-  embedding_ = matrix(*tensors.embedding, {});
+  embedding_ = matrix(*tensors.embedding, {}, storage_);
   for (const BlockTensors& block : tensors.blocks) {
     LayerWeights& layer = layers_.emplace_back();
     layer.attention_norm = norm(block.attention_norm);
@@ -179,7 +177,7 @@ Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightS
     }
   }
   final_norm_ = norm(tensors.final_norm);
-  head_ = tensors.head == tensors.embedding ? embedding_ : matrix(*tensors.head, {});
+  head_ = tensors.head == tensors.embedding ? embedding_ : matrix(*tensors.head, {}, storage_);
   count_scratch();
 }
 

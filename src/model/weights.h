@@ -97,8 +97,10 @@ class Weights {
   Tensor own(DType type, std::initializer_list<int64_t> dims);
   Tensor vector(const StoredTensor& stored, DType type, std::span<const int32_t> rows,
                 double offset);
-  WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows);
-  WeightView product_operand(const StoredTensor& stored, std::span<const int32_t> rows);
+  WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows,
+                    WeightStorage storage);
+  WeightView product_operand(const StoredTensor& stored, std::span<const int32_t> rows,
+                             WeightStorage storage);
   WeightView linear_map(Module module, const StoredTensor& stored, std::span<const int32_t> rows);
   const ByteMatrix* own_bytes(Tensor w);
   void count_scratch();

@@ -106,6 +106,10 @@ Bf16Products bf16_products_of(const std::string& mode) {
   return mode == kModeBf16Expanded ? Bf16Products::kExpanded : Bf16Products::kNative;
 }
 
+bool is_measured(const std::string& mode) {
+  return mode == "auto" || mode == kModeInt8;
+}
+
 std::string settled_mode(const std::string& mode, const ModelConfig& config) {
   const CpuFeatures cpu = cpu_features();
   if ((mode == kModeBf16 || mode == kModeInt8Bf16) && !cpu.bf16_possible) {
@@ -113,19 +117,19 @@ std::string settled_mode(const std::string& mode, const ModelConfig& config) {
                 "[engine] this CPU cannot run bf16 matrix products (it has no AVX-512)",
                 "Use mode f32, bf16-expanded (the same weights, products in f32), or auto.");
   }
-  if (mode.starts_with("int8") && !cpu.byte_products) {
+  if (mode.starts_with(kModeInt8) && !cpu.byte_products) {
     throw Error(ErrorKind::kUnsupported,
                 "[engine] this CPU has no products of bytes (avx512_vnni): mode int8 would be slow",
                 "Use mode auto.");
   }
   if (find_mode(mode) != nullptr) return mode;
-  if (mode != "auto" && mode != "int8") {
+  if (!is_measured(mode)) {
     throw Error(
         ErrorKind::kUnsupported, fmt::format("[engine] no mode is called '{}'", mode),
         "The run was begun by another version of ilora. Name a mode: --set engine.mode=...");
   }
   const char* faster = cpu.bf16_native ? faster_mode(product_times(config)) : kModeF32;
-  return mode == "auto" ? faster : fmt::format("int8-{}", faster);
+  return mode == "auto" ? faster : fmt::format("{}-{}", kModeInt8, faster);
 }
 
 std::vector<ProductShape> product_shapes(const ModelConfig& config) {

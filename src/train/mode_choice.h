@@ -15,6 +15,7 @@ namespace ilora {
 inline constexpr const char* kModeF32 = "f32";
 inline constexpr const char* kModeBf16 = "bf16";
 inline constexpr const char* kModeBf16Expanded = "bf16-expanded";
+inline constexpr const char* kModeInt8 = "int8";         // one of the next two
 inline constexpr const char* kModeInt8F32 = "int8-f32";  // products of bytes; the others as in f32
 inline constexpr const char* kModeInt8Bf16 = "int8-bf16";
 
@@ -24,6 +25,8 @@ ProductForm product_form_of(const std::string& mode);
 DType gemm_type_of(const std::string& mode);
 Bf16Products bf16_products_of(const std::string& mode);
 
+// Whether what a mode computes with is measured: "auto" and "int8".
+bool is_measured(const std::string& mode);
 // The mode that computes: `mode` itself or, for "auto" and "int8", that of f32 and bf16 which is
 // faster for the shapes of the model's products. Throws Error(kUnsupported) where this CPU cannot run it.
 std::string settled_mode(const std::string& mode, const ModelConfig& config);

@@ -11,8 +11,8 @@
 
 #include "base/parallel.h"
 #include "kernels/byte_block.h"
+#include "kernels/cpu/byte_rows-inl.h"
 #include "kernels/cpu/byte_tile.h"
-#include "kernels/cpu/simd-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ilora::cpu::HWY_NAMESPACE {
@@ -22,20 +22,14 @@ HWY_INLINE float round_block(uint8_t* q, const float* x) {
   const DI di;
   const hn::Rebind<uint8_t, DF> bytes;
   const int64_t step = lanes();
-  auto top = hn::Zero(di);
-  for (int64_t i = 0; i < kByteDepth; i += step)
-    top = hn::Max(top, hn::And(hn::BitCast(di, hn::LoadU(DF(), x + i)), hn::Set(di, 0x7fffffff)));
-  const float largest = std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(di, top)));
-  const bool zero = largest < kSmallestBlock;
-  const float scale = zero ? 0.0f : largest / 127.0f;
-  const bool finite = scale - scale == 0.0f;
-  const VF inverse = hn::Set(DF(), zero || !finite ? 0.0f : 1.0f / scale);
+  const BlockScale of = scale_of_block(x, kByteDepth);
+  const VF inverse = hn::Set(DF(), of.inverse);
   for (int64_t i = 0; i < kByteDepth; i += step) {
     auto n = hn::NearestInt(hn::Mul(hn::LoadU(DF(), x + i), inverse));
-    if (!finite) n = hn::Zero(di);
+    if (!of.finite) n = hn::Zero(di);
     hn::StoreU(hn::DemoteTo(bytes, hn::Add(n, hn::Set(di, 128))), bytes, q + i);
   }
-  return scale;
+  return of.scale;
 }
 
 // A row's blocks; what the last one lacks counts as zero.
@@ -83,20 +77,6 @@ void plain_tile(float* out, const UnsignedRows& x, const BytePanel* panels, int6
       }
     }
   }
-}
-
-// Columns [column, column + count) of a row of c = alpha * sums + beta * c.
-HWY_INLINE void finish_row(const Tensor& c, int64_t row, int64_t column, int64_t count,
-                           const float* sums, float alpha, float beta) {
-  const DF d;
-  Row(c, row * c.stride[0] + column).typed([&](auto* out) HWY_ATTR {
-    for (int64_t i = 0; i < count; i += lanes()) {
-      const int64_t n = count - i;
-      VF v = hn::Mul(hn::Set(d, alpha), hn::LoadU(d, sums + i));
-      if (beta != 0) v = hn::Add(v, load(out + i, n));
-      store(v, out + i, n);
-    }
-  });
 }
 
 // Rows and panels that a thread takes at a time: the rows' bytes stay in its second cache while

@@ -12,7 +12,7 @@
 
 #include "base/parallel.h"
 #include "kernels/byte_block.h"
-#include "kernels/cpu/simd-inl.h"
+#include "kernels/cpu/byte_rows-inl.h"
 #include "kernels/cpu/stored_panel.h"
 #include "tensor/quant.h"
 #include "tensor/quant_integers.h"
@@ -26,29 +26,23 @@ HWY_INLINE void round_block(const ByteRows& out, int64_t row, int64_t block, con
   const DI di;
   const hn::Rebind<int8_t, DF> bytes;
   const int64_t at = row * (out.columns / kQuantBlock) + block, step = lanes();
-  auto top = hn::Zero(di);
-  for (int64_t i = 0; i < kQuantBlock; i += step)
-    top = hn::Max(top, hn::And(hn::BitCast(di, hn::LoadU(DF(), x + i)), hn::Set(di, 0x7fffffff)));
-  const float largest = std::bit_cast<float>(hn::GetLane(hn::MaxOfLanes(di, top)));
-  const bool zero = largest < kSmallestBlock;
-  const float scale = zero ? 0.0f : largest / 127.0f;
-  const bool finite = scale - scale == 0.0f;
-  const VF inverse = hn::Set(DF(), zero || !finite ? 0.0f : 1.0f / scale);
+  const BlockScale of = scale_of_block(x, kQuantBlock);
+  const VF inverse = hn::Set(DF(), of.inverse);
   int8_t* q = out.q + row * out.columns + block * kQuantBlock;
   int32_t* halves = out.halves + 2 * at;
   for (int64_t h = 0; h < 2; ++h) {
     auto sum = hn::Zero(di);
     for (int64_t i = h * kScaleGroup; i < (h + 1) * kScaleGroup; i += step) {
       auto n = hn::NearestInt(hn::Mul(hn::LoadU(DF(), x + i), inverse));
-      if (!finite) n = hn::Zero(di);
+      if (!of.finite) n = hn::Zero(di);
       sum = hn::Add(sum, n);
       hn::StoreU(hn::DemoteTo(bytes, n), bytes, q + i);
       hn::StoreU(hn::ConvertTo(DF(), n), DF(), values + i);
     }
     halves[h] = hn::GetLane(hn::SumOfLanes(di, sum));
   }
-  out.scale[at] = scale;
-  out.sum[at] = scale * static_cast<float>(halves[0] + halves[1]);
+  out.scale[at] = of.scale;
+  out.sum[at] = of.scale * static_cast<float>(halves[0] + halves[1]);
 }
 
 void round_rows(const ByteRows& out, Tensor x) {
@@ -151,20 +145,6 @@ void float_panel(float* out, DType type, const uint8_t* const* rows, const ByteR
 
 // ---- the product
 // ----------------------------------------------------------------------------------------------
-
-// Columns [column, column + count) of a row of c = alpha * sums + beta * c.
-HWY_INLINE void finish_row(const Tensor& c, int64_t row, int64_t column, int64_t count,
-                           const float* sums, float alpha, float beta) {
-  const DF d;
-  Row(c, row * c.stride[0] + column).typed([&](auto* out) HWY_ATTR {
-    for (int64_t i = 0; i < count; i += lanes()) {
-      const int64_t n = count - i;
-      VF v = hn::Mul(hn::Set(d, alpha), hn::LoadU(d, sums + i));
-      if (beta != 0) v = hn::Add(v, load(out + i, n));
-      store(v, out + i, n);
-    }
-  });
-}
 
 // Weights that a thread takes at a time: as much as hides what handing out costs.
 constexpr int64_t kWeightsPerChunk = 65536;
