@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""The loss over 200 steps in bf16 beside f32: the same rows, the same initial adapter, three seeds each.
+"""The loss over 200 steps in bf16 and in int8 beside f32: the same rows, the same initial adapter, three seeds each.
 
   bench/precision.py --model MODEL.gguf --csv docs/results/precision.csv --figure docs/images/precision.svg
 
 Trains all five tasks of the mini suite together (method mtl, 200 of its 240 steps), so that the loss is of one
-distribution throughout. What bf16 changes is compared with what another seed changes, which is the noise of training.
-Needs Python's standard library, and gnuplot for the figure. Finished runs are kept: the same command goes on.
+distribution throughout. What a mode changes is compared with what another seed changes, which is the noise of training.
+Needs Python's standard library, and gnuplot for the figure. Finished runs are kept: the same command goes on. With
+--modes only these are run; the CSV file's other columns stay.
 """
 import argparse
 import csv
@@ -14,7 +15,7 @@ import statistics
 import subprocess
 from pathlib import Path
 
-MODES = ("f32", "bf16")
+MODES = ("f32", "bf16", "int8-f32", "int8-bf16")
 SEEDS = (1, 2, 3)
 STEPS = 200
 WINDOW = 10  # steps of the running mean in the figure
@@ -32,7 +33,7 @@ set tics nomirror
 set key top right
 plot {curves}
 """
-COLOURS = {"f32": "#9a9a9a", "bf16": "#1f6fb4"}
+COLOURS = {"f32": "#9a9a9a", "bf16": "#1f6fb4", "int8-f32": "#c2571a", "int8-bf16": "#3d8f4f"}
 
 
 def losses(args, mode, seed):
@@ -70,6 +71,20 @@ def write_csv(path, curves):
             table.writerow([step + 1] + [f"{curve[step]:.6g}" for curve in curves.values()])
 
 
+def read_csv(path):
+    """The curves of a table that an earlier call wrote."""
+    if not path.exists():
+        return {}
+    with path.open() as file:
+        rows = list(csv.DictReader(file))
+    found = {}
+    for column in rows[0]:
+        if column != "step":
+            mode, _, seed = column.partition(" seed ")
+            found[mode, int(seed)] = [float(row[column]) for row in rows]
+    return found
+
+
 def draw(path, curves):
     path.parent.mkdir(parents=True, exist_ok=True)
     blocks, plots = [], []
@@ -90,18 +105,22 @@ def main():
     parser.add_argument("--work", type=Path, default=Path("build/precision"))
     parser.add_argument("--csv", type=Path, required=True)
     parser.add_argument("--figure", type=Path, required=True)
+    parser.add_argument("--modes", default=",".join(MODES), help="those to run")
     args = parser.parse_args()
 
     args.work.mkdir(parents=True, exist_ok=True)
     subprocess.run([args.ilora, "suite", "mini", "--out", args.work / "tasks"], check=True)
-    curves = {(mode, seed): losses(args, mode, seed) for mode in MODES for seed in SEEDS}
+    run = args.modes.split(",")
+    kept = read_csv(args.csv)
+    curves = {(mode, seed): losses(args, mode, seed) if mode in run else kept[mode, seed] for mode in MODES for seed in SEEDS}
     write_csv(args.csv, curves)
     draw(args.figure, curves)
 
-    bf16 = [distance(curves["f32", seed], curves["bf16", seed]) for seed in SEEDS]
     noise = [distance(curves["f32", a], curves["f32", b]) for a in SEEDS for b in SEEDS if a < b]
     end = {mode: [statistics.fmean(curves[mode, seed][-20:]) for seed in SEEDS] for mode in MODES}
-    print(f"bf16 to f32, same seed: {', '.join(f'{x:.4f}' for x in bf16)}")
+    for mode in MODES[1:]:
+        apart = [distance(curves["f32", seed], curves[mode, seed]) for seed in SEEDS]
+        print(f"{mode} to f32, same seed: {', '.join(f'{x:.4f}' for x in apart)}")
     print(f"f32 to f32, two seeds:  {', '.join(f'{x:.4f}' for x in noise)}")
     for mode in MODES:
         print(f"last 20 steps, {mode}: {', '.join(f'{x:.4f}' for x in end[mode])}")

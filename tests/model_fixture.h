@@ -16,11 +16,11 @@ inline std::filesystem::path golden_folder(const std::string& name) {
 
 // A model read from disk in the types of `kernels`, and an engine on it. `families`: who reads it.
 struct TestModel {
-  TestModel(const std::filesystem::path& path, const Kernels& kernels, DType gemm,
+  TestModel(const std::filesystem::path& path, const Kernels& kernels, ProductForm form,
             EngineOptions options = {}, WeightStorage storage = WeightStorage::kExpanded,
             ModelFamilies families = model_families())
       : files(path, families),
-        weights(files, kernels.state, gemm, storage),
+        weights(files, kernels.state, form, storage),
         engine(files.config(), weights, kernels, options) {}
 
   ModelFiles files;

@@ -85,52 +85,77 @@ double cosine(const Kernels& k, Tensor a, Tensor b) {
   return k.dot(a, b) / std::sqrt(k.dot(a, a) * k.dot(b, b));
 }
 
-TEST_F(SmolLm2, Bf16GradientsFollowF32) {
-  if (!cpu_features().bf16_possible) GTEST_SKIP() << "this CPU cannot run bf16 matrix products";
-  // A training batch: eight rows of each task of the mini suite.
+// A training batch: eight rows of each task of the mini suite.
+std::vector<Row> mini_rows(const ModelFiles& files) {
   std::vector<Row> rows;
-  const ModelFiles files(path_);
   const Tokenizer tokenizer = load_tokenizer(files);
   const Encoder encoder(tokenizer, {}, files.config().context);
   for (const TaskText& task : mini_suite()) {
     for (size_t i = 0; i < 40; i += 5)
       rows.push_back(encoder.encode(task.train[i], 0, rows.size(), task.name));
   }
-  std::vector<Buffer> gradients;
+  return rows;
+}
+
+struct Gradient {
   AdapterLayout layout;
-  for (const DType type : {DType::kF32, DType::kBF16}) {
-    TestModel model(path_, cpu_kernels(), type);
-    Adapter adapter(model.files.config(), {});
-    adapter.initialise(3, 0);
-    const Random random(4, Stream::kTest);
-    for (const LoraBlock& b : adapter.layout().blocks()) {  // B as after some training
-      for (int64_t i = b.offset_bt; i < b.offset_bt + b.rank * b.out; ++i) {
-        adapter.values().ptr<float>()[i] =
-            static_cast<float>(0.01 * random.normal(static_cast<uint64_t>(i)));
-      }
+  Buffer values;
+};
+
+// With B as after some training.
+Gradient gradient_of(const std::filesystem::path& path, ProductForm form) {
+  TestModel model(path, cpu_kernels(), form);
+  const std::vector<Row> rows = mini_rows(model.files);
+  Adapter adapter(model.files.config(), {});
+  adapter.initialise(3, 0);
+  const Random random(4, Stream::kTest);
+  for (const LoraBlock& b : adapter.layout().blocks()) {
+    for (int64_t i = b.offset_bt; i < b.offset_bt + b.rank * b.out; ++i) {
+      adapter.values().ptr<float>()[i] =
+          static_cast<float>(0.01 * random.normal(static_cast<uint64_t>(i)));
     }
-    layout = adapter.layout();
-    gradients.emplace_back(DType::kF32, std::initializer_list<int64_t>{layout.size()});
-    const Pass pass{
-        {cross_entropy_segment(row_pointers(rows), {{&adapter, 1.0, gradients.back().view()}})}};
-    PassReport report;
-    model.engine.run(pass, count_denominators(pass), 0, report);
   }
+  Gradient gradient{adapter.layout(), Buffer(DType::kF32, {adapter.layout().size()})};
+  const Pass pass{
+      {cross_entropy_segment(row_pointers(rows), {{&adapter, 1.0, gradient.values.view()}})}};
+  PassReport report;
+  model.engine.run(pass, count_denominators(pass), 0, report);
+  return gradient;
+}
+
+// Cosines to the gradient in f32: of all values as a vector, and of each tensor.
+void expect_follows_f32(const std::filesystem::path& path, ProductForm form, double least_whole,
+                        double least_of_a_tensor) {
+  const Gradient f32 = gradient_of(path, DType::kF32), other = gradient_of(path, form);
   const Kernels& k = cpu_kernels();
-  const Tensor f32 = gradients[0].view(), bf16 = gradients[1].view();
   double lowest = 1;
-  for (const LoraBlock& b : layout.blocks()) {
+  for (const LoraBlock& b : f32.layout.blocks()) {
     for (const auto& [offset, size] :
          {std::pair{b.offset_a, b.rank * b.in}, std::pair{b.offset_bt, b.rank * b.out}}) {
-      const double c = cosine(k, f32.rows(offset, offset + size), bf16.rows(offset, offset + size));
+      const double c = cosine(k, f32.values.view().rows(offset, offset + size),
+                              other.values.view().rows(offset, offset + size));
       lowest = std::min(lowest, c);
-      EXPECT_GE(c, 0.995) << b.name();
+      EXPECT_GE(c, least_of_a_tensor) << b.name();
     }
   }
-  const double whole = cosine(k, f32, bf16);
-  EXPECT_GE(whole, 0.998);
-  std::printf("cosine of bf16 and f32 gradients: whole %.5f, lowest of a tensor %.5f\n", whole,
-              lowest);
+  const double whole = cosine(k, f32.values.view(), other.values.view());
+  EXPECT_GE(whole, least_whole);
+  std::printf("cosine to the f32 gradient: whole %.5f, lowest of a tensor %.5f\n", whole, lowest);
+}
+
+TEST_F(SmolLm2, Bf16GradientsFollowF32) {
+  if (!cpu_features().bf16_possible) GTEST_SKIP() << "this CPU cannot run bf16 matrix products";
+  expect_follows_f32(path_, DType::kBF16, 0.998, 0.995);
+}
+
+// Products of bytes have plain code too, so that this runs everywhere.
+TEST_F(SmolLm2, Int8GradientsFollowF32) {
+  expect_follows_f32(path_, {DType::kF32, true}, 0.995, 0.98);
+}
+
+TEST_F(SmolLm2, Int8Bf16GradientsFollowF32) {
+  if (!cpu_features().bf16_possible) GTEST_SKIP() << "this CPU cannot run bf16 matrix products";
+  expect_follows_f32(path_, {DType::kBF16, true}, 0.995, 0.98);
 }
 
 }  // namespace
