@@ -115,7 +115,7 @@ std::vector<std::string> all_methods() {
 
 std::vector<std::string> training_methods() {
   std::vector<std::string> names = all_methods();
-  std::erase(names, "zero-shot");
+  for (const char* stepless : {"zero-shot", "constant"}) std::erase(names, stepless);
   return names;
 }
 

@@ -73,7 +73,7 @@ Outcome run_ilora(const TemporaryFolder& folder, const std::vector<std::string>&
 // ---- methods ---------------------------------------------------------------------------------
 
 std::vector<std::string> all_methods();       // every registered one
-std::vector<std::string> training_methods();  // but zero-shot
+std::vector<std::string> training_methods();  // those that take steps
 // A method's name as a part of a test's name.
 std::string test_name(std::string method);
 

@@ -87,7 +87,7 @@ Json measure_methods(const MethodsBench& b, const std::function<void(const Metho
   Json list = Json::array();
   for (const std::string& name : names) {
     find_method(name);
-    if (name == "zero-shot") continue;  // it takes no steps
+    if (name == "zero-shot" || name == "constant") continue;  // they take no steps
     const MethodCost cost = measure(name, b, bench, earlier, current);
     list.push_back({{"method", name},
                     {"seconds_per_step", cost.seconds},

@@ -78,9 +78,9 @@ AnalyzedRun::AnalyzedRun(const AnalyzeOptions& options) : AnalyzedRun(options.ru
 
 void AnalyzedRun::require_adapters() const {
   if (folder_.last_task() > 0 && fs::exists(folder_.path(Results::kFile))) return;
-  throw Error(ErrorKind::kFile,
-              fmt::format("[analyze] {} has no checkpoints", folder_.path().string()),
-              "A run has adapters once its first task is learned; zero-shot has none.");
+  throw Error(
+      ErrorKind::kFile, fmt::format("[analyze] {} has no checkpoints", folder_.path().string()),
+      "A run has adapters once its first task is learned; zero-shot and constant have none.");
 }
 
 std::string AnalyzedRun::label() const {

@@ -88,6 +88,9 @@ class Method {
   // Whether each task is answered, ever after, with what was saved right after it: rows come with
   // their task.
   virtual bool answers_by_task() const { return false; }
+  // Whether no learner answers, but each task's most frequent training answer does, whatever the
+  // prompt (eval/constant_answer.h).
+  virtual bool answers_constantly() const { return false; }
   // The adapters that are saved after each task for other programs. Default: the scored
   // learners. They are valid until the next hook.
   virtual std::vector<Exported> exported(Run& run);

@@ -11,18 +11,6 @@
 namespace ilora {
 namespace {
 
-double task_score(const TaskEval& task, const std::vector<RowScore>& rows) {
-  if (task.measure->of_task != nullptr) {
-    std::vector<Answered> answers;
-    for (size_t i = 0; i < rows.size(); ++i)
-      answers.push_back({rows[i].answer, task.rows[i], task.options});
-    return task.measure->of_task(answers);
-  }
-  double sum = 0;
-  for (const RowScore& row : rows) sum += row.score;
-  return rows.empty() ? 0 : sum / static_cast<double>(rows.size());
-}
-
 double mean_loss(const std::vector<RowScore>& rows) {
   double sum = 0;
   for (const RowScore& row : rows) sum += row.loss;
@@ -36,6 +24,18 @@ std::vector<Uses> lists_of(std::span<const Answerer> answerers) {
 }
 
 }  // namespace
+
+double task_score(const TaskEval& task, const std::vector<RowScore>& rows) {
+  if (task.measure->of_task != nullptr) {
+    std::vector<Answered> answers;
+    for (size_t i = 0; i < rows.size(); ++i)
+      answers.push_back({rows[i].answer, task.rows[i], task.options});
+    return task.measure->of_task(answers);
+  }
+  double sum = 0;
+  for (const RowScore& row : rows) sum += row.score;
+  return rows.empty() ? 0 : sum / static_cast<double>(rows.size());
+}
 
 // A row under one of the adapters.
 struct Evaluator::Job {

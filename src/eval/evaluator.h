@@ -40,6 +40,9 @@ struct TaskScore {
   std::vector<RowScore> rows;
 };
 
+// The task's score, of its rows' scores or answers as its measure has it.
+double task_score(const TaskEval& task, const std::vector<RowScore>& rows);
+
 class Evaluator {
  public:
   // Engine and encoder outlive the evaluator.

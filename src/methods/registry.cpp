@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::array kMethods = {
     MethodEntry{"zero-shot", "no training: what the base model can do", "-", make_zero_shot},
+    MethodEntry{"constant", "no model: the answer that most of a task's training rows have", "-",
+                make_constant},
     MethodEntry{"seq", "one adapter, trained on the tasks in order", "the naive baseline",
                 make_seq},
     MethodEntry{"one", "a fresh adapter for each task, which answers that task alone",

@@ -22,6 +22,7 @@ std::span<const MethodEntry> methods();
 const MethodEntry& find_method(const std::string& name);
 
 std::unique_ptr<Method> make_zero_shot();
+std::unique_ptr<Method> make_constant();
 std::unique_ptr<Method> make_seq();
 std::unique_ptr<Method> make_one();
 std::unique_ptr<Method> make_mtl();

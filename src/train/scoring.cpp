@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "eval/constant_answer.h"
 #include "runs/best_learner.h"
 #include "runs/metrics.h"
 #include "runs/sealed_files.h"
@@ -28,6 +29,8 @@ Scoring::Scoring(const Recipe& recipe, Method& method, Run& run, Workbench& benc
     tasks_.push_back(make_task_eval(tasks[t], recipe.evaluated_split(), recipe.measure_of(t)));
     if (const std::string note = evaluator_.check(tasks_.back()); !note.empty())
       observer_.message(note);
+    if (method.answers_constantly())
+      constant_.push_back(most_frequent_answer(tasks_.back(), tasks[t].train));
     names.push_back(tasks[t].name);
     measures.emplace_back(tasks_.back().measure->name);
   }
@@ -131,7 +134,10 @@ std::vector<TaskScore> Scoring::evaluate_learners(const std::vector<std::string>
                                                   size_t column) {
   const TaskEval& task = tasks_[column];
   observer_.scoring(learners, task.name);
-  std::vector<TaskScore> found = evaluator_.evaluate_each(task, answerers);
+  std::vector<TaskScore> found =
+      constant_.empty()
+          ? evaluator_.evaluate_each(task, answerers)
+          : std::vector<TaskScore>(learners.size(), score_constant(task, constant_[column]));
   observer_.scored();
   for (size_t i = 0; i < learners.size(); ++i) {
     scores_.set(learners[i], static_cast<size_t>(row), column, found[i].score);

@@ -68,6 +68,7 @@ class Scoring {
   const RunFolder& folder_;
   TrainingObserver& observer_;
   std::vector<TaskEval> tasks_;
+  std::vector<std::string> constant_;  // of each task, where the method answers constantly
   Evaluator evaluator_;
   Probes probes_;
   ScoreBook scores_;
