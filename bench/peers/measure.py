@@ -255,8 +255,8 @@ class Measurement:
             if not path.exists():
                 run([sys.executable, HERE / "synthetic_model.py", shape, path])
             for method in ("seq", "ilora"):
-                facts = json.loads(run(self.step("auto", "--tokens", tokens, "--repeat", 3, "--set", "model.weights=stored",
-                                                 method=method, model=path)))
+                facts = json.loads(run(self.step("auto", "--tokens", tokens, "--repeat", 1,
+                                                 "--set", "model.weights=stored", method=method, model=path)))
                 rows.append((f"a step of `{method}` on the shape of {shape} (Q4_0, stored weights), {tokens} tokens",
                              f"{facts['tokens_per_second']:.1f} tokens/s in `{facts['mode']}`, {facts['utilization']:.2f} of "
                              f"the measured product rate, {facts['peak_rss_mib'] / 1024:.1f} GiB"))

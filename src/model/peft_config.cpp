@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -27,6 +28,19 @@ constexpr const char* kHint =
 std::string type_of(const Json& json) {
   const Json type = json.value("peft_type", Json(kPeftLora));
   return type.is_string() ? type.get<std::string>() : type.dump();
+}
+
+// A value of LoraConfig as PEFT reads it: its default where the key is missing.
+template <class T>
+T value_of(const Json& json, const char* key, T otherwise, const std::string& where) {
+  if (!json.contains(key)) return otherwise;
+  const Json& value = json.at(key);
+  const bool number = std::is_same_v<T, bool> ? value.is_boolean() : value.is_number();
+  if (number) return value.get<T>();
+  if (std::is_same_v<T, bool> && value.is_null()) return otherwise;  // as Python sees None
+  fail(fmt::format("expected {} as {}, got {}",
+                   std::is_same_v<T, bool> ? "true or false" : "a number", key, value.dump()),
+       where);
 }
 
 // null, false, "", [] or {}: an option that is there and does nothing.
@@ -171,19 +185,27 @@ PeftConfig parse(const Json& json, const std::string& where) {
     return config;
   }
   LoraOptions& options = config.options;
-  options.rank = json.at("r");
-  options.alpha = json.at("lora_alpha");
-  options.dropout = json.value("lora_dropout", 0.0);
-  options.rslora = json.value("use_rslora", false);
-  static_cast<void>(json.at("target_modules"));
+  options.rank = value_of<int64_t>(json, "r", 8, where);
+  options.alpha = value_of(json, "lora_alpha", 8.0, where);
+  options.dropout = value_of(json, "lora_dropout", 0.0, where);
+  options.rslora = value_of(json, "use_rslora", false, where);
+  if (options.rank <= 0) fail(fmt::format("expected a positive r, got {}", options.rank), where);
+  if (!(options.dropout >= 0 && options.dropout <= 1))
+    fail(fmt::format("expected a probability as lora_dropout, got {}", options.dropout), where);
   config.targets = modules_of(json, "target_modules", where);
   config.excluded = modules_of(json, "exclude_modules", where);
   config.layers = layers_of(json, where);
   config.ranks = pattern_of(json, "rank_pattern", where, config.patterns);
   config.alphas = pattern_of(json, "alpha_pattern", where, config.patterns);
   options.targets = targets_of(config.targets, where);
-  if (options.rank <= 0 || config.targets.empty())
-    fail("expected a positive r and target modules", where);
+  if (config.targets.empty()) {
+    throw Error(
+        ErrorKind::kFormat,
+        fmt::format("[peft] expected names of modules as target_modules, got none ({})", where),
+        "PEFT takes those of the model's type then. List the modules of the adapter's tensors, "
+        "such "
+        "as [\"q_proj\", \"v_proj\"].");
+  }
   return config;
 }
 

@@ -182,6 +182,23 @@ TEST_F(PeftConfigFile, RefusesByName) {
   EXPECT_THAT(with("rank_pattern", {{"q_proj", 3}}), HasSubstr("expected shape (3, 32)"));
   EXPECT_THAT(with("rank_pattern", {{"q_(", 3}}), HasSubstr("regular expression"));
   EXPECT_THAT(with("target_modules", 3), HasSubstr("target_modules"));
+  EXPECT_THAT(with("target_modules", nullptr), HasSubstr("target_modules, got none"));
+  EXPECT_THAT(with("lora_alpha", nullptr), HasSubstr("a number as lora_alpha, got null"));
+  EXPECT_THAT(with("r", "2"), HasSubstr("a number as r, got \"2\""));
+  EXPECT_THAT(with("r", 0), HasSubstr("a positive r, got 0"));
+  EXPECT_THAT(with("use_rslora", 1), HasSubstr("true or false as use_rslora, got 1"));
+  EXPECT_THAT(with("lora_dropout", 2), HasSubstr("a probability as lora_dropout, got 2"));
+}
+
+// The defaults are those of PEFT's LoraConfig.
+TEST_F(PeftConfigFile, TakesPeftsDefaultsForKeysThatAreMissing) {
+  add("0.self_attn.q_proj", 8);
+  add("1.self_attn.q_proj", 8);
+  config_ = {{"target_modules", {"q_proj"}}, {"use_rslora", nullptr}};
+  const Adapter adapter = load();
+  EXPECT_EQ(adapter.options().rank, 8);
+  EXPECT_EQ(adapter.options().alpha, 8);
+  EXPECT_FALSE(adapter.options().rslora);
 }
 
 TEST_F(PeftConfigFile, SaysWhatToDoWithAPickle) {
