@@ -15,10 +15,18 @@ struct View {
   const LearnerScores* learner;
 };
 
+// A task that a fresh adapter learns from its rows: final scores of `one` and of `constant`, means
+// over the seeds.
+struct TaughtTask {
+  size_t column;
+  double one, constant;
+};
+
 // What all of a comparison's columns and intervals are about.
 struct Scope {
   const std::vector<std::string>& learned;  // the runs' tasks, in order
   std::vector<size_t> columns;              // those compared on
+  std::vector<TaughtTask> taught{};         // of these
 };
 
 using Value = Score (*)(const View&, const Scope&);
@@ -39,6 +47,55 @@ Score backward_transfer(const View& view, const Scope& scope) {
   return ilora::backward_transfer(view.learner->scores, scope.columns);
 }
 
+// The last task learned has nothing after it.
+std::vector<size_t> with_later_tasks(const Scope& scope) {
+  std::vector<size_t> columns = scope.columns;
+  std::erase(columns, scope.learned.size() - 1);
+  return columns;
+}
+
+// The mean of `value` over columns; none where there is no column, or no value of one.
+template <class F>
+Score mean_over(const std::vector<size_t>& columns, const F& value) {
+  double sum = 0;
+  for (const size_t column : columns) {
+    const Score one = value(column);
+    if (!one) return std::nullopt;
+    sum += *one;
+  }
+  return columns.empty() ? Score() : sum / static_cast<double>(columns.size());
+}
+
+Score old_tasks(const View& view, const Scope& scope) {
+  return mean_over(with_later_tasks(scope),
+                   [&](size_t column) { return final_score(view, scope, column); });
+}
+
+// What is left in the end of what the learner that trains had right after each task. A learner that
+// lags gains by catching up in its own backward transfer, and not here.
+Score transfer_from_trained(const View& view, const Scope& scope) {
+  const auto trained = view.cell->learners.find("fast");
+  if (trained == view.cell->learners.end() || !backward_transfer(view, scope)) return std::nullopt;
+  return mean_over(with_later_tasks(scope), [&](size_t column) -> Score {
+    const Score last = final_score(view, scope, column);
+    const Score learned = score_at(trained->second.scores, column + 1, column);
+    const bool trains = view.cell->run.timing.train_tokens != 0;
+    if (!last || (trains && !learned)) return std::nullopt;
+    return trains ? *last - *learned : 0.0;
+  });
+}
+
+// Of what a fresh adapter gains over a constant answer, on the tasks where it gains.
+Score share_retained(const View& view, const Scope& scope) {
+  double sum = 0;
+  for (const TaughtTask& task : scope.taught) {
+    const Score last = final_score(view, scope, task.column);
+    if (!last) return std::nullopt;
+    sum += (*last - task.constant) / (task.one - task.constant);
+  }
+  return scope.taught.empty() ? Score() : sum / static_cast<double>(scope.taught.size());
+}
+
 // Of all tasks, as the run wrote it for the learner that it deploys.
 Score forgetting(const View& view, const Scope& scope) {
   const Results& run = view.cell->run;
@@ -47,9 +104,15 @@ Score forgetting(const View& view, const Scope& scope) {
   return whole && deployed ? run.metrics.forgetting : std::nullopt;
 }
 
+constexpr const char *kBackwardTransfer = "backward transfer",
+                     *kTransferFromTrained = "transfer from trained";
+
 const std::vector<Summary>& summaries() {
   static const std::vector<Summary> list = {{{"average accuracy", +1, 3}, average_accuracy},
-                                            {{"backward transfer", +1, 3}, backward_transfer},
+                                            {{"old tasks", +1, 3}, old_tasks},
+                                            {{"share retained", +1, 3}, share_retained},
+                                            {{kBackwardTransfer, +1, 3}, backward_transfer},
+                                            {{kTransferFromTrained, +1, 3}, transfer_from_trained},
                                             {{"forgetting", -1, 3}, forgetting}};
   return list;
 }
@@ -144,13 +207,6 @@ MethodDifference::Value difference_of(const std::vector<Pair>& pairs, RowsOf row
     }
   }
   return {paired_bootstrap(paired, bootstrap.resamples, bootstrap.seed), {}};
-}
-
-// The last task learned has nothing after it.
-std::vector<size_t> with_later_tasks(const Scope& scope) {
-  std::vector<size_t> columns = scope.columns;
-  std::erase(columns, scope.learned.size() - 1);
-  return columns;
 }
 
 MethodDifference::Value transfer_difference(const std::vector<Pair>& pairs, const Scope& scope,
@@ -254,16 +310,56 @@ void add_other_learners(std::vector<ComparedMethod>& methods,
   }
 }
 
-// What no method has, such as forgetting where only the last row was measured.
-void drop_empty_columns(Comparison& c) {
+// The tasks on which `one` is above `constant`: the interval of their difference is above 0. None is known
+// where either is not among the cells.
+std::optional<std::vector<TaughtTask>> taught_tasks(const std::vector<FinishedCell>& finished,
+                                                    const Scope& scope,
+                                                    const BootstrapOptions& bootstrap) {
+  const std::vector<View> one = views_of(finished, "one", ""),
+                          constant = views_of(finished, "constant", "");
+  const std::vector<Pair> pairs = pair_seeds(one, constant);
+  if (pairs.empty()) return std::nullopt;
+  std::vector<TaughtTask> taught;
+  for (const size_t column : scope.columns) {
+    const auto mean = [&](const std::vector<View>& views) {
+      return spread_of(views, [&](const View& view) { return final_score(view, scope, column); });
+    };
+    const auto above = mean(one), floor = mean(constant);
+    const auto difference = difference_of(pairs, accuracy_rows, scope, {column}, bootstrap);
+    if (above && floor && difference.interval && difference.interval->low > 0)
+      taught.push_back({column, above->mean, floor->mean});
+  }
+  return taught;
+}
+
+size_t column_of(const Comparison& c, const char* name) {
+  return static_cast<size_t>(std::ranges::find(c.columns, name, &ComparedColumn::name) -
+                             c.columns.begin());
+}
+
+// Whether two columns show the same of every method.
+bool same_columns(const Comparison& c, size_t a, size_t b) {
+  return std::ranges::all_of(c.methods, [&](const ComparedMethod& method) {
+    const auto &x = method.values[a], &y = method.values[b];
+    return x.has_value() == y.has_value() && (!x || std::abs(x->mean - y->mean) < 1e-9);
+  });
+}
+
+// What no method has, such as forgetting where only the last row was measured; and what says nothing
+// new: without a learner that lags, the two kinds of transfer are one.
+void drop_idle_columns(Comparison& c) {
+  const auto drop = [&](size_t column) {
+    const auto at = static_cast<std::ptrdiff_t>(column);
+    c.columns.erase(c.columns.begin() + at);
+    for (ComparedMethod& method : c.methods) method.values.erase(method.values.begin() + at);
+  };
+  const size_t trained = column_of(c, kTransferFromTrained);
+  if (same_columns(c, trained, column_of(c, kBackwardTransfer))) drop(trained);
   for (size_t column = c.columns.size(); column-- > 0;) {
     const bool there = std::any_of(c.methods.begin(), c.methods.end(), [&](const auto& method) {
       return method.values[column].has_value();
     });
-    if (there || c.columns[column].task) continue;
-    c.columns.erase(c.columns.begin() + static_cast<std::ptrdiff_t>(column));
-    for (ComparedMethod& method : c.methods)
-      method.values.erase(method.values.begin() + static_cast<std::ptrdiff_t>(column));
+    if (!there && !c.columns[column].task) drop(column);
   }
 }
 
@@ -292,7 +388,12 @@ Comparison compare_cells(std::span<const Cell> cells, const std::string& against
   }
   add_other_learners(c.methods, finished);
   const std::vector<std::string> learned = common_tasks(finished);
-  const Scope scope{learned, columns_of(finished.empty() ? learned : tasks, learned)};
+  Scope scope{learned, columns_of(finished.empty() ? learned : tasks, learned)};
+  if (const auto taught = taught_tasks(finished, scope, bootstrap)) {
+    scope.taught = *taught;
+    c.taught.emplace();
+    for (const TaughtTask& task : *taught) c.taught->push_back(learned[task.column]);
+  }
   for (const size_t column : scope.columns) c.tasks.push_back(learned[column]);
   c.tasks_learned = learned.size();
   c.columns = columns_for(c.tasks);
@@ -310,7 +411,7 @@ Comparison compare_cells(std::span<const Cell> cells, const std::string& against
     if (method.method != against || !method.learner.empty())
       method.difference = compare_learners(views, reference, scope, bootstrap);
   }
-  drop_empty_columns(c);
+  drop_idle_columns(c);
   for (size_t column = 0; column < c.columns.size(); ++column) mark_best(c, column);
   return c;
 }

@@ -60,6 +60,9 @@ struct Comparison {
   std::string model, cpu, split;   // of the first finished cell
   std::vector<std::string> tasks;  // compared on, in the order learned
   size_t tasks_learned = 0;        // of which those are a part
+  // Those of `tasks` on which `one` is above `constant` beyond noise (the interval of their difference),
+  // in their order: what "share retained" is about. None where either is not among the methods.
+  std::optional<std::vector<std::string>> taught;
   std::vector<ComparedColumn> columns;
   std::vector<ComparedMethod> methods;  // as the cells have them
 };

@@ -77,6 +77,7 @@ void write_comparison_json(const std::filesystem::path& file, const Comparison& 
                {"against", c.against},
                {"bootstrap", {{"resamples", c.bootstrap.resamples}, {"seed", c.bootstrap.seed}}},
                {"methods", Json::array()}};
+  if (c.taught) json["taught"] = *c.taught;
   for (const ComparedMethod& m : c.methods) json["methods"].push_back(method_json(c, m));
   write_json(file, json);
 }

@@ -184,6 +184,17 @@ std::string how_differences_are_made(const Comparison& c) {
       c.against, c.split.empty() ? "scored" : c.split, c.bootstrap.resamples);
 }
 
+std::string what_is_retained(const Comparison& c) {
+  if (c.taught->empty())
+    return "On none of these tasks is `one` above `constant` by more than noise: nothing here "
+           "tells of "
+           "learning.";
+  return fmt::format(
+      "Share retained: of what `one` gains over `constant`, on the tasks where it gains by "
+      "more than noise ({}).",
+      fmt::join(*c.taught, ", "));
+}
+
 }  // namespace
 
 std::string comparison_markdown(const Comparison& c) {
@@ -198,6 +209,7 @@ std::string comparison_markdown(const Comparison& c) {
             ? fmt::format(", of {} of the {} tasks learned", c.tasks.size(), c.tasks_learned)
             : "");
   out += markdown_table(score_rows(c, markdown()));
+  if (c.taught) out += fmt::format("\n{}\n", what_is_retained(c));
   if (c.methods.size() > 1)
     out += fmt::format("\n{}\n\n{}", how_differences_are_made(c),
                        markdown_table(difference_rows(c, markdown())));

@@ -85,13 +85,21 @@ class ComparisonTest : public ::testing::Test {
 
 TEST_F(ComparisonTest, MarkdownHasMeansDeviationsAndTheBestInBold) {
   const std::string text = comparison_markdown(example());
-  EXPECT_THAT(text, HasSubstr("| method | seeds | average accuracy | backward transfer | "
-                              "forgetting | one\\_task | b\\|c | train seconds | train tokens |"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "| method | seeds | average accuracy | old tasks | "
+          "backward transfer | forgetting | one\\_task | b\\|c | train seconds | train tokens |"));
   // 0.375 and 0.5: deviation 0.0884. The second task is equal for all: nothing to mark.
-  EXPECT_THAT(text, HasSubstr("| seq | 2 | 0.438 ± 0.088 | −0.625 ± 0.177 | 0.625 ± 0.177 | "
-                              "0.375 ± 0.177 | 0.500 ± 0.000 | 11 ± 1 | 1000 ± 0 |"));
-  EXPECT_THAT(text, HasSubstr("| ilora | 2 | **0.688 ± 0.088** | **−0.125 ± 0.177** | "
-                              "**0.125 ± 0.177** | **0.875 ± 0.177** | 0.500 ± 0.000 | 22 ± 3 |"));
+  EXPECT_THAT(
+      text,
+      HasSubstr("| seq | 2 | 0.438 ± 0.088 | 0.375 ± 0.177 | −0.625 ± 0.177 | 0.625 ± 0.177 | "
+                "0.375 ± 0.177 | 0.500 ± 0.000 | 11 ± 1 | 1000 ± 0 |"));
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "| ilora | 2 | **0.688 ± 0.088** | **0.875 ± 0.177** | "
+          "**−0.125 ± 0.177** | **0.125 ± 0.177** | **0.875 ± 0.177** | 0.500 ± 0.000 | 22 ± 3 |"));
   EXPECT_THAT(text, HasSubstr("- ilora, seed 3: [train] the loss is not finite"));
   // The differences to seq: 7 of 8 rows where it had 3, and of that task alone for the transfer.
   EXPECT_THAT(text,
@@ -111,7 +119,8 @@ TEST_F(ComparisonTest, SomeOfTheTasksAreComparedAlone) {
   const std::string first =
       comparison_markdown(compare_cells(cells, "seq", {500, 1}, {"one_task"}));
   EXPECT_THAT(first, HasSubstr("of 1 of the 2 tasks learned"));
-  EXPECT_THAT(first, HasSubstr("| seq | 2 | 0.375 ± 0.177 | −0.625 ± 0.177 | 0.375 ± 0.177 | 11"));
+  EXPECT_THAT(first, HasSubstr("| seq | 2 | 0.375 ± 0.177 | 0.375 ± 0.177 | "
+                               "−0.625 ± 0.177 | 0.375 ± 0.177 | 11"));
   EXPECT_THAT(first, HasSubstr("| ilora | 2 | 0.500 | "));
   // The last task has no later ones, so there is no transfer to speak of.
   const std::string last = comparison_markdown(compare_cells(cells, "seq", {500, 1}, {"b|c"}));
@@ -136,10 +145,63 @@ TEST_F(ComparisonTest, ALearnerThatIsNotDeployedHasALineOfItsOwn) {
                         line("fast", "one_task", 2, {1, 1, 0, 0}) + line("fast", "b|c", 2, {1, 1}));
   const std::vector<Cell> cells = {cell("seq", 1), cell("ilora", 1)};
   const std::string text = comparison_markdown(compare_cells(cells, "ilora", {500, 1}));
-  EXPECT_THAT(text, HasSubstr("| ilora | 1 | 0.625 | **−0.250** | **0.250** | **0.750** |"));
-  EXPECT_THAT(text, HasSubstr("| ilora (fast) | 1 | **0.750** | −0.500 | – | 0.500 | **1.000** |"));
+  EXPECT_THAT(text, HasSubstr("| ilora | 1 | 0.625 | **0.750** | **−0.250** | "
+                              "**−0.250** | **0.250** | **0.750** |"));
+  EXPECT_THAT(text, HasSubstr("| ilora (fast) | 1 | **0.750** | 0.500 | −0.500 | "
+                              "−0.500 | – | 0.500 | **1.000** |"));
   EXPECT_THAT(text, HasSubstr("| ilora (fast) | 1 | 0.125 | "));  // its difference to the slow one
   EXPECT_THAT(text, HasSubstr(" | −0.250 | "));
+}
+
+// What a learner that lags gains by catching up is in its own transfer alone.
+TEST_F(ComparisonTest, TransferIsAlsoCountedFromTheLearnerThatTrains) {
+  finished("seq", 1, {1, 0, 0, 0}, {1, 0}, 10);
+  finished("ilora", 1, {1, 1, 1, 0}, {1, 0}, 20);
+  const std::filesystem::path folder = cell("ilora", 1).folder;
+  Json results = read_json(folder / "results.json");
+  results["scores"][1] = {0.25, 0.25};  // the slow one, right after the first task
+  results["scores_by"] = {{"fast", {{"choice", {{nullptr, nullptr}, {1.0, nullptr}, {0.5, 1.0}}}}}};
+  write_json(folder / "results.json", results);
+  const std::vector<Cell> cells = {cell("seq", 1), cell("ilora", 1)};
+  const Comparison c = compare_cells(cells, "ilora", {500, 1});
+  const auto value = [&](const char* method, const char* column) {
+    const auto m = std::ranges::find(c.methods, method, &ComparedMethod::name);
+    const auto at = std::ranges::find(c.columns, column, &ComparedColumn::name);
+    return m->values[static_cast<size_t>(at - c.columns.begin())];
+  };
+  EXPECT_EQ(value("ilora", "backward transfer")->mean, 0.5);
+  EXPECT_EQ(value("ilora", "transfer from trained")->mean, -0.25);
+  EXPECT_EQ(value("ilora (fast)", "transfer from trained")->mean, -0.5);
+  EXPECT_EQ(value("ilora", "old tasks")->mean, 0.75);
+}
+
+TEST_F(ComparisonTest, TheShareRetainedIsOfWhatOneGainsOverAConstantAnswer) {
+  // The first task is taught (1 to 0.25), the second is not (0.5 to 0.5).
+  const std::vector<int> half = {1, 0};
+  for (const int64_t seed : {1, 2}) {
+    finished("constant", seed, {1, 0, 0, 0}, half, 0);
+    finished("one", seed, {1, 1, 1, 1}, half, 5);
+    finished("seq", seed, {1, 1, 0, 0}, {1, 1}, 5);
+  }
+  std::vector<Cell> cells;
+  for (const char* method : {"constant", "one", "seq"})
+    for (const int64_t seed : {1, 2}) cells.push_back(cell(method, seed));
+  const Comparison c = compare_cells(cells, "seq", {2000, 1});
+  EXPECT_EQ(c.taught, std::vector<std::string>{"one_task"});
+  const auto at = std::ranges::find(c.columns, "share retained", &ComparedColumn::name);
+  ASSERT_NE(at, c.columns.end());
+  const auto column = static_cast<size_t>(at - c.columns.begin());
+  EXPECT_EQ(c.methods[0].values[column]->mean, 0.0);
+  EXPECT_EQ(c.methods[1].values[column]->mean, 1.0);
+  EXPECT_NEAR(c.methods[2].values[column]->mean, 1.0 / 3, 1e-12);
+  EXPECT_THAT(comparison_markdown(c), HasSubstr("by more than noise (one_task)"));
+  write_comparison_json(folder_ / "table.json", c);
+  EXPECT_EQ(read_json(folder_ / "table.json").at("taught"), Json({"one_task"}));
+  // Without a control nothing is known.
+  const Comparison alone = compare_cells(std::span(cells).last(2), "seq", {100, 1});
+  EXPECT_FALSE(alone.taught);
+  EXPECT_EQ(std::ranges::find(alone.columns, "share retained", &ComparedColumn::name),
+            alone.columns.end());
 }
 
 TEST_F(ComparisonTest, LatexEscapesTextAndSetsNumbersAsMathematics) {
@@ -148,7 +210,7 @@ TEST_F(ComparisonTest, LatexEscapesTextAndSetsNumbersAsMathematics) {
   EXPECT_THAT(text, HasSubstr("$\\mathbf{0.688 \\pm 0.088}$"));
   EXPECT_THAT(text, HasSubstr("$-0.625 \\pm 0.177$"));
   EXPECT_THAT(text, HasSubstr("95 \\% interval"));
-  EXPECT_THAT(text, HasSubstr("\\begin{tabular}{lrrrrrrrr}"));
+  EXPECT_THAT(text, HasSubstr("\\begin{tabular}{lrrrrrrrrr}"));
   EXPECT_THAT(text, Not(HasSubstr("±")));
 }
 
