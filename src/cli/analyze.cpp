@@ -191,9 +191,8 @@ std::vector<Row> AnalyzedRun::training_rows(const std::vector<std::string>& task
   for (const TaskText& text : texts()) {
     if (std::find(tasks.begin(), tasks.end(), text.name) == tasks.end()) continue;
     for (size_t i = 0; i < text.train.size(); ++i)
-      rows.push_back(bench().encoder.encode(
-          text.train[i], 0, rows.size(),
-          fmt::format("row {} of {}/train.json", row_number(text.train[i], i), text.name)));
+      rows.push_back(
+          bench().encoder.encode(text.train[i], 0, rows.size(), text.where(Split::kTrain, i)));
   }
   return rows;
 }

@@ -22,8 +22,8 @@ struct CkaArguments : AnalyzeOptions {
 std::vector<std::vector<int32_t>> prompts_of(const Encoder& encoder, const TaskEval& task,
                                              const Answerer& answerer) {
   std::vector<std::vector<int32_t>> prompts;
-  for (const Example& row : task.rows)
-    prompts.push_back(fed_prompt(encoder, encoder.prompt(row.prompt), 1, answerer));
+  for (size_t i = 0; i < task.rows.size(); ++i)
+    prompts.push_back(fed_prompt(encoder, task.rows[i], task.where(i), 1, answerer));
   return prompts;
 }
 

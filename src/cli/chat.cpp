@@ -12,12 +12,14 @@
 #include "cli/sampling.h"
 #include "runs/best_learner.h"
 #include "session/answers.h"
+#include "session/text_answers.h"
 
 namespace ilora {
 namespace {
 
 struct ChatArguments {
   std::string source, learner, adapter, mode, system;
+  std::vector<std::string> stops;
   GenerateOptions options;
 };
 
@@ -104,15 +106,12 @@ class Chat {
 
   void say(const std::string& line) {
     messages_.push_back({"user", line});
-    StreamDecoder decoder(model_->tokenizer);
-    std::string text;
-    const auto show = [&](const std::string& part) {
-      text += part;
-      std::cout << part << std::flush;
-    };
+    TextAnswers answer(model_->tokenizer, a_.stops, 1);
+    answer.show_with([](size_t, const std::string& part) { std::cout << part << std::flush; });
+    GenerateOptions options = a_.options;
+    options.complete = answer.listener();
     try {
-      responder_->reply(messages_, a_.options,
-                        [&](size_t, int32_t token) { show(decoder.push(token)); });
+      responder_->reply(messages_, options);
     } catch (const Error& e) {
       messages_.pop_back();  // what was not answered was not said
       if (e.kind() != ErrorKind::kData) throw;
@@ -120,9 +119,9 @@ class Chat {
       log().error("  /reset begins a new conversation.");
       return;
     }
-    show(decoder.finish());
+    answer.finish();
     std::cout << "\n" << std::flush;
-    messages_.push_back({"assistant", text});
+    messages_.push_back({"assistant", answer.text(0)});
   }
 
   const ChatArguments& a_;
@@ -161,7 +160,7 @@ void add_chat(CLI::App& app) {
       ->excludes(learner);
   command->add_option("--system", a->system, "the system's turn, where the template has one");
   add_mode(*command, a->mode, "as engine.mode (default: a run's own, else auto)");
-  add_sampling(*command, a->options);
+  add_sampling(*command, a->options, a->stops);
   command->footer(
       fmt::format("Reads a line, answers, and so on. In the conversation: {}.", kWords));
   command->callback([a] { talk(*a); });

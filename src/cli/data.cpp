@@ -1,4 +1,5 @@
-// ilora data: imports tasks from what people have, and looks at task folders before they are used.
+// ilora data: imports tasks from what people have, and looks at task folders before they are used
+// (data_show.cpp: at single rows).
 #include <filesystem>
 #include <iostream>
 
@@ -7,6 +8,7 @@
 #include "base/json.h"
 #include "cli/command.h"
 #include "cli/console.h"
+#include "cli/data_show.h"
 #include "data/import/import.h"
 #include "eval/task_check.h"
 #include "train/workbench.h"
@@ -68,7 +70,10 @@ Json check_json(const TaskCheck& check) {
                               {"longest_prompt", split.longest_prompt},
                               {"mean_answer", split.mean_answer},
                               {"longest_answer", split.longest_answer},
-                              {"cut", split.cut}});
+                              {"cut", split.cut},
+                              {"conversations", split.conversations},
+                              {"learned_answers", split.learned},
+                              {"answers_taken_out", split.kept_out}});
   }
   json["findings"] = Json::array();
   for (const Finding& finding : check.findings)
@@ -172,6 +177,12 @@ const ImportFormat& format_of(const ImportArguments& a) {
                             format.name),
                 "They are for trace, json and csv.");
   }
+  if (a.options.templates.pairs && (format.templates || *format.task != '\0')) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[data] the format {} has no conversations: --pairs has no effect",
+                            format.name),
+                "It is for alpaca and sharegpt.");
+  }
   return format;
 }
 
@@ -255,6 +266,9 @@ void add_import(CLI::App* data) {
       ->capture_default_str();
   command->add_option("--answer", o.templates.answer, "the same for the answer")
       ->capture_default_str();
+  command->add_flag("--pairs", o.templates.pairs,
+                    "alpaca, sharegpt: a row of prompt and answer for each answer, not one row for "
+                    "each conversation");
   command->add_option("--separator", a->separator, "of CSV cells (default: comma; .tsv: tab)");
   command
       ->add_option("--ignore", o.ignore,
@@ -274,10 +288,11 @@ void add_import(CLI::App* data) {
 }  // namespace
 
 void add_data(CLI::App& app) {
-  CLI::App* command = app.add_subcommand("data", "import tasks; check task folders");
+  CLI::App* command = app.add_subcommand("data", "import tasks; check and show task folders");
   command->require_subcommand(1);
   add_import(command);
   add_check(command);
+  add_data_show(*command);
 }
 
 }  // namespace ilora

@@ -9,13 +9,14 @@
 #include "cli/sampling.h"
 #include "runs/best_learner.h"
 #include "session/answers.h"
+#include "session/text_answers.h"
 
 namespace ilora {
 namespace {
 
 struct GenerateArguments {
   std::string model, run, learner, adapter, mode, text_template = "raw";
-  std::vector<std::string> prompts, named_prompts;
+  std::vector<std::string> prompts, named_prompts, stops;
   GenerateOptions options;
   bool json = false;
 };
@@ -48,22 +49,24 @@ void answer(const GenerateArguments& a) {
   Responder responder(bench, adapter);
 
   const bool stream = !a.json && a.prompts.size() == 1;
-  StreamDecoder decoder(model.tokenizer);
-  const TokenVisitor visit = [&](size_t, int32_t token) {
-    std::cout << decoder.push(token) << std::flush;
-  };
-  const auto answers = responder.answer(a.prompts, a.options, stream ? visit : TokenVisitor());
+  TextAnswers texts(model.tokenizer, a.stops, a.prompts.size());
+  if (stream)
+    texts.show_with([](size_t, const std::string& part) { std::cout << part << std::flush; });
+  GenerateOptions options = a.options;
+  options.complete = texts.listener();
+  const auto answers = responder.answer(a.prompts, options);
+  texts.finish();
   if (stream) {
-    std::cout << decoder.finish() << "\n";
+    std::cout << "\n";
     return;
   }
   Json json = Json::array();
   for (size_t i = 0; i < answers.size(); ++i) {
-    const std::string text = model.tokenizer.decode(answers[i]);
     if (a.json) {
-      json.push_back({{"prompt", a.prompts[i]}, {"answer", text}, {"tokens", answers[i].size()}});
+      json.push_back(
+          {{"prompt", a.prompts[i]}, {"answer", texts.text(i)}, {"tokens", answers[i].size()}});
     } else {
-      std::cout << text << "\n";
+      std::cout << texts.text(i) << "\n";
     }
   }
   // A prompt may hold any bytes.
@@ -88,7 +91,7 @@ void add_generate(CLI::App& app) {
       ->check(CLI::IsMember({"raw", "chat"}))
       ->excludes(run);
   add_mode(*command, a->mode, "as engine.mode (default: a run's own, else auto)");
-  add_sampling(*command, a->options);
+  add_sampling(*command, a->options, a->stops);
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] {
     a->prompts.insert(a->prompts.end(), a->named_prompts.begin(), a->named_prompts.end());

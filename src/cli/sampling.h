@@ -6,7 +6,8 @@
 
 namespace ilora {
 
-// --max-new-tokens, --temperature, --top-k, --top-p, --seed.
-void add_sampling(CLI::App& command, GenerateOptions& options);
+// --max-new-tokens, --temperature, --top-k, --top-p, --min-p, --repeat-penalty, --repeat-last-n,
+// --seed: with llama.cpp's names. --stop, with its -r and --reverse-prompt, fills `stops`.
+void add_sampling(CLI::App& command, GenerateOptions& options, std::vector<std::string>& stops);
 
 }  // namespace ilora

@@ -8,49 +8,6 @@
 #include "text/tokenizer.h"
 
 namespace ilora {
-namespace {
-
-std::string_view trimmed(std::string_view text) {
-  constexpr std::string_view kSpace = " \t\r\n";
-  const size_t begin = text.find_first_not_of(kSpace);
-  if (begin == text.npos) return {};
-  return text.substr(begin, text.find_last_not_of(kSpace) + 1 - begin);
-}
-
-// The tokens of a rendered template: what it writes itself may be control tokens, and what people
-// wrote in it (`texts`, in order) is text, whatever it looks like.
-std::vector<int32_t> encode_rendered(const Tokenizer& tokenizer, std::string_view whole,
-                                     std::span<const std::string_view> texts) {
-  const auto holds_marks = [&](std::string_view text) {
-    return std::ranges::any_of(tokenizer.encode(text, true),
-                               [&](int32_t id) { return tokenizer.is_special(id); });
-  };
-  if (std::ranges::none_of(texts, holds_marks)) return tokenizer.encode(whole, true);
-  std::vector<int32_t> ids;
-  const auto append = [&](std::string_view part, bool parse_special) {
-    const std::vector<int32_t> more = tokenizer.encode(part, parse_special);
-    ids.insert(ids.end(), more.begin(), more.end());
-  };
-  size_t at = 0;
-  for (const std::string_view given : texts) {
-    const std::string_view text = trimmed(given);  // templates may trim
-    const size_t found = whole.find(text, at);
-    if (found == whole.npos) {
-      throw Error(ErrorKind::kData,
-                  "[data] a text with marks of control tokens is not in what the chat template "
-                  "makes of it",
-                  "Take the marks out of the text.");
-    }
-    append(whole.substr(at, found - at), true);
-    append(text, false);
-    at = found + text.size();
-  }
-  append(whole.substr(at), true);
-  return ids;
-}
-
-}  // namespace
-
 Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context)
     : tokenizer_(tokenizer), options_(std::move(options)), context_(context) {
   options_.max_length = std::min(options_.max_length, context);
@@ -58,6 +15,9 @@ Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t cont
     chat_.emplace(tokenizer);
     template_front_ = static_cast<int64_t>(tokenizer.encode(chat_->head(), true).size());
     template_back_ = static_cast<int64_t>(tokenizer.encode(chat_->tail(), true).size());
+    turns_.emplace(tokenizer, *chat_,
+                   TurnOptions{options_.max_length, options_.max_answer, options_.turns == "last",
+                               parses_special()});
   }
   end_ = chat_ ? chat_->turn_end() : tokenizer.eos();
   if (end_ < 0) {
@@ -66,33 +26,47 @@ Encoder::Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t cont
   }
 }
 
-std::vector<int32_t> Encoder::with_bos(std::vector<int32_t> ids) const {
-  if (tokenizer_.adds_bos() && (ids.empty() || ids.front() != tokenizer_.bos()))
-    ids.insert(ids.begin(), tokenizer_.bos());
-  return ids;
+const TurnEncoder& Encoder::turns_of(const std::string& where) const {
+  if (turns_) return *turns_;
+  throw Error(
+      ErrorKind::kUsage,
+      fmt::format("[data] {} a chat template",
+                  where.empty() ? "a conversation needs" : where + " is a conversation and needs"),
+      "Set data.template: chat, with a model that has one; or cut conversations into rows of "
+      "a prompt and an answer (ilora data import --pairs).");
 }
 
 std::vector<int32_t> Encoder::prompt(const std::string& text) const {
-  if (!chat_) return with_bos(tokenizer_.encode(text));
-  const std::string_view texts[] = {text};
-  return with_bos(encode_rendered(tokenizer_, chat_->prompt(text), texts));
+  if (!chat_) return with_bos(tokenizer_, tokenizer_.encode(text, parses_special()));
+  const ChatMessage user{"user", text};
+  return turns_->conversation({&user, 1});
+}
+
+std::vector<int32_t> Encoder::prompt(const Example& example, const std::string& where) const {
+  if (example.turns.empty()) return prompt(example.prompt);
+  return turns_of(where).question(std::span(example.turns).first(last_answer(example.turns)));
+}
+
+std::vector<int32_t> Encoder::prompt(const Example& example, const std::string& where,
+                                     int64_t reserve, int64_t in_front, int64_t* left_out) const {
+  if (!example.turns.empty()) {
+    Turns before = example.turns;
+    before.resize(last_answer(before));
+    return turns_of(where).question(before, std::max<int64_t>(room(in_front) - reserve, 1), where,
+                                    left_out);
+  }
+  std::vector<int32_t> tokens = prompt(example.prompt);
+  const int64_t excess = cut(tokens, reserve, in_front);
+  if (left_out != nullptr) *left_out = excess;
+  return tokens;
 }
 
 std::vector<int32_t> Encoder::conversation(std::span<const ChatMessage> messages) const {
-  if (!chat_) {
-    throw Error(ErrorKind::kUsage, "[data] a conversation needs a chat template",
-                "Set data.template: chat, with a model that has one.");
-  }
-  const std::vector<std::string_view> texts = [&] {
-    std::vector<std::string_view> list;
-    for (const ChatMessage& message : messages) list.emplace_back(message.content);
-    return list;
-  }();
-  return with_bos(encode_rendered(tokenizer_, chat_->render(messages, true), texts));
+  return turns_of({}).conversation(messages);
 }
 
 std::vector<int32_t> Encoder::answer(const std::string& text) const {
-  return tokenizer_.encode(text);
+  return tokenizer_.encode(text, parses_special());
 }
 
 bool Encoder::cut_answer(std::vector<int32_t>& answer_tokens) const {
@@ -121,6 +95,12 @@ int64_t Encoder::cut(std::vector<int32_t>& tokens, int64_t reserve, int64_t in_f
 
 Row Encoder::encode(const Example& example, int32_t task, uint64_t id, const std::string& where,
                     int64_t* left_out) const {
+  if (!example.turns.empty()) {
+    Row row = turns_of(where).row(example.turns, where, left_out);
+    row.task = task;
+    row.id = id;
+    return row;
+  }
   std::vector<int32_t> answer_ids = answer(example.answer);
   if (answer_ids.empty()) {
     throw Error(ErrorKind::kData, fmt::format("[data] the answer of {} has no tokens", where),

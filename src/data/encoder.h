@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "data/task.h"
+#include "data/turn_encoder.h"
 #include "model/row.h"
 #include "text/chat_template.h"
 
@@ -25,6 +26,11 @@ struct EncodeOptions {
   // Longest answer that is learned, in tokens; longer ones are cut at their end and learned without
   // an end token. 0: whole answers.
   int64_t max_answer = 0;
+  // "all": every answer of a conversation is learned; "last": the last one alone.
+  std::string turns = "all";
+  // "text": what people wrote is text, whatever it looks like; "parse": control tokens that it writes
+  // out are control tokens.
+  std::string special_tokens = "text";
 };
 
 // Turns prompts and answers into rows: tokenized apart; BOS first where the tokenizer's file asks
@@ -33,13 +39,21 @@ class Encoder {
  public:
   // `context`: the model's longest sequence; max_length is lowered to it.
   Encoder(const Tokenizer& tokenizer, EncodeOptions options, int64_t context);
+  Encoder(const Encoder&) = delete;  // its parts know each other
 
   // `where` names the row in errors; `left_out`, where it is asked for, receives the number of the
   // prompt's tokens that were cut. Throws Error(kData) for an answer that tokenizes to nothing or
-  // leaves no room for a prompt token.
+  // leaves no room for a prompt token. Conversations: TurnEncoder::row.
   Row encode(const Example& example, int32_t task, uint64_t id, const std::string& where,
              int64_t* left_out = nullptr) const;
   std::vector<int32_t> prompt(const std::string& text) const;  // with BOS and template, not cut
+  // A row up to its answer (a conversation's last one), not cut. Throws Error(kUsage) for a
+  // conversation without a chat template, Error(kData) where the template refuses it.
+  std::vector<int32_t> prompt(const Example& example, const std::string& where = {}) const;
+  // The same, cut so that `reserve` more fit in a row behind `in_front` soft prompts: as cut(), a
+  // conversation as TurnEncoder::question. `left_out` receives how many tokens went.
+  std::vector<int32_t> prompt(const Example& example, const std::string& where, int64_t reserve,
+                              int64_t in_front = 0, int64_t* left_out = nullptr) const;
   // A conversation up to the beginning of the assistant's next turn, with BOS, not cut. Throws
   // Error(kUsage) without a chat template, Error(kData) for a conversation that it refuses.
   std::vector<int32_t> conversation(std::span<const ChatMessage> messages) const;
@@ -63,10 +77,12 @@ class Encoder {
   const Tokenizer& tokenizer() const { return tokenizer_; }
 
  private:
-  std::vector<int32_t> with_bos(std::vector<int32_t> ids) const;
+  bool parses_special() const { return options_.special_tokens == "parse"; }
+  const TurnEncoder& turns_of(const std::string& where) const;  // throws without a template
 
   const Tokenizer& tokenizer_;
   std::optional<ChatTemplate> chat_;
+  std::optional<TurnEncoder> turns_;
   int64_t template_front_ = 0, template_back_ = 0;  // tokens of it around a prompt
   EncodeOptions options_;
   int64_t context_;

@@ -1,7 +1,9 @@
 #include "data/task.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,12 +19,12 @@ namespace {
 std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split split, uint64_t seed) {
   if (limit == 0 || static_cast<int64_t>(rows.size()) <= limit) return rows;
   std::vector<int64_t> first_ones, repeats;
-  std::set<std::pair<std::string_view, std::string_view>> seen;
+  std::set<std::string> seen;
   const auto count = static_cast<int64_t>(rows.size());
   for (const int64_t i :
        Random(seed, Stream::kRows, static_cast<uint64_t>(split)).permutation(count)) {
     const Example& row = rows[static_cast<size_t>(i)];
-    (seen.emplace(row.prompt, row.answer).second ? first_ones : repeats).push_back(i);
+    (seen.insert(row_key(row)).second ? first_ones : repeats).push_back(i);
   }
   first_ones.insert(first_ones.end(), repeats.begin(), repeats.end());
   first_ones.resize(static_cast<size_t>(limit));
@@ -33,24 +35,48 @@ std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split spl
   return chosen;
 }
 
+// A row of "messages" has nothing beside them that says something.
+Example read_conversation(const Json& row, int64_t number, const std::string& where) {
+  constexpr std::array kSaying = {"prompt",      "answer",        "system", "tools",  "functions",
+                                  "tool_choice", "function_call", "images", "videos", "audios",
+                                  "chosen",      "rejected",      "weight", "train"};
+  const std::string here = fmt::format("row {} of {}", number, where);
+  for (const char* key : kSaying) {
+    const auto at = row.find(key);
+    if (at == row.end() || at->is_null() || at->empty() || *at == "") continue;
+    throw Error(
+        ErrorKind::kData,
+        fmt::format("[data] expected nothing but turns beside \"messages\", got \"{}\" ({})", key,
+                    here),
+        "A system text is a turn of the role system; \"train\" and \"weight\" stand in "
+        "turns.");
+  }
+  return conversation_of(read_turns(row["messages"], here), number);
+}
+
+Example read_row(const Json& row, int64_t number, const std::string& where) {
+  if (row.is_object() && row.contains("messages")) return read_conversation(row, number, where);
+  for (const char* key : {"prompt", "answer"}) {
+    if (row.is_object() && row.contains(key) && row[key].is_string()) continue;
+    throw Error(ErrorKind::kData,
+                fmt::format("[data] row {} has no \"{}\" text ({})", number, key, where),
+                R"(Each row is {"prompt": "...", "answer": "..."}, or {"messages": [...]}; rows )"
+                "count from 0.");
+  }
+  return {row["prompt"].get<std::string>(), row["answer"].get<std::string>(), number};
+}
+
 std::vector<Example> read_split(const std::filesystem::path& path) {
   const std::string where = path.string();
   const Json json = parse_json(read_utf8(path), where);
   if (!json.is_array()) {
     throw Error(ErrorKind::kData, fmt::format("[data] expected a list of rows in {}", where),
-                R"(Each file holds a JSON list of {"prompt": "...", "answer": "..."}.)");
+                R"(Each file holds a JSON list of {"prompt": "...", "answer": "..."}, or of )"
+                R"({"messages": [...]}.)");
   }
   std::vector<Example> examples;
   for (size_t i = 0; i < json.size(); ++i) {
-    const Json& row = json[i];
-    for (const char* key : {"prompt", "answer"}) {
-      if (row.is_object() && row.contains(key) && row[key].is_string()) continue;
-      throw Error(ErrorKind::kData,
-                  fmt::format("[data] row {} has no \"{}\" text ({})", i, key, where),
-                  R"(Each row is {"prompt": "...", "answer": "..."}; rows count from 0.)");
-    }
-    examples.push_back({row["prompt"].get<std::string>(), row["answer"].get<std::string>(),
-                        static_cast<int64_t>(i)});
+    examples.push_back(read_row(json[i], static_cast<int64_t>(i), where));
   }
   if (examples.empty())
     throw Error(ErrorKind::kData, fmt::format("[data] {} holds no rows", where));
@@ -60,9 +86,13 @@ std::vector<Example> read_split(const std::filesystem::path& path) {
 void write_split(const std::filesystem::path& path, const std::vector<Example>& examples) {
   std::string text = "[\n";
   for (size_t i = 0; i < examples.size(); ++i) {
-    const Json row = {{"prompt", examples[i].prompt}, {"answer", examples[i].answer}};
-    const std::string both = examples[i].prompt + examples[i].answer;
-    if (find_invalid_utf8(both) < both.size()) {
+    const Example& example = examples[i];
+    const Json row = example.turns.empty()
+                         ? Json{{"prompt", example.prompt}, {"answer", example.answer}}
+                         : Json{{"messages", turns_json(example.turns)}};
+    std::string all = example.prompt + example.answer;
+    for (const Turn& turn : example.turns) all += turn.content + turn.name;
+    if (find_invalid_utf8(all) < all.size()) {
       throw Error(ErrorKind::kData,
                   fmt::format("[data] row {} is not UTF-8 ({})", i, path.string()),
                   "Convert the text, for example by iconv.");
@@ -98,6 +128,11 @@ const std::vector<Example>& TaskText::split(Split which) const {
   return which == Split::kTrain ? train : which == Split::kEval ? eval : test;
 }
 
+std::string TaskText::where(Split which, size_t place) const {
+  return fmt::format("row {} of {}/{}.json", row_number(split(which)[place], place), name,
+                     split_name(which));
+}
+
 int64_t TaskText::new_tokens(int64_t asked) const {
   if (asked > 0) return asked;
   return definition.max_new_tokens > 0 ? definition.max_new_tokens : kNewTokens;
@@ -111,6 +146,32 @@ std::string prompt_key(const std::string& prompt) {
     i += unit.length;
   }
   return key;
+}
+
+Example conversation_of(Turns turns, int64_t row) {
+  const size_t last = last_answer(turns);
+  std::string prompt = said_before(turns, last), answer = turns[last].content;
+  return {std::move(prompt), std::move(answer), row, std::move(turns)};
+}
+
+std::string row_key(const Example& example) {
+  const auto part = [](const std::string& text) { return fmt::format("{}:{}", text.size(), text); };
+  if (example.turns.empty()) return part(example.prompt) + part(example.answer);
+  std::string key = "messages";
+  for (const Turn& turn : example.turns) {
+    key += part(turn.role) + part(turn.name) + part(turn.content);
+    if (turn.learned) key += *turn.learned ? "+" : "-";
+  }
+  return key;
+}
+
+std::vector<std::string> prompt_keys(const Example& example) {
+  std::vector<std::string> keys;
+  for (const size_t answer : learned_answers(example.turns, false))
+    keys.push_back(prompt_key(said_before(example.turns, answer)));
+  const std::string own = prompt_key(example.prompt);
+  if (keys.empty() || keys.back() != own) keys.push_back(own);
+  return keys;
 }
 
 std::string task_name(const std::filesystem::path& folder) {

@@ -1,6 +1,7 @@
 #include "eval/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "eval/batches.h"
@@ -52,16 +53,15 @@ class Evaluator::Prompts {
           std::span<const Answerer> answerers, const std::vector<int64_t>& answers)
       : answerers_(answerers), own_(answerers.size()) {
     for (size_t i = 0; i < rows.size(); ++i) {
-      std::vector<int32_t> ids = encoder.prompt(rows[i].prompt);
-      if (ids.empty()) {
-        throw Error(ErrorKind::kData, fmt::format("[eval] the prompt of row {} has no tokens",
-                                                  row_number(rows[i], i)));
-      }
+      const std::string where = fmt::format("row {}", row_number(rows[i], i));
+      std::vector<int32_t> ids = fed_prompt(encoder, rows[i], where, answers[i], {});
+      if (ids.empty())
+        throw Error(ErrorKind::kData, fmt::format("[eval] the prompt of {} has no tokens", where));
       for (size_t d = 0; d < answerers.size(); ++d) {
         if (answerers[d].prefix)
-          own_[d].push_back(fed_prompt(encoder, ids, answers[i], answerers[d]));
+          own_[d].push_back(fed_prompt(encoder, rows[i], where, answers[i], answerers[d]));
       }
-      shared_.push_back(fed_prompt(encoder, std::move(ids), answers[i], {}));
+      shared_.push_back(std::move(ids));
     }
   }
   const std::vector<std::vector<int32_t>>& of(size_t d) const {
@@ -102,14 +102,17 @@ std::vector<TaskScore> Evaluator::evaluate_each(const TaskEval& task,
   const Engine::FrozenAdapters frozen(engine_);
   std::vector<TaskScore> results(answerers.size());
   for (TaskScore& result : results) result.rows.resize(task.rows.size());
-  const bool chooses = task.measure->score == nullptr;
+  const bool chooses = task.measure->chooses(), by_loss = task.measure->by_loss;
   if (request.score && chooses) {
     choose(task, answerers, request, results);
-  } else if (request.score) {
+  } else if (request.score && !by_loss) {
     generate_answers(task, answerers, results);
   }
-  if (request.loss && !(request.score && chooses)) answer_losses(task, answerers, results);
+  if ((request.loss && !(request.score && chooses)) || (request.score && by_loss))
+    answer_losses(task, answerers, results);
   for (TaskScore& result : results) {
+    for (RowScore& row : result.rows)
+      if (request.score && by_loss) row.score = std::exp(-row.loss);
     if (request.score) result.score = task_score(task, result.rows);
     if (request.loss) result.loss = mean_loss(result.rows);
   }
@@ -253,7 +256,7 @@ void Evaluator::answer_losses(const TaskEval& task, std::span<const Answerer> an
 
 std::string Evaluator::check(const TaskEval& task) const {
   int64_t answer = 0;  // tokens that a prompt leaves room for
-  if (task.measure->score == nullptr) {
+  if (task.measure->chooses()) {
     for (const std::string& option : task.options) {
       const auto ids = answer_tokens(option, fmt::format("an option of {},", task.name));
       if (std::ssize(ids) + 1 >= encoder_.max_length()) {
@@ -267,18 +270,24 @@ std::string Evaluator::check(const TaskEval& task) const {
       }
       answer = std::max(answer, static_cast<int64_t>(ids.size()));
     }
-  } else {
+  } else if (!task.measure->by_loss) {
     answer = generation(task).max_new_tokens;
   }
   int64_t cut = 0;
   for (size_t i = 0; i < task.rows.size(); ++i) {
-    std::vector<int32_t> ids = encoder_.prompt(task.rows[i].prompt);
-    if (ids.empty()) {
+    if (task.measure->by_loss) {
+      std::vector<int32_t> ids =
+          answer_tokens(task.rows[i].answer, "the answer of " + task.where(i));
+      encoder_.cut_answer(ids);
+      answer = std::ssize(ids);
+    }
+    int64_t left_out = 0;
+    if (encoder_.prompt(task.rows[i], task.where(i), answer, 0, &left_out).empty()) {
       throw Error(ErrorKind::kData,
                   fmt::format("[eval] the prompt of {} has no tokens", task.where(i)),
                   "Every row needs a prompt with at least one character.");
     }
-    if (encoder_.cut(ids, answer) > 0) ++cut;
+    if (left_out > 0) ++cut;
   }
   if (cut == 0) return {};
   return fmt::format("{}: {} of {} {} prompts are cut to fit data.max_length {}", task.name, cut,

@@ -14,5 +14,9 @@ namespace ilora {
 // tokens. Throws Error(kUsage) where that does not fit (Encoder::cut).
 std::vector<int32_t> fed_prompt(const Encoder& encoder, std::vector<int32_t> prompt,
                                 int64_t reserve, const Answerer& answerer);
+// The same of a row's, which may be a conversation's. `where` names the row in errors.
+std::vector<int32_t> fed_prompt(const Encoder& encoder, const Example& row,
+                                const std::string& where, int64_t reserve,
+                                const Answerer& answerer);
 
 }  // namespace ilora

@@ -16,35 +16,92 @@ namespace {
 
 constexpr double kLongAnswer = 60;  // characters: an exact match of such texts tells little
 
-SplitCheck measure_split(const TaskText& task, Split split, const Encoder* encoder) {
+// Of a row, in tokens or characters.
+struct Lengths {
+  int64_t prompt = 0, answer = 0;
+  int64_t learned = 0;  // of the answer, what data.max_answer leaves
+  bool cut = false;
+};
+
+Lengths lengths_of(const Example& row, Split split, const Encoder* encoder) {
+  Lengths lengths;
+  if (encoder == nullptr) {
+    lengths.prompt = static_cast<int64_t>(utf8_characters(row.prompt).size());
+    lengths.answer = static_cast<int64_t>(utf8_characters(row.answer).size());
+    return lengths;
+  }
+  std::vector<int32_t> tokens = encoder->answer(row.answer);
+  lengths.prompt = std::ssize(encoder->prompt(row));
+  lengths.answer = std::ssize(tokens);
+  encoder->cut_answer(tokens);
+  lengths.learned = std::ssize(tokens);
+  lengths.cut = lengths.prompt + lengths.learned > encoder->max_length();
+  const bool refused = lengths.learned >= encoder->max_length();  // check_lengths says so
+  if (split != Split::kTrain || row.turns.empty() || refused) return lengths;
+  int64_t left_out = 0;
+  encoder->encode(row, 0, 0, "it", &left_out);
+  lengths.cut = left_out > 0;
+  return lengths;
+}
+
+void count_turns(SplitCheck& check, const Example& row) {
+  if (row.turns.empty()) return;
+  ++check.conversations;
+  check.learned += std::ssize(learned_answers(row.turns, false));
+  check.kept_out += std::ranges::count(row.turns, std::optional(false), &Turn::learned);
+}
+
+SplitCheck measure_split(const TaskText& task, Split split, const Encoder* encoder,
+                         std::vector<Finding>& findings, const RowPlaces& places) {
   SplitCheck check;
   check.split = split_name(split);
   std::set<std::string> prompts;
-  for (const Example& row : task.split(split)) {
+  FoundRows refused(places);
+  const std::vector<Example>& rows = task.split(split);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Example& row = rows[i];
     prompts.insert(prompt_key(row.prompt));
-    int64_t prompt = 0, answer = 0, learned = 0;  // learned: what data.max_answer leaves
-    if (encoder != nullptr) {
-      std::vector<int32_t> tokens = encoder->answer(row.answer);
-      prompt = static_cast<int64_t>(encoder->prompt(row.prompt).size());
-      answer = static_cast<int64_t>(tokens.size());
-      encoder->cut_answer(tokens);
-      learned = static_cast<int64_t>(tokens.size());
-    } else {
-      prompt = static_cast<int64_t>(utf8_characters(row.prompt).size());
-      answer = static_cast<int64_t>(utf8_characters(row.answer).size());
-    }
+    count_turns(check, row);
     ++check.rows;
-    check.mean_prompt += static_cast<double>(prompt);
-    check.mean_answer += static_cast<double>(answer);
-    check.longest_prompt = std::max(check.longest_prompt, prompt);
-    check.longest_answer = std::max(check.longest_answer, answer);
-    check.longest_learned = std::max(check.longest_learned, learned);
-    if (encoder != nullptr && prompt + learned > encoder->max_length()) ++check.cut;
+    Lengths lengths;
+    try {
+      lengths = lengths_of(row, split, encoder);
+    } catch (const Error& e) {
+      refused.add(split, row, i, e.what());
+      continue;
+    }
+    check.mean_prompt += static_cast<double>(lengths.prompt);
+    check.mean_answer += static_cast<double>(lengths.answer);
+    check.longest_prompt = std::max(check.longest_prompt, lengths.prompt);
+    check.longest_answer = std::max(check.longest_answer, lengths.answer);
+    check.longest_learned = std::max(check.longest_learned, lengths.learned);
+    if (lengths.cut) ++check.cut;
   }
+  refused.report(findings, true, "rows cannot be learned");
   check.prompts = static_cast<int64_t>(prompts.size());
   check.mean_prompt /= static_cast<double>(std::max<int64_t>(check.rows, 1));
   check.mean_answer /= static_cast<double>(std::max<int64_t>(check.rows, 1));
   return check;
+}
+
+void check_conversations(TaskCheck& check, const Encoder* encoder) {
+  bool any = false;
+  for (const SplitCheck& split : check.splits) {
+    if (split.conversations == 0) continue;
+    any = true;
+    const bool learning = split.split == std::string("train");
+    check.findings.push_back(
+        {false, fmt::format("{} of {} rows of {}.json are conversations{}", split.conversations,
+                            split.rows, split.split,
+                            learning ? fmt::format(": {} answers are learned, {} are taken out by "
+                                                   "their rows",
+                                                   split.learned, split.kept_out)
+                                     : ": their last answers are scored")});
+  }
+  if (any && encoder == nullptr)
+    check.findings.push_back({false,
+                              "conversations need data.template: chat, and a model with a "
+                              "chat template (--model and --template chat look)"});
 }
 
 void check_lengths(TaskCheck& check) {
@@ -52,9 +109,11 @@ void check_lengths(TaskCheck& check) {
     if (split.cut > 0) {
       check.findings.push_back(
           {false,
-           fmt::format("{} of {} rows of {}.json are longer than {} tokens: their prompts are "
-                       "cut from the left, their answers kept",
-                       split.cut, split.rows, split.split, check.limit)});
+           fmt::format(
+               "{} of {} rows of {}.json are longer than {} tokens: their prompts are "
+               "cut from the left{}, their answers kept",
+               split.cut, split.rows, split.split, check.limit,
+               split.conversations > 0 ? " (conversations lose their earliest turns)" : "")});
     }
     if (check.limit > 0 && split.longest_learned >= check.limit) {
       check.findings.push_back(
@@ -71,18 +130,20 @@ void check_repeats(TaskCheck& check, const TaskText& task, const RowPlaces& plac
     Split split;
     std::string answer;
   };
-  std::map<std::string, Seen> first;
+  std::map<std::string, Seen> first;    // by prompt
+  std::map<std::string, Split> taught;  // what stands before any answer that is learned
   std::map<Split, int64_t> repeats;
   FoundRows contradictions(places), leaks(places);
   each_row(task, [&](Split split, const Example& row, size_t i) {
-    const auto [at, fresh] = first.try_emplace(prompt_key(row.prompt), Seen{split, row.answer});
-    if (fresh) return;
-    if (at->second.split != split) {
-      leaks.add(split, row, i, fmt::format("also in {}.json", split_name(at->second.split)));
-    } else {
-      ++repeats[split];
-      if (at->second.answer != row.answer) contradictions.add(split, row, i);
-    }
+    const std::vector<std::string> keys = prompt_keys(row);
+    const auto before = taught.find(keys.back());
+    if (before != taught.end() && before->second != split)
+      leaks.add(split, row, i, fmt::format("also in {}.json", split_name(before->second)));
+    for (const std::string& key : keys) taught.try_emplace(key, split);
+    const auto [at, fresh] = first.try_emplace(keys.back(), Seen{split, row.answer});
+    if (fresh || at->second.split != split) return;
+    ++repeats[split];
+    if (at->second.answer != row.answer) contradictions.add(split, row, i);
   });
   leaks.report(check.findings, true, "rows repeat a prompt of another split");
   for (const auto& [split, count] : repeats) {
@@ -92,12 +153,27 @@ void check_repeats(TaskCheck& check, const TaskText& task, const RowPlaces& plac
   contradictions.report(check.findings, false, "rows repeat a prompt with another answer");
 }
 
+// The texts that people wrote in a row.
+std::vector<const std::string*> texts_of(const Example& row) {
+  if (row.turns.empty()) return {&row.prompt, &row.answer};
+  std::vector<const std::string*> texts;
+  for (const Turn& turn : row.turns) texts.push_back(&turn.content);
+  return texts;
+}
+
 void check_texts(TaskCheck& check, const TaskText& task, const RowPlaces& places) {
   FoundRows empty(places), replaced(places), twice(places);
   each_row(task, [&](Split split, const Example& row, size_t i) {
-    if (looks_empty(row.prompt) || looks_empty(row.answer))
-      empty.add(split, row, i, looks_empty(row.prompt) ? "prompt" : "answer");
-    for (const std::string* text : {&row.prompt, &row.answer}) {
+    const auto texts = texts_of(row);
+    const auto blank =
+        std::ranges::find_if(texts, [](const std::string* text) { return looks_empty(*text); });
+    if (blank != texts.end()) {
+      const auto place = blank - texts.begin();
+      empty.add(split, row, i,
+                !row.turns.empty() ? fmt::format("turn {}", place)
+                                   : std::string(place == 0 ? "prompt" : "answer"));
+    }
+    for (const std::string* text : texts) {
       if (text->find("\xef\xbf\xbd") != std::string::npos) {
         replaced.add(split, row, i);
         break;
@@ -160,8 +236,10 @@ TaskCheck check_task(const TaskText& task, const Encoder* encoder, const RowPlac
   check.unit = encoder != nullptr ? "tokens" : "characters";
   check.limit = encoder != nullptr ? encoder->max_length() : 0;
   for (const Split split : {Split::kTrain, Split::kEval, Split::kTest}) {
-    if (!task.split(split).empty()) check.splits.push_back(measure_split(task, split, encoder));
+    if (!task.split(split).empty())
+      check.splits.push_back(measure_split(task, split, encoder, check.findings, places));
   }
+  check_conversations(check, encoder);
   check_texts(check, task, places);
   check_wording(check.findings, task, places);
   check_answers(check, task, places);

@@ -18,8 +18,10 @@ struct SplitCheck {
   int64_t rows = 0, prompts = 0;  // different prompts, white space aside
   double mean_prompt = 0, mean_answer = 0;
   int64_t longest_prompt = 0, longest_answer = 0;
-  int64_t longest_learned = 0;  // of the longest answer, with data.max_answer
-  int64_t cut = 0;              // rows that are longer than `limit`: their prompts are cut
+  int64_t longest_learned = 0;        // of the longest answer, with data.max_answer
+  int64_t cut = 0;                    // rows that are longer than `limit`: their prompts are cut
+  int64_t conversations = 0;          // rows of turns
+  int64_t learned = 0, kept_out = 0;  // their answers: that are learned, that rows take out
 };
 
 struct TaskCheck {

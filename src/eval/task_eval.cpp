@@ -27,8 +27,12 @@ const Measure& guess_measure(const TaskText& task, const std::vector<std::string
                              bool generated) {
   if (!task.definition.options.empty() || answers.size() <= kMostOptions)
     return find_measure(generated ? "choice-generated" : "choice");
+  // Of a conversation an answer in other words may be as good.
+  const bool talk =
+      std::ranges::any_of(task.train, [](const Example& row) { return !row.turns.empty(); });
   const bool numbers = std::ranges::all_of(
       answers, [](const std::string& answer) { return !number_strict(answer).empty(); });
+  if (talk && !numbers) return find_measure(generated ? "rouge-l" : "likelihood");
   return find_measure(numbers ? "number" : "exact");
 }
 

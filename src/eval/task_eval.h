@@ -30,7 +30,8 @@ struct TaskEval {
 //
 // `measure` "auto": the task's own. "generated": the one that reads its answers out of generated
 // text. For a task whose definition says neither: choice (choice-generated) where it lists options
-// or has at most 20 different answers, number where every answer is one, exact otherwise.
+// or has at most 20 different answers, number where every answer is one, likelihood (rouge-l) for
+// conversations, exact otherwise. Of a conversation the last answer is scored.
 //
 // The options are those of the task's definition, else the different answers of its splits, sorted.
 // Throws Error(kData) naming the row whose answer is not among them, and where there is nothing to

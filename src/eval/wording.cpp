@@ -70,15 +70,18 @@ void check_marks(std::vector<Finding>& findings, const TaskText& task, const Row
   each_row(task, [&](Split split, const Example& row, size_t i) {
     std::string_view mark = template_mark(row.prompt);
     if (mark.empty()) mark = template_mark(row.answer);
+    for (const Turn& turn : row.turns)
+      if (mark.empty()) mark = template_mark(turn.content);
     if (mark.empty()) return;
     if (first.empty()) first = mark;
     marked.add(split, row, i);
   });
-  marked.report(findings, false,
-                fmt::format("rows write out marks of a chat template such as {}: they are learned "
-                            "as characters, not as control tokens; data.template: chat writes the "
-                            "model's own",
-                            first));
+  marked.report(
+      findings, false,
+      fmt::format("rows write out marks of a chat template such as {}: they are learned "
+                  "as characters, not as control tokens (data.special_tokens: parse makes "
+                  "them control tokens); data.template: chat writes the model's own",
+                  first));
 }
 
 void check_sizes(std::vector<Finding>& findings, const TaskText& task) {

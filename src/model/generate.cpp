@@ -171,17 +171,28 @@ class Decoder {
     }
   }
 
+  // What a penalty for repetition looks at: the end of prompt and answer.
+  std::span<const int32_t> recent(const Answering& s) {
+    if (options_.sampling.repeat_penalty == 1) return {};
+    const std::vector<int32_t>& answer = answers_[s.lane][s.index];
+    recent_.assign(prompt(s).begin(), prompt(s).end());
+    recent_.insert(recent_.end(), answer.begin(), answer.end());
+    return options_.sampling.recent(recent_);
+  }
+
   // Adds the token that the logits give; false where the answer is complete.
   bool take(Answering& stream, std::span<const float> logits) {
     std::vector<int32_t>& answer = answers_[stream.lane][stream.index];
     if (options_.tokens > 0 && options_.tokens < std::ssize(logits))
       logits = logits.first(static_cast<size_t>(options_.tokens));
-    const int32_t token = pick_token(logits, options_.sampling, stream.index, answer.size());
+    const int32_t token =
+        pick_token(logits, options_.sampling, stream.index, answer.size(), recent(stream));
     if (std::find(options_.stop.begin(), options_.stop.end(), token) != options_.stop.end())
       return false;
     answer.push_back(token);
     if (visit_) visit_(stream.index, token);
     stream.last = token;
+    if (options_.complete && options_.complete(stream.index, answer)) return false;
     return static_cast<int64_t>(answer.size()) < options_.max_new_tokens &&
            stream.past < engine_.config().context;
   }
@@ -197,6 +208,7 @@ class Decoder {
   std::vector<Feed> feeds_;
   std::vector<size_t> fed_;      // their streams
   std::vector<bool> ended_;      // of the streams
+  std::vector<int32_t> recent_;  // of one stream
   std::vector<int64_t> free_;    // slots
   size_t lane_ = 0, index_ = 0;  // of the prompt that is next
 };
@@ -217,10 +229,30 @@ void require_room(const Engine& engine, std::span<const std::vector<int32_t>> pr
 
 }  // namespace
 
-int32_t pick_token(std::span<const float> logits, const Sampling& sampling, uint64_t stream,
-                   uint64_t counter) {
-  if (sampling.temperature <= 0) return largest(logits);
-  const std::vector<Candidate> sorted = candidates(logits, sampling);
+std::span<const int32_t> Sampling::recent(std::span<const int32_t> tokens) const {
+  const auto most = static_cast<size_t>(std::max(repeat_last_n, int64_t{0}));
+  return repeat_last_n < 0 || most >= tokens.size() ? tokens : tokens.last(most);
+}
+
+namespace {
+
+// The logits after the penalty, each token once however often it was there.
+std::vector<float> penalised(std::span<const float> logits, double penalty,
+                             std::span<const int32_t> recent) {
+  std::vector<float> out(logits.begin(), logits.end());
+  std::vector<bool> done(logits.size());
+  for (const int32_t token : recent) {
+    const auto t = static_cast<size_t>(token);
+    if (t >= out.size() || done[t]) continue;
+    done[t] = true;
+    const double logit = out[t];
+    out[t] = static_cast<float>(logit > 0 ? logit / penalty : logit * penalty);
+  }
+  return out;
+}
+
+// Draws from the sorted candidates that top_p and min_p leave.
+int32_t draw(std::span<const Candidate> sorted, const Sampling& sampling, double u) {
   std::vector<double> weight(sorted.size());
   double total = 0;
   for (size_t i = 0; i < sorted.size(); ++i) {
@@ -231,14 +263,29 @@ int32_t pick_token(std::span<const float> logits, const Sampling& sampling, uint
   // The nucleus: the fewest candidates that hold top_p of the probability.
   double nucleus = 0;
   size_t count = 0;
-  while (count < weight.size() && (count == 0 || nucleus < sampling.top_p * total))
+  while (count < weight.size() && (count == 0 || nucleus < sampling.top_p * total) &&
+         weight[count] >= sampling.min_p * weight[0])
     nucleus += weight[count++];
-  double u = Random(sampling.seed, Stream::kSampling, stream).uniform(counter) * nucleus;
+  u *= nucleus;
   for (size_t i = 0; i < count; ++i) {
     u -= weight[i];
     if (u < 0) return sorted[i].token;
   }
   return sorted[count - 1].token;
+}
+
+}  // namespace
+
+int32_t pick_token(std::span<const float> logits, const Sampling& sampling, uint64_t stream,
+                   uint64_t counter, std::span<const int32_t> recent) {
+  std::vector<float> changed;
+  if (sampling.repeat_penalty != 1 && !recent.empty()) {
+    changed = penalised(logits, sampling.repeat_penalty, recent);
+    logits = changed;
+  }
+  if (sampling.temperature <= 0) return largest(logits);
+  const double u = Random(sampling.seed, Stream::kSampling, stream).uniform(counter);
+  return draw(candidates(logits, sampling), sampling, u);
 }
 
 std::vector<Answers> generate(Engine& engine, std::span<const Lane> lanes,

@@ -74,11 +74,12 @@ void Packed::pack(const Pass& pass, const MicroPass& part, uint64_t dropout_key)
       const uint64_t key = hash_combine(dropout_key, row.id);
       append_prefix(prefix, key);
       append({row.tokens.data(), static_cast<size_t>(row.length())}, shift, key);
-      for (int64_t i = first_label; labelled && i < row.length(); ++i) {
+      if (!labelled) continue;
+      row.each_label(segment.labels, [&](int64_t i) {
         label_rows.push_back(static_cast<int32_t>(begin + shift + i));
         label_targets.push_back(row.tokens[static_cast<size_t>(i + 1)]);
         label_sequence.push_back(sequence);
-      }
+      });
     }
     packed.last_sequence = static_cast<int64_t>(sequences.size());
     packed.last_label = static_cast<int64_t>(label_rows.size());

@@ -35,7 +35,7 @@ struct PackedSequence {
   int32_t segment = 0;
   int64_t row = 0;  // index among the segment's rows
   int64_t begin = 0, length = 0;
-  int64_t first_label = 0;  // positions [first_label, length) carry labels
+  int64_t first_label = 0;  // the first position that carries a label (Row::each_label has all)
   int64_t prefix = 0;       // positions [0, prefix) are soft prompts
 };
 

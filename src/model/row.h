@@ -2,6 +2,7 @@
 // packed from.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -43,29 +44,54 @@ struct TopLogits {
   }
 };
 
+// Tokens [begin, end) of a row that nothing is learned of, between the answers of a conversation.
+struct Unlabelled {
+  int32_t begin = 0, end = 0;
+  bool never = false;  // not where prompts are learned either: a turn that its row takes out
+};
+
 struct Row {
   // Prompt, then answer, then EOS (a label only: the last token is never fed); an answer that
   // data.max_answer cut has no EOS.
   std::vector<int32_t> tokens;
-  // tokens[prompt_length ..] are the answer; at least 1 and < tokens.size().
+  // tokens[prompt_length ..] are the answer, or what follows a conversation's first learned one; at
+  // least 1 and < tokens.size().
   int64_t prompt_length = 0;
   int32_t task = 0;        // index of the task in the run
   uint64_t id = 0;         // row_id(): names dropout masks, memory entries, errors
   TopLogits top_logits{};  // for losses that compare with what is kept (model/losses/)
+  // In order, none in another, none at the end. Those before prompt_length matter where prompts are
+  // learned alone.
+  std::vector<Unlabelled> gaps{};
 
-  // Of memory; a teacher's logits count where there are some.
+  // Of memory; gaps and a teacher's logits count where there are some.
   int64_t bytes() const {
     return static_cast<int64_t>(sizeof(Row) + tokens.size() * sizeof(int32_t)) -
-           static_cast<int64_t>(sizeof(TopLogits)) + top_logits.bytes();
+           static_cast<int64_t>(sizeof(TopLogits) + sizeof(gaps)) + top_logits.bytes() +
+           static_cast<int64_t>(gaps.size() * sizeof(Unlabelled));
   }
   // Tokens that are fed to the model: all but the last, which is only predicted.
   int64_t length() const { return static_cast<int64_t>(tokens.size()) - 1; }
-  // Positions [first_label, length) carry a label.
+  // Positions [first_label, length) carry a label, but for those that predict a token of a gap.
   int64_t first_label(Labels labels = Labels::kAnswer) const {
     return labels == Labels::kAnswer ? prompt_length - 1 : 0;
   }
+  // visit(i) for each position that carries a label, in order.
+  template <class Visit>
+  void each_label(Labels labels, const Visit& visit) const {
+    int64_t i = first_label(labels);
+    for (const Unlabelled& gap : gaps) {
+      if (labels == Labels::kPromptAndAnswer && !gap.never) continue;
+      for (; i < gap.begin - 1; ++i) visit(i);
+      i = std::max<int64_t>(i, gap.end - 1);
+    }
+    for (; i < length(); ++i) visit(i);
+  }
   int64_t label_count(Labels labels = Labels::kAnswer) const {
-    return length() - first_label(labels);
+    if (gaps.empty()) return length() - first_label(labels);
+    int64_t count = 0;
+    each_label(labels, [&](int64_t) { ++count; });
+    return count;
   }
 };
 

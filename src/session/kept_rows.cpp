@@ -275,7 +275,10 @@ KeptRows read_kept_rows(const RunFolder& folder) {
 
 KeptText text_of(const Row& row, const Tokenizer& tokenizer) {
   const auto tokens = std::span(row.tokens);
-  const auto prompt = static_cast<size_t>(row.prompt_length);
+  // Of a conversation, its last answer.
+  const auto prompt = static_cast<size_t>(
+      row.gaps.empty() ? row.prompt_length
+                       : std::max<int64_t>(row.prompt_length, row.gaps.back().end));
   return {tokenizer.decode(tokens.first(prompt)), tokenizer.decode(tokens.subspan(prompt))};
 }
 

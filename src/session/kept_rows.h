@@ -37,7 +37,7 @@ struct KeptRows {
 // Throws Error(kFile) where the run has no state, Error(kFormat) where none can be read.
 KeptRows read_kept_rows(const RunFolder& folder);
 
-// What a row says.
+// What a row says: of a conversation, its last answer and what was said before.
 struct KeptText {
   std::string prompt, answer;
 };

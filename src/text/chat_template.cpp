@@ -56,7 +56,10 @@ ChatTemplate::ChatTemplate(const Tokenizer& tokenizer) {
   head_ = asked.substr(0, at);
   tail_ = asked.substr(at + std::string_view(kUser).size());
 
-  const std::string answered = exchange(kUser, kAnswer);
+  const ChatMessage turns[] = {{"user", kUser}, {"assistant", kAnswer}};
+  std::vector<TextSpan> marked;
+  const std::string answered = render(turns, false, &marked);
+  marks_answers_ = !marked.empty();
   std::string rest =
       answered.substr(find_once(answered, kAnswer, where) + std::string_view(kAnswer).size());
   rest.erase(0, std::min(rest.find_first_not_of(" \n"), rest.size()));
@@ -68,17 +71,24 @@ ChatTemplate::ChatTemplate(const Tokenizer& tokenizer) {
   turn_end_ = ids.front();
 }
 
-std::string ChatTemplate::render(std::span<const ChatMessage> messages, bool generation) const {
+const std::string& ChatTemplate::source() const {
+  return program_->where;
+}
+
+std::string ChatTemplate::render(std::span<const ChatMessage> messages, bool generation,
+                                 std::vector<TextSpan>* marked) const {
   jinja::Value::List list;
   for (const ChatMessage& message : messages) {
-    list.emplace_back(jinja::Value::Object{{"role", message.role}, {"content", message.content}});
+    jinja::Value::Object object{{"role", message.role}, {"content", message.content}};
+    if (!message.name.empty()) object.emplace_back("name", message.name);
+    list.emplace_back(std::move(object));
   }
   return jinja::render(program_->nodes,
                        {{"messages", std::move(list)},
                         {"add_generation_prompt", generation},
                         {"bos_token", program_->bos},
                         {"eos_token", program_->eos}},
-                       program_->where);
+                       program_->where, marked);
 }
 
 std::string ChatTemplate::prompt(std::string_view user_text) const {

@@ -10,6 +10,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "text/tokenizer.h"
 
@@ -17,7 +19,11 @@ namespace ilora {
 
 struct ChatMessage {
   std::string role, content;  // "system", "user", "assistant"
+  std::string name = {};      // for templates that write it; empty: the message has none
 };
+
+// Bytes [begin, end) of a rendered text.
+using TextSpan = std::pair<size_t, size_t>;
 
 class ChatTemplate {
  public:
@@ -31,7 +37,11 @@ class ChatTemplate {
   // A conversation, and with `generation` the beginning of the assistant's next turn: to be encoded
   // with parse_special. Throws Error(kData) where the template refuses the conversation (roles that
   // do not alternate, a system turn that it has no place for).
-  std::string render(std::span<const ChatMessage> messages, bool generation) const;
+  // `marked` receives what the template marks by {% generation %} as said by the assistant.
+  std::string render(std::span<const ChatMessage> messages, bool generation,
+                     std::vector<TextSpan>* marked = nullptr) const;
+  // Whether the template marks what the assistant says.
+  bool marks_answers() const { return marks_answers_; }
 
   // What stands before and behind the user's text in prompt().
   const std::string& head() const { return head_; }
@@ -42,12 +52,14 @@ class ChatTemplate {
   std::string exchange(std::string_view user_text, std::string_view answer) const;
   // Ends the assistant's turn: the label after an answer, and where generation stops.
   int32_t turn_end() const { return turn_end_; }
+  const std::string& source() const;  // the file of the template, for messages
 
  private:
   struct Program;
   std::unique_ptr<const Program> program_;
   std::string head_, tail_;
   int32_t turn_end_ = -1;
+  bool marks_answers_ = false;
 };
 
 }  // namespace ilora

@@ -3,7 +3,7 @@
 //
 // Read are: set, if, for, output, comments and trim marks; literals, lists, objects, arithmetic,
 // comparisons, and, or, not, in, is, conditional expressions, subscripts, slices; loop, namespace,
-// raise_exception; and the filters, tests and methods that jinja_library.cpp lists. Anything else is
+// raise_exception; generation, which marks what the assistant says; and the filters, tests and methods that jinja_library.cpp lists. Anything else is
 // Error(kUnsupported) naming it, where it is met. There is no clock: strftime_now is undefined, so
 // that the same rows are always the same tokens. Internal to src/text.
 #pragma once
@@ -85,6 +85,7 @@ struct Node {
     kOutput,  // parts[0]
     kSet,     // names = parts[0]; text: the attribute, where one is set
     kIf,      // where parts[0]: body, else: other
+    kMarked,  // body, of which render() says where it stands
     kFor,     // names in parts[0], those where parts[1] (if it is there): body, else: other
   };
   Kind kind = Kind::kText;
@@ -97,8 +98,10 @@ struct Node {
 // Throws Error(kUnsupported) with what is not understood, and `where`.
 std::vector<Node> parse(std::string_view source, const std::string& where);
 // What the program writes, with these variables. Errors as above; raise_exception is Error(kData).
+// `marked` receives where the bodies of {% generation %} stand, as bytes [begin, end).
+using Span = std::pair<size_t, size_t>;
 std::string render(const std::vector<Node>& program, const Value::Object& variables,
-                   const std::string& where);
+                   const std::string& where, std::vector<Span>* marked = nullptr);
 
 // The language's functions on values (jinja_library.cpp). `named`: keyword arguments.
 struct Arguments {

@@ -30,8 +30,9 @@ class Renderer {
     scopes_.push_back(variables);
   }
 
-  std::string run(const std::vector<Node>& program) {
+  std::string run(const std::vector<Node>& program, std::vector<Span>* marked) {
     body(program);
+    if (marked != nullptr) *marked = std::move(marked_);
     return std::move(out_);
   }
 
@@ -57,6 +58,12 @@ class Renderer {
         return body(value(node.parts[0]).truth() ? node.body : node.other);
       case Kind::kFor:
         return loop(node);
+      case Kind::kMarked: {
+        const size_t begin = out_.size();
+        body(node.body);
+        marked_.emplace_back(begin, out_.size());
+        return;
+      }
       default:
         break;
     }
@@ -324,14 +331,15 @@ class Renderer {
   const std::string& where_;
   std::vector<Value::Object> scopes_;
   std::string out_;
+  std::vector<Span> marked_;
   int64_t turns_ = 0;
 };
 
 }  // namespace
 
 std::string render(const std::vector<Node>& program, const Value::Object& variables,
-                   const std::string& where) {
-  return Renderer(variables, where).run(program);
+                   const std::string& where, std::vector<Span>* marked) {
+  return Renderer(variables, where).run(program, marked);
 }
 
 }  // namespace ilora::jinja

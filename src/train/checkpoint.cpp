@@ -31,6 +31,16 @@ void StateWriter::rows(const std::string& name, std::vector<Row>& rows) {
   integers(name + ".tokens", std::move(tokens));
   integers(name + ".shape", std::move(shape));
   top_logits(name + ".top_logits", rows);
+  gaps(name + ".gaps", rows);
+}
+
+// Nothing where no row has gaps: per gap the row's number in the list, begin, end, and never.
+void StateWriter::gaps(const std::string& name, const std::vector<Row>& rows) {
+  std::vector<int32_t> values;
+  for (size_t i = 0; i < rows.size(); ++i)
+    for (const Unlabelled& gap : rows[i].gaps)
+      values.insert(values.end(), {static_cast<int32_t>(i), gap.begin, gap.end, gap.never ? 1 : 0});
+  if (!values.empty()) integers(name, std::move(values));
 }
 
 // Logits that rows keep of a teacher (row.h), end to end; nothing where no row has any.
@@ -175,6 +185,24 @@ void StateReader::rows(const std::string& name, std::vector<Row>& rows) {
     at += length;
   }
   if (file_.contains(name + ".top_logits.shape")) top_logits(name + ".top_logits", rows);
+  if (file_.contains(name + ".gaps")) gaps(name + ".gaps", rows);
+}
+
+void StateReader::gaps(const std::string& name, std::vector<Row>& rows) const {
+  constexpr size_t kFields = 4;
+  const auto values = list<int32_t>(name);
+  if (values.size() % kFields != 0) damaged(name);
+  for (size_t i = 0; i + kFields <= values.size(); i += kFields) {
+    if (values[i] < 0 || values[i] >= std::ssize(rows)) damaged(name);
+    Row& row = rows[static_cast<size_t>(values[i])];
+    const Unlabelled gap{values[i + 1], values[i + 2], values[i + 3] == 1};
+    const int32_t from = row.gaps.empty() ? 0 : row.gaps.back().end;
+    // The last token is a label.
+    if (gap.begin < from || gap.end <= gap.begin || gap.end >= std::ssize(row.tokens) ||
+        values[i + 3] < 0 || values[i + 3] > 1)
+      damaged(name);
+    row.gaps.push_back(gap);
+  }
 }
 
 void StateReader::top_logits(const std::string& name, std::vector<Row>& rows) const {

@@ -32,6 +32,7 @@ class StateWriter : public StateVisitor {
  private:
   void integers(const std::string& name, std::vector<int32_t> values);
   void top_logits(const std::string& name, const std::vector<Row>& rows);
+  void gaps(const std::string& name, const std::vector<Row>& rows);
 
   Json numbers_ = Json::object();
   std::vector<StoredTensor> tensors_;
@@ -73,6 +74,7 @@ class StateReader : public StateVisitor {
   template <class T>
   std::vector<T> list(const std::string& name) const;
   void top_logits(const std::string& name, std::vector<Row>& rows) const;
+  void gaps(const std::string& name, std::vector<Row>& rows) const;
   [[noreturn]] void damaged(const std::string& name) const;
 
   SafetensorsFile file_;

@@ -17,7 +17,10 @@ constexpr std::initializer_list<const char*> kBesideWeights = {
 
 HashedRows hash_rows(const std::vector<Example>& rows) {
   uint64_t hash = 0;
-  for (const Example& row : rows) hash = hash_text(row.answer, hash_text(row.prompt, hash));
+  for (const Example& row : rows) {
+    hash = row.turns.empty() ? hash_text(row.answer, hash_text(row.prompt, hash))
+                             : hash_text(row_key(row), hash);
+  }
   return {std::ssize(rows), hash_digits(hash)};
 }
 

@@ -120,18 +120,22 @@ RunExtent extent_of(const std::vector<TaskText>& tasks, const Encoder& encoder,
   RunExtent extent;
   extent.adapter = method.adapter(recipe.lora);
   extent.method = method.footprint(config, static_cast<int64_t>(tasks.size()));
-  const auto prompt = [&](const Example& example) {
-    return static_cast<int64_t>(encoder.prompt(example.prompt).size());
-  };
   for (const TaskText& task : tasks) {
+    const auto prompt = [&](const Example& e, Split split, size_t i) {
+      return std::ssize(encoder.prompt(e, task.where(split, i)));
+    };
     const int64_t answer = task.new_tokens(recipe.max_new_tokens);
-    for (const Example& e : task.train) {
-      const int64_t length = prompt(e) + static_cast<int64_t>(encoder.answer(e.answer).size());
+    for (size_t i = 0; i < task.train.size(); ++i) {
+      const Example& e = task.train[i];
+      const int64_t length =
+          e.turns.empty() ? prompt(e, Split::kTrain, i) + std::ssize(encoder.answer(e.answer))
+                          : encoder.encode(e, 0, 0, task.where(Split::kTrain, i)).length();
       extent.longest_row = std::max(extent.longest_row, length);
     }
-    for (const auto* split : {&task.eval, &task.test}) {
-      for (const Example& e : *split)
-        extent.longest_prompt = std::max(extent.longest_prompt, prompt(e) + answer);
+    for (const Split split : {Split::kEval, Split::kTest}) {
+      const std::vector<Example>& rows = task.split(split);
+      for (size_t i = 0; i < rows.size(); ++i)
+        extent.longest_prompt = std::max(extent.longest_prompt, prompt(rows[i], split, i) + answer);
     }
   }
   const int64_t in_front = extent.method.soft_prompts;

@@ -38,7 +38,7 @@ struct Recipe {
 
   std::string data_folder = ".";
   std::vector<std::string> tasks;  // folders, in the order they are learned
-  std::string text_template = "raw";
+  std::string text_template = "raw", turns = "all", special_tokens = "text";
   int64_t max_length = 1024, max_answer = 0;
   int64_t train_rows = 0, eval_rows = 0, test_rows = 0;  // 0: all
   int64_t rows_seed =
@@ -74,7 +74,9 @@ struct Recipe {
   // Throws Error(kFile) where the model of a run is gone.
   ModelOptions model_options() const;
   LossOptions loss() const;
-  EncodeOptions encoding() const { return {text_template, max_length, max_answer}; }
+  EncodeOptions encoding() const {
+    return {text_template, max_length, max_answer, turns, special_tokens};
+  }
   // Throws Error(kUsage) for an entry of task_rows that is not TASK.SPLIT=N.
   TaskLimits limits(const std::string& task) const;
   Split evaluated_split() const { return split == "eval" ? Split::kEval : Split::kTest; }

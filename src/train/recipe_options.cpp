@@ -86,6 +86,14 @@ void add_data_options(Recipe& r, OptionList& o) {
   o.add("data.template", &r.text_template,
         "raw: prompt and answer as they stand; chat: the model's chat template",
         {.choices = {"raw", "chat"}, .fixed_once_learned = true, .from = kAnswers});
+  o.add("data.turns", &r.turns,
+        "of a conversation: all: every answer is learned, but those that its row takes out; last: "
+        "the last one alone",
+        {.choices = {"all", "last"}});
+  o.add("data.special_tokens", &r.special_tokens,
+        "text: what rows write is text, whatever it looks like; parse: control tokens that they "
+        "write out, such as <|im_end|>, are control tokens",
+        {.choices = {"text", "parse"}, .fixed_once_learned = true, .from = kAnswers});
   o.add("data.max_length", &r.max_length, "longest row in tokens; prompts are cut from the left",
         {.min = 2, .fixed_once_learned = true, .from = kAnswers});
   o.add("data.max_answer", &r.max_answer,

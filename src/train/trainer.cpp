@@ -54,13 +54,16 @@ std::vector<std::vector<Row>> encode_rows(const Encoder& encoder,
       const int64_t number = row_number(tasks[t].train[i], i);
       int64_t left_out = 0;
       rows.push_back(encoder.encode(tasks[t].train[i], static_cast<int32_t>(t), row_id(t, number),
-                                    fmt::format("row {} of {}/train.json", number, tasks[t].name),
-                                    &left_out));
+                                    tasks[t].where(Split::kTrain, i), &left_out));
       if (left_out > 0) ++cut;
     }
     if (cut == 0) continue;
-    observer.message(fmt::format("{}: {} of {} training prompts are cut to fit data.max_length {}",
-                                 tasks[t].name, cut, rows.size(), encoder.max_length()));
+    const bool turns =
+        std::ranges::any_of(tasks[t].train, [](const Example& row) { return !row.turns.empty(); });
+    observer.message(fmt::format("{}: {} of {} training {} are cut to fit data.max_length {}{}",
+                                 tasks[t].name, cut, rows.size(), turns ? "rows" : "prompts",
+                                 encoder.max_length(),
+                                 turns ? ": conversations lose their earliest turns" : ""));
   }
   return all;
 }

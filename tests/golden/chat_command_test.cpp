@@ -21,11 +21,11 @@ struct Talk {
 
 class ChatCommand : public ::testing::Test {
  protected:
-  Talk talk(const std::string& arguments, const std::string& said) {
+  Talk talk(const std::string& arguments, const std::string& said, int tokens = 4) {
     write_file_atomic(folder_ / "in", said);
     const std::string at = (folder_ / "").string(),
-                      command = fmt::format("{} chat {} --max-new-tokens 4 <{}in >{}out 2>{}err",
-                                            ILORA_BINARY, arguments, at, at, at);
+                      command = fmt::format("{} chat {} --max-new-tokens {} <{}in >{}out 2>{}err",
+                                            ILORA_BINARY, arguments, tokens, at, at, at);
     Talk talk{std::system(command.c_str()), {}, read_file(folder_ / "err")};
     std::istringstream out(read_file(folder_ / "out"));
     for (std::string line; std::getline(out, line);) talk.lines.push_back(line);
@@ -46,6 +46,26 @@ TEST_F(ChatCommand, RemembersUntilItIsReset) {
   ASSERT_EQ(long_talk.lines.size(), 3U);
   EXPECT_EQ(long_talk.lines[0], alone.lines[0]);
   EXPECT_EQ(long_talk.lines[2], alone.lines[0]) << "after /reset nothing was said before";
+}
+
+TEST_F(ChatCommand, AnAnswerEndsAtAStopText) {
+  const Talk whole = talk(model_ + " --mode f32", "hello\n", 8);
+  ASSERT_EQ(whole.code, 0) << whole.err;
+  ASSERT_EQ(whole.lines.size(), 1U);
+  const std::string& text = whole.lines[0];
+  const auto letter = std::find_if(text.begin() + 1, text.end(),
+                                   [](unsigned char c) { return c < 128 && std::isalnum(c) != 0; });
+  ASSERT_NE(letter, text.end()) << text;
+  const std::string stop(1, *letter), before = text.substr(0, text.find(stop));
+  const Talk cut = talk(fmt::format("{} --mode f32 --stop {}", model_, stop), "hello\n", 8);
+  ASSERT_EQ(cut.code, 0) << cut.err;
+  EXPECT_EQ(cut.lines[0], before);
+  const Outcome answered =
+      run_ilora(folder_, {"generate", "hello", "hello", "--model", model_, "--template", "chat",
+                          "--mode", "f32", "--max-new-tokens", "8", "-r", stop, "--json"});
+  ASSERT_EQ(answered.code, 0) << answered.all();
+  for (const Json& one : parse_json(answered.out, "answers")) EXPECT_EQ(one.at("answer"), before);
+  EXPECT_NE(talk(model_ + " --stop ''", "hello\n").code, 0);
 }
 
 TEST_F(ChatCommand, TalksWithARunsLearners) {

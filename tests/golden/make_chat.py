@@ -199,4 +199,5 @@ def main():
     print(len(cases), "templates")
 
 
-main()
+if __name__ == "__main__":
+    main()

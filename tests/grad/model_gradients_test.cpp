@@ -30,6 +30,7 @@ struct Case {
   std::vector<Loss> second{};  // losses of the second segment, beside cross-entropy
   bool prompts = false;        // soft prompts in front of the rows, some trained, some not
   bool alone = false;          // the second segment has no cross-entropy
+  bool gaps = false;           // rows of conversations: stretches between answers carry no label
   bool unlike_llama = false;   // every figure of a configuration that Llama leaves at its default
 };
 
@@ -132,6 +133,10 @@ struct Problem {
     gradient = Buffer(state, {fast.layout().size()});
     rows = {make_row({3, 14, 15, 92, 65, 35, 89, 79}, 3, 10), make_row({31, 41, 59, 26}, 1, 11),
             make_row({27, 18, 28, 18, 28, 45, 90}, 4, 12), make_row({5, 6, 7, 8, 9}, 2, 13)};
+    if (c.gaps) {
+      rows[0].gaps = {{1, 2, true}, {4, 6, false}};
+      rows[2].gaps = {{5, 6, true}};
+    }
     pass.segments.resize(3);
     pass.segments[0].rows = {&rows[0], &rows[1]};
     pass.segments[1].rows = {&rows[2], &rows[3]};
@@ -267,6 +272,17 @@ INSTANTIATE_TEST_SUITE_P(
              .targets = kAll,
              .second = {distillation(2.0), consistency({1, 2}, Positions::kAll, false, true),
                         distillation(1.0, LossReduction::kSequence, -1)}},
+        Case{.name = "conversations",
+             .targets = kAll,
+             .second = {distillation(2.0), consistency({1, 2}, Positions::kLabelled, false, true),
+                        distillation(1.0, LossReduction::kSequence, -1)},
+             .prompts = true,
+             .gaps = true},
+        Case{.name = "conversations_by_token",
+             .targets = {"q_proj"},
+             .loss = kTokens,
+             .second = {distillation(2.0, LossReduction::kToken)},
+             .gaps = true},
         Case{.name = "soft_prompts", .prompts = true},
         Case{.name = "soft_prompts_and_prompt_tokens", .loss = kTokens, .prompts = true},
         Case{.name = "soft_prompts_and_lora", .targets = kAll, .dropout = 0.3, .prompts = true},

@@ -273,6 +273,54 @@ TEST(Evaluation, PickTokenFollowsTheDistribution) {
   EXPECT_NEAR(nucleus[2], 1.0, 1e-9);
   const auto cold = shares({0.1, 0, 1.0, 1});
   EXPECT_GT(cold[2], 0.99);
+  const auto likely = shares({.temperature = 1.0, .min_p = 0.2});  // of 0.6439: the two largest
+  EXPECT_EQ(likely[0] + likely[3], 0.0);
+  EXPECT_NEAR(likely[2], 0.7311, 0.018);
+}
+
+TEST(Evaluation, APenaltyMakesTokensThatWereThereLessLikely) {
+  const std::vector<float> logits = {3.0f, 2.0f, -1.0f, -1.5f};
+  Sampling sampling{.repeat_penalty = 2};
+  const std::vector<int32_t> all = {1, 0, 0, 2};
+  const auto pick = [&](std::span<const float> from, const std::vector<int32_t>& recent) {
+    return pick_token(from, sampling, 0, 0, recent);
+  };
+  EXPECT_EQ(pick(logits, {}), 0);
+  EXPECT_EQ(pick(logits, {0}), 1);                        // 1.5 is below 2
+  EXPECT_EQ(pick(logits, {0, 1}), 0);                     // 1.5 and 1
+  EXPECT_EQ(pick(logits, {0, 1, 1, 0}), 0);               // once, however often
+  EXPECT_EQ(pick(std::span(logits).subspan(2), {0}), 1);  // -2 and -1.5
+  sampling.repeat_last_n = 2;
+  EXPECT_TRUE(std::ranges::equal(sampling.recent(all), std::vector<int32_t>{0, 2}));
+  sampling.repeat_last_n = -1;
+  EXPECT_EQ(sampling.recent(all).size(), 4U);
+  sampling.repeat_last_n = 0;
+  EXPECT_TRUE(sampling.recent(all).empty());
+  // In an answer: the prompt's tokens count, and greedy answers change.
+  Answering a;
+  const auto prompts = a.prompts();
+  GenerateOptions options;
+  options.max_new_tokens = 10;
+  const auto plain = generate(a.tiny.engine(), a.uses, prompts, options);
+  options.sampling = {.repeat_penalty = 1.5, .repeat_last_n = -1};
+  EXPECT_NE(generate(a.tiny.engine(), a.uses, prompts, options), plain);
+}
+
+TEST(Evaluation, AnswersEndWhereTheyAreComplete) {
+  Answering a;
+  const auto prompts = a.prompts();
+  GenerateOptions options;
+  options.max_new_tokens = 10;
+  options.batch = 3;
+  const auto whole = generate(a.tiny.engine(), a.uses, prompts, options);
+  options.complete = [](size_t index, std::span<const int32_t> answer) {
+    return answer.size() == 1 + index % 4;
+  };
+  const auto cut = generate(a.tiny.engine(), a.uses, prompts, options);
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const auto size = std::min(whole[i].size(), 1 + i % 4);
+    EXPECT_EQ(cut[i], std::vector<int32_t>(whole[i].begin(), whole[i].begin() + size));
+  }
 }
 
 // Measures of generated text, on an adapter that was trained to say the answers.

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 
@@ -12,9 +14,11 @@ namespace ilora {
 namespace {
 
 // What rows of text cannot hold.
-constexpr std::array kMeaningful = {"tools",  "functions", "tool_calls", "function_call", "image",
-                                    "images", "video",     "videos",     "audio",         "audios",
-                                    "chosen", "rejected",  "kto_tag"};
+constexpr std::array kMeaningful = {
+    "tools",       "functions", "tool_calls", "function_call", "image",     "images",
+    "video",       "videos",    "audio",      "audios",        "chosen",    "rejected",
+    "kto_tag",     "reasoning", "thinking",   "documents",     "citations", "reasoning_content",
+    "tool_call_id"};
 
 bool says_nothing(const Json& value) {
   return value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty()) ||
@@ -25,7 +29,7 @@ void refuse_meaningful(const Record& record, const Json& fields) {
   for (const char* name : kMeaningful) {
     const auto at = fields.find(name);
     if (at == fields.end() || says_nothing(*at)) continue;
-    fail_record(record, fmt::format("no \"{}\": rows are a prompt and an answer in text", name),
+    fail_record(record, fmt::format("no \"{}\": rows are text that is asked and answered", name),
                 "Leave such records out, or, where the field does not matter, say so: --ignore " +
                     std::string(name));
   }
@@ -45,19 +49,27 @@ std::string text_of(const Record& turn, const char* field) {
   return text;
 }
 
-// Whether what somebody says in a conversation is an answer.
-bool answers(const Record& turn, const std::string& who) {
+// The role of what somebody says, in the names that people have for it.
+std::string role_of(const Record& turn, const std::string& who, bool pairs) {
   constexpr std::array kAnswering = {"gpt", "assistant", "chatgpt", "bing", "bard", "model"};
-  constexpr std::array kAsking = {"human", "user",     "system",     "developer",
-                                  "tool",  "function", "observation"};
-  if (std::ranges::find(kAnswering, who) != kAnswering.end()) return true;
-  if (std::ranges::find(kAsking, who) != kAsking.end()) return false;
-  fail_record(turn, fmt::format("one of {} (who answer) or {}, got '{}'",
-                                fmt::join(kAnswering, ", "), fmt::join(kAsking, ", "), who));
+  constexpr std::array kTelling = {"system", "developer"};
+  constexpr std::array kTools = {"tool", "function", "observation"};
+  const auto is = [&](const auto& names) { return std::ranges::find(names, who) != names.end(); };
+  if (is(kAnswering)) return "assistant";
+  if (is(kTelling)) return "system";
+  if (who == "human" || who == "user") return "user";
+  if (is(kTools) && pairs) return "user";
+  if (is(kTools)) {
+    fail_record(turn, fmt::format("no turn of a {}: what tools say is not learned from", who),
+                "--pairs reads such a turn as something that was said before an answer.");
+  }
+  fail_record(turn, fmt::format("one of {} (who answer) or human, user, {}, {}, got '{}'",
+                                fmt::join(kAnswering, ", "), fmt::join(kTelling, ", "),
+                                fmt::join(kTools, ", "), who));
 }
 
-// Whether a turn is to be learned, as its record says; by default it is.
-bool is_learned(const Record& turn) {
+// Whether a turn is to be learned, as its record says.
+std::optional<bool> learned_of(const Record& turn) {
   for (const char* name : {"weight", "train", "loss"}) {
     const auto at = turn.fields.find(name);
     if (at == turn.fields.end() || at->is_null()) continue;
@@ -69,29 +81,36 @@ bool is_learned(const Record& turn) {
     }
     return *at == 1;
   }
-  return true;
+  return {};
 }
 
 // "history": pairs of what was asked and answered before.
-std::string history_of(const Record& record) {
+void add_history(const Record& record, Turns& turns) {
   const auto at = record.fields.find("history");
-  if (at == record.fields.end() || says_nothing(*at)) return {};
-  std::string said;
+  if (at == record.fields.end() || says_nothing(*at)) return;
   const auto is_text = [](const Json& value) { return value.is_string(); };
   for (const Json& pair : at->is_array() ? *at : Json::array({Json()})) {
     if (!pair.is_array() || pair.size() != 2 || !std::ranges::all_of(pair, is_text))
       fail_record(record, "pairs of texts in \"history\"");
-    for (const Json& text : pair) said += text.get<std::string>() + "\n\n";
+    turns.push_back({"user", pair[0].get<std::string>()});
+    turns.push_back({"assistant", pair[1].get<std::string>()});
   }
-  return said;
 }
 
-std::string system_of(const Record& record) {
+void add_system(const Record& record, Turns& turns) {
   for (const char* name : {"system", "system_prompt"}) {
     const std::string text = record.text_or_nothing(name);
-    if (!text.empty()) return text + "\n\n";
+    if (text.empty()) continue;
+    turns.push_back({"system", text});
+    return;
   }
-  return {};
+}
+
+// All that was said before turn `end`, each text with an empty line behind it.
+std::string told(const Turns& turns, size_t end) {
+  std::string text;
+  for (size_t i = 0; i < end; ++i) text += turns[i].content + "\n\n";
+  return text;
 }
 
 void add_unread(std::set<std::string>& unread, const Json& fields,
@@ -100,46 +119,77 @@ void add_unread(std::set<std::string>& unread, const Json& fields,
     if (!read.contains(name) && !says_nothing(value)) unread.insert(name);
 }
 
+// The turns of a record's list; `pairs`: what tools say is read, too.
+Turns turns_of(const Record& record, bool pairs) {
+  const bool messages = record.fields.contains("messages");
+  const Json& list = record.at(messages ? "messages" : "conversations");
+  if (!list.is_array()) fail_record(record, "a list of turns");
+  Turns turns;
+  add_system(record, turns);
+  for (const Json& fields : list) {
+    const Record turn{fields, record.where};
+    if (!fields.is_object()) fail_record(record, "an object for each turn");
+    refuse_meaningful(record, fields);
+    // Either convention, whatever the list is called.
+    const std::string who = turn.text(fields.contains("role") ? "role" : "from");
+    Turn& read =
+        turns.emplace_back(Turn{role_of(turn, who, pairs),
+                                text_of(turn, fields.contains("content") ? "content" : "value")});
+    read.name = turn.text_or_nothing("name");
+    read.learned = learned_of(turn);
+    if (is_answer(read)) continue;
+    if (read.learned == true)
+      fail_record(
+          record, fmt::format("no turn of {} that is to be learned", who),
+          "Answers alone are learned; --ignore takes \"weight\", \"train\" or \"loss\" out.");
+    read.learned.reset();
+  }
+  return turns;
+}
+
 }  // namespace
 
-std::vector<ImportedRow> alpaca_rows(std::span<const Record> records, const ImportTemplates&) {
+std::vector<ImportedRow> alpaca_rows(std::span<const Record> records,
+                                     const ImportTemplates& templates) {
   std::vector<ImportedRow> rows;
   for (const Record& record : records) {
     refuse_meaningful(record, record.fields);
-    std::string prompt = system_of(record) + history_of(record);
+    Turns turns;
+    add_system(record, turns);
+    add_history(record, turns);
     // An instruction without words: the input is the question.
+    std::string asked;
     for (const std::string& part :
          {record.text_or_nothing("instruction"), record.text_or_nothing("input")})
-      if (!part.empty()) prompt += part + "\n";
-    if (prompt.empty()) fail_record(record, "an \"instruction\" or an \"input\"");
-    rows.push_back({{prompt, record.text("output")}, &record});
+      if (!part.empty()) asked += part + "\n";
+    const std::string answer = record.text("output");
+    if (asked.empty() && turns.empty()) fail_record(record, "an \"instruction\" or an \"input\"");
+    if (templates.pairs || turns.empty()) {
+      rows.push_back({{told(turns, turns.size()) + asked, answer}, &record});
+      continue;
+    }
+    if (!asked.empty()) turns.push_back({"user", asked.substr(0, asked.size() - 1)});
+    turns.push_back({"assistant", answer});
+    if (learned_answers(turns, false).empty()) fail_record(record, "an \"instruction\"");
+    rows.push_back({conversation_of(std::move(turns)), &record});
   }
   return rows;
 }
 
 std::vector<ImportedRow> conversation_rows(std::span<const Record> records,
-                                           const ImportTemplates&) {
+                                           const ImportTemplates& templates) {
   std::vector<ImportedRow> rows;
   for (const Record& record : records) {
     refuse_meaningful(record, record.fields);
-    const bool messages = record.fields.contains("messages");
-    const Json& turns = record.at(messages ? "messages" : "conversations");
-    if (!turns.is_array()) fail_record(record, "a list of turns");
-    std::string before = system_of(record);
-    bool asked = false;  // what begins a conversation answers nothing
-    for (const Json& fields : turns) {
-      const Record turn{fields, record.where};
-      if (!fields.is_object()) fail_record(record, "an object for each turn");
-      refuse_meaningful(record, fields);
-      // Either convention, whatever the list is called.
-      const bool by_role = fields.contains("role");
-      const std::string who = turn.text(by_role ? "role" : "from");
-      const std::string said = text_of(turn, fields.contains("content") ? "content" : "value");
-      if (answers(turn, who) && asked && is_learned(turn))
-        rows.push_back({{before, said}, &record});
-      asked = true;
-      before += said + "\n\n";
+    Turns turns = turns_of(record, templates.pairs);
+    const std::vector<size_t> learned = learned_answers(turns, false);
+    if (learned.empty()) continue;  // left out, and counted
+    if (!templates.pairs) {
+      rows.push_back({conversation_of(std::move(turns)), &record});
+      continue;
     }
+    for (const size_t answer : learned)
+      rows.push_back({{told(turns, answer), turns[answer].content}, &record});
   }
   return rows;
 }
@@ -155,8 +205,8 @@ std::set<std::string> alpaca_unread(std::span<const Record> records) {
 std::set<std::string> conversation_unread(std::span<const Record> records) {
   static const std::set<std::string> read = {"conversations", "messages", "system",
                                              "system_prompt"},
-                                     of_turns = {"role",   "from",  "content", "value",
-                                                 "weight", "train", "loss"};
+                                     of_turns = {"role", "from",   "content", "value",
+                                                 "name", "weight", "train",   "loss"};
   std::set<std::string> unread;
   for (const Record& record : records) {
     add_unread(unread, record.fields, read);

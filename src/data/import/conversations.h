@@ -12,14 +12,18 @@
 
 namespace ilora {
 
-// "instruction", "input", "output", with "system" and "history" (pairs of question and answer) in
-// front of the prompt. Throws Error(kData) naming record and field.
-std::vector<ImportedRow> alpaca_rows(std::span<const Record> records, const ImportTemplates&);
+// "instruction", "input", "output": a prompt and an answer; with "system" or "history" (pairs of
+// question and answer) a conversation, unless templates.pairs puts them in front of the prompt. Throws
+// Error(kData) naming record and field.
+std::vector<ImportedRow> alpaca_rows(std::span<const Record> records,
+                                     const ImportTemplates& templates);
 
 // "conversations" of {"from","value"}, or "messages" of {"role","content"}, with "system" beside
-// them: a row for each answer that is to be learned, whose prompt is all that was said before. An
-// answer with "weight": 0, "train": false or "loss": false is said before, and no row.
-std::vector<ImportedRow> conversation_rows(std::span<const Record> records, const ImportTemplates&);
+// them: a conversation each, whose answers say whether they are learned ("weight", "train", "loss").
+// With templates.pairs a row for each answer that is learned, whose prompt is all that was said
+// before. A record of which nothing is learned gives no row.
+std::vector<ImportedRow> conversation_rows(std::span<const Record> records,
+                                           const ImportTemplates& templates);
 
 // Names of fields that the records, or their turns, have and that say nothing about a row here: for a
 // line that names them.

@@ -18,6 +18,7 @@ namespace ilora {
 struct ImportTemplates {
   std::string prompt = "{prompt}";
   std::string answer = "{answer}";
+  bool pairs = false;  // conversations are cut: a row of prompt and answer for each answer
 };
 
 struct ImportedRow {

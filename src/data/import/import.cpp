@@ -159,12 +159,15 @@ std::vector<size_t> groups_of(const std::vector<SourceRow>& rows) {
     while (parent[i] != i) i = parent[i] = parent[parent[i]];
     return i;
   };
+  std::set<std::string> asked;  // what would be scored
+  for (const SourceRow& row : rows) asked.insert(prompt_key(row.example.prompt));
   std::map<std::string, size_t> of_prompt;
   std::map<size_t, size_t> of_record;
   for (size_t i = 0; i < rows.size(); ++i) {
-    for (const size_t other :
-         {of_prompt.try_emplace(prompt_key(rows[i].example.prompt), i).first->second,
-          of_record.try_emplace(rows[i].record, i).first->second}) {
+    std::vector<size_t> others = {of_record.try_emplace(rows[i].record, i).first->second};
+    for (const std::string& key : prompt_keys(rows[i].example))
+      if (asked.contains(key)) others.push_back(of_prompt.try_emplace(key, i).first->second);
+    for (const size_t other : others) {
       const size_t a = root(i), b = root(other);
       parent[std::max(a, b)] = std::min(a, b);
     }
@@ -202,8 +205,10 @@ int64_t drop_leaks(SplitRows& all) {
   int64_t dropped = 0;
   for (const Split split : {Split::kTest, Split::kEval, Split::kTrain}) {
     std::vector<SourceRow>& rows = all[split];
-    dropped += std::erase_if(
-        rows, [&](const SourceRow& row) { return later.contains(prompt_key(row.example.prompt)); });
+    dropped += std::erase_if(rows, [&](const SourceRow& row) {
+      return std::ranges::any_of(prompt_keys(row.example),
+                                 [&](const std::string& key) { return later.contains(key); });
+    });
     for (const SourceRow& row : rows) later.insert(prompt_key(row.example.prompt));
   }
   return dropped;

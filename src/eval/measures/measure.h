@@ -29,6 +29,10 @@ struct Measure {
   double (*of_task)(std::span<const Answered> answers) = nullptr;
   // The options are the letters that a row's prompt lists, and the answer begins with its letter.
   bool by_letter = false;
+  // Nothing is generated and nothing chosen: the score is exp(-loss) of the row's answer.
+  bool by_loss = false;
+  // Whether the likeliest of options answers.
+  bool chooses() const { return score == nullptr && !by_loss; }
 };
 
 std::span<const Measure> measures();

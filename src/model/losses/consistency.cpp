@@ -43,7 +43,7 @@ class ConsistencyTerm : public LossTerm {
   std::vector<Tensor> seeds_;  // per compared layer: (rows,D) T, its gradient
 };
 
-void ConsistencyTerm::choose_rows(const Pass&, const Packed& packed) {
+void ConsistencyTerm::choose_rows(const Pass& pass, const Packed& packed) {
   student_.clear();
   teacher_.clear();
   pairs_.clear();
@@ -57,10 +57,14 @@ void ConsistencyTerm::choose_rows(const Pass&, const Packed& packed) {
                 student.length - student.prefix == teacher.length - teacher.prefix);
     const auto begin = static_cast<int64_t>(student_.size());
     const bool all = loss_->parameters.positions == Positions::kAll;
-    const int64_t shift = teacher.prefix - student.prefix;
-    for (int64_t i = all ? student.prefix : student.first_label; i < student.length; ++i) {
-      student_.push_back(static_cast<int32_t>(student.begin + i));
-      teacher_.push_back(static_cast<int32_t>(teacher.begin + shift + i));
+    const auto add = [&](int64_t i) {
+      student_.push_back(static_cast<int32_t>(student.begin + student.prefix + i));
+      teacher_.push_back(static_cast<int32_t>(teacher.begin + teacher.prefix + i));
+    };
+    if (all) {
+      for (int64_t i = 0; i < student.length - student.prefix; ++i) add(i);
+    } else {
+      each_label(pass, student, add);
     }
     pairs_.push_back({student.row, begin, static_cast<int64_t>(student_.size())});
   }

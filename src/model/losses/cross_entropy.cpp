@@ -34,8 +34,8 @@ class CrossEntropyTerm : public LossTerm {
   }
 
  protected:
-  void choose_rows(const Pass&, const Packed& packed) override {
-    weigh_labels(packed, 1.0, scale_);
+  void choose_rows(const Pass& pass, const Packed& packed) override {
+    weigh_labels(pass, packed, 1.0, scale_);
   }
 
  private:

@@ -58,13 +58,13 @@ void LogitDistillationTerm::choose_rows(const Pass& pass, const Packed& packed) 
   sources_.clear();
   for (size_t s = 0; s < students.size(); ++s) {
     const PackedSequence& student = students[s];
-    const int64_t labels = student.length - student.first_label;
     const Row& row = *segment.rows[static_cast<size_t>(student.row)];
-    int64_t first = -1;
+    const int64_t labels = row.label_count(segment.labels);
+    int64_t first = -1;  // of the teacher's tokens, the row's first
     if (loss_->teacher >= 0) {
       const PackedSequence& teacher = packed.sequences_of(static_cast<size_t>(loss_->teacher))[s];
       ILORA_CHECK(teacher.row == student.row);
-      first = teacher.begin + teacher.length - labels;
+      first = teacher.begin + teacher.prefix;
     } else {
       ILORA_CHECK(std::ssize(row.top_logits.tokens) == labels * row.top_logits.k &&
                       row.top_logits.logits.size() == row.top_logits.tokens.size() &&
@@ -72,12 +72,14 @@ void LogitDistillationTerm::choose_rows(const Pass& pass, const Packed& packed) 
                   "row {} keeps {} logits of a teacher for {} labels", row.id,
                   row.top_logits.logits.size(), labels);
     }
-    for (int64_t i = 0; i < labels; ++i)
-      sources_.push_back(
-          {static_cast<int64_t>(s), first < 0 ? -1 : static_cast<int32_t>(first + i), &row, i});
+    int64_t label = 0;
+    each_label(pass, student, [&](int64_t i) {
+      sources_.push_back({static_cast<int64_t>(s), first < 0 ? -1 : static_cast<int32_t>(first + i),
+                          &row, label++});
+    });
   }
   const double t = loss_->parameters.temperature;
-  weigh_labels(packed, t * t, scale_);
+  weigh_labels(pass, packed, t * t, scale_);
   rows_ = static_cast<int64_t>(sources_.size());
 }
 

@@ -26,14 +26,18 @@ void LossTerm::tell(PassReport& report, int64_t row, const Scalar& term, double 
   report.segments[segment_][index_].rows[static_cast<size_t>(row)] += own;
 }
 
-void LossTerm::weigh_labels(const Packed& packed, double factor, std::vector<float>& scale) const {
+void LossTerm::weigh_labels(const Pass& pass, const Packed& packed, double factor,
+                            std::vector<float>& scale) const {
   scale.clear();
+  const Segment& segment = pass.segments[segment_];
   for (const PackedSequence& sequence : packed.sequences_of(segment_)) {
-    const auto labels = static_cast<double>(sequence.length - sequence.first_label);
+    const int64_t count =
+        segment.rows[static_cast<size_t>(sequence.row)]->label_count(segment.labels);
+    const auto labels = static_cast<double>(count);
     const bool per_row = loss_->parameters.reduction == LossReduction::kSequence;
     const double share = per_row ? 1.0 / labels : 1.0;
     scale.insert(
-        scale.end(), static_cast<size_t>(sequence.length - sequence.first_label),
+        scale.end(), static_cast<size_t>(count),
         static_cast<float>(loss_->weight_of(sequence.row) * share * factor / denominator_));
   }
 }

@@ -65,7 +65,14 @@ class LossTerm {
   void tell(PassReport& report, int64_t row, const Scalar& term, double own) const;
   // Per label of the segment: the weight of a sum over labels that becomes the mean over rows (or
   // labels) of the whole step, times `factor`.
-  void weigh_labels(const Packed& packed, double factor, std::vector<float>& scale) const;
+  void weigh_labels(const Pass& pass, const Packed& packed, double factor,
+                    std::vector<float>& scale) const;
+  // visit(i) for each labelled position of a sequence of the segment, behind its soft prompts.
+  template <class Visit>
+  void each_label(const Pass& pass, const PackedSequence& sequence, const Visit& visit) const {
+    const Segment& own = pass.segments[segment_];
+    own.rows[static_cast<size_t>(sequence.row)]->each_label(own.labels, visit);
+  }
 
   const Loss* loss_ = nullptr;
   size_t segment_ = 0, index_ = 0;

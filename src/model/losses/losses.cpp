@@ -48,23 +48,25 @@ void Losses::add_term(const Pass& pass, const Packed& packed, const Denominators
                       size_t segment, size_t index, int64_t top) {
   const Loss& loss = pass.segments[segment].losses[index];
   next_term(loss.kind).plan(pass, packed, denominators, segment, index, top);
-  add_top_rows(packed, loss, segment, top);
+  add_top_rows(pass, packed, loss, segment, top);
 }
 
-void Losses::add_top_rows(const Packed& packed, const Loss& loss, size_t segment, int64_t top) {
+void Losses::add_top_rows(const Pass& pass, const Packed& packed, const Loss& loss, size_t segment,
+                          int64_t top) {
   const std::optional<Positions> positions = loss_rules(loss.kind).top_positions(loss, top);
   if (!positions) return;
+  const Segment& own = pass.segments[segment];
   const auto students = packed.sequences_of(segment);
-  const auto add = [&](const PackedSequence& of, int64_t count) {  // its last `count` positions
-    for (int64_t i = of.length - count; i < of.length; ++i)
-      top_rows_.push_back(static_cast<int32_t>(of.begin + i));
+  const auto add = [&](const PackedSequence& of) {
+    const int64_t first = of.begin + of.prefix;
+    const auto add_one = [&](int64_t i) { top_rows_.push_back(static_cast<int32_t>(first + i)); };
+    const Row& row = *own.rows[static_cast<size_t>(of.row)];
+    if (*positions == Positions::kLabelled) return row.each_label(own.labels, add_one);
+    for (int64_t i = 0; i < row.length(); ++i) add_one(i);
   };
   for (size_t i = 0; i < students.size(); ++i) {
-    const PackedSequence& student = students[i];
-    const int64_t count =
-        student.length - (*positions == Positions::kAll ? student.prefix : student.first_label);
-    add(student, count);
-    if (loss.teacher >= 0) add(packed.sequences_of(static_cast<size_t>(loss.teacher))[i], count);
+    add(students[i]);
+    if (loss.teacher >= 0) add(packed.sequences_of(static_cast<size_t>(loss.teacher))[i]);
   }
 }
 

@@ -35,7 +35,8 @@ class Losses {
   LossTerm& next_term(LossKind kind);
   void add_term(const Pass& pass, const Packed& packed, const Denominators& denominators,
                 size_t segment, size_t index, int64_t top);
-  void add_top_rows(const Packed& packed, const Loss& loss, size_t segment, int64_t top);
+  void add_top_rows(const Pass& pass, const Packed& packed, const Loss& loss, size_t segment,
+                    int64_t top);
   void run_labels(PassContext& ctx, size_t segment, const LabelRun& run, PassReport& report);
 
   // A term keeps its memory from pass to pass: the i-th of a kind is used again by the i-th.

@@ -118,42 +118,65 @@ TEST_F(Import, AlpacaAndShareGpt) {
   EXPECT_EQ(asked.answer, "house");
   EXPECT_EQ(row("alpaca", "b.json", R"([{"instruction":"Sing.","input":"","output":"la"}])").prompt,
             "Sing.\n");
-  const auto turns =
-      rows("sharegpt", write("c.json", R"([{"conversations":[{"from":"gpt","value":"Hi!"},
+  const auto talk = write("c.json", R"([{"conversations":[{"from":"gpt","value":"Hi!"},
         {"from":"human","value":"2+2?"},{"from":"gpt","value":"4"},
-        {"from":"human","value":"sure?"},{"from":"gpt","value":"yes"}]}])"));
+        {"from":"human","value":"sure?"},{"from":"gpt","value":"yes"}]}])");
+  const auto one = rows("sharegpt", talk);
+  ASSERT_EQ(one.size(), 1U) << "a conversation is a row";
+  EXPECT_EQ(one[0].example.turns, (Turns{{"assistant", "Hi!"},
+                                         {"user", "2+2?"},
+                                         {"assistant", "4"},
+                                         {"user", "sure?"},
+                                         {"assistant", "yes"}}));
+  EXPECT_EQ(one[0].example.answer, "yes");
+  const auto turns = rows("sharegpt", talk, {.pairs = true});
   ASSERT_EQ(turns.size(), 2U) << "a greeting answers nothing";
   EXPECT_EQ(turns[0].example.prompt, "Hi!\n\n2+2?\n\n");
   EXPECT_EQ(turns[1].example.prompt, "Hi!\n\n2+2?\n\n4\n\nsure?\n\n");
   EXPECT_EQ(turns[1].example.answer, "yes");
+  EXPECT_TRUE(turns[1].example.turns.empty());
   EXPECT_EQ(row("sharegpt", "d.json",
-                R"([{"messages":[{"role":"system","content":"Be short."},
-                {"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}]}])")
-                .prompt,
-            "Be short.\n\nHi\n\n");
+                R"([{"messages":[{"role":"developer","content":"Be short."},
+                {"role":"user","content":"Hi","name":"Ada"},{"role":"model","content":"Hello"}]}])")
+                .turns,
+            (Turns{{"system", "Be short."}, {"user", "Hi", {}, "Ada"}, {"assistant", "Hello"}}));
 }
 
 TEST_F(Import, WhatARecordSaysOfItsRowsIsKept) {
-  EXPECT_EQ(row("alpaca", "a.json", R"([{"system":"Be brief.","history":[["I am Ada.","Noted."]],
-                "instruction":"Who am I?","input":"","output":"Ada"}])")
-                .prompt,
+  const std::string alpaca = R"([{"system":"Be brief.","history":[["I am Ada.","Noted."]],
+                "instruction":"Who am I?","input":"","output":"Ada"}])";
+  EXPECT_EQ(row("alpaca", "a.json", alpaca).turns, (Turns{{"system", "Be brief."},
+                                                          {"user", "I am Ada."},
+                                                          {"assistant", "Noted."},
+                                                          {"user", "Who am I?"},
+                                                          {"assistant", "Ada"}}));
+  EXPECT_EQ(row("alpaca", "a.json", alpaca, {.pairs = true}).prompt,
             "Be brief.\n\nI am Ada.\n\nNoted.\n\nWho am I?\n");
   EXPECT_EQ(row("sharegpt", "b.json", R"([{"system":"Be brief.","conversations":[
                 {"from":"human","value":"Hi"},{"from":"gpt","value":"Hello"}]}])")
-                .prompt,
-            "Be brief.\n\nHi\n\n");
-  // Answers that are not to be learned are what was said before.
+                .turns,
+            (Turns{{"system", "Be brief."}, {"user", "Hi"}, {"assistant", "Hello"}}));
+  // Answers that are not to be learned.
   for (const char* mark : {R"("weight":0)", R"("train":false)", R"("loss":false)"}) {
-    const auto turns =
-        rows("sharegpt",
-             write("c.json", fmt::format(R"([{{"messages":[{{"role":"user","content":"1+1?"}},
-        {{"role":"assistant","content":"3",{}}},{{"role":"user","content":"No."}},
+    const auto talk =
+        write("c.json", fmt::format(R"([{{"messages":[{{"role":"user","content":"1+1?"}},
+        {{"role":"assistant","content":"3",{}}},{{"role":"user","content":"No.","weight":0}},
         {{"role":"assistant","content":[{{"type":"text","text":"2"}}],"weight":1}}]}}])",
-                                         mark)));
+                                    mark));
+    EXPECT_EQ(rows("sharegpt", talk)[0].example.turns, (Turns{{"user", "1+1?"},
+                                                              {"assistant", "3", false},
+                                                              {"user", "No."},
+                                                              {"assistant", "2", true}}))
+        << mark;
+    const auto turns = rows("sharegpt", talk, {.pairs = true});
     ASSERT_EQ(turns.size(), 1U) << mark;
     EXPECT_EQ(turns[0].example.prompt, "1+1?\n\n3\n\nNo.\n\n");
     EXPECT_EQ(turns[0].example.answer, "2");
   }
+  EXPECT_TRUE(rows("sharegpt", write("d.json", R"([{"messages":[{"role":"user","content":"x"},
+      {"role":"assistant","content":"y","train":false}]}])"))
+                  .empty())
+      << "nothing is learned of it";
 }
 
 TEST_F(Import, WhatRowsCannotHoldIsRefusedByNameUnlessItIsIgnored) {
@@ -180,6 +203,17 @@ TEST_F(Import, WhatRowsCannotHoldIsRefusedByNameUnlessItIsIgnored) {
               HasSubstr("0 or 1 for \"weight\", got 0.5"));
   EXPECT_THAT(refused(R"("content":null,"tool_calls":[{"id":1}])"), HasSubstr("no \"tool_calls\""));
   EXPECT_THAT(refused(R"("content":[{"type":"image_url"}])"), HasSubstr("parts of type text"));
+  EXPECT_THAT(refused(R"("content":"y","reasoning_content":"z")"),
+              HasSubstr("no \"reasoning_content\""));
+  const auto tool = write("t.json", R"([{"messages":[{"role":"user","content":"x"},
+      {"role":"tool","content":"3"},{"role":"assistant","content":"y"}]}])");
+  EXPECT_THAT(message_of([&] { rows("sharegpt", tool); }), HasSubstr("no turn of a tool"));
+  EXPECT_EQ(rows("sharegpt", tool, {.pairs = true})[0].example.prompt, "x\n\n3\n\n");
+  EXPECT_THAT(message_of([&] {
+                rows("sharegpt", write("u.json", R"([{"messages":[{"role":"user","content":"x",
+                    "train":true},{"role":"assistant","content":"y"}]}])"));
+              }),
+              HasSubstr("no turn of user that is to be learned"));
   EXPECT_THAT(message_of([&] {
                 rows("alpaca",
                      write("c.json", R"([{"history":[["a"]],"instruction":"x","output":"y"}])"));
@@ -410,8 +444,9 @@ TEST_F(Import, RowsOfARecordStayInOneSplit) {
         R"({{"role":"user","content":"more"}},{{"role":"assistant","content":"ok{0}"}}]}})"
         "\n",
         i);
-  const Imported imported =
-      import("sharegpt", {.source = write("talk.jsonl", lines), .test_share = 0.3});
+  const Imported imported = import(
+      "sharegpt",
+      {.source = write("talk.jsonl", lines), .templates = {.pairs = true}, .test_share = 0.3});
   EXPECT_EQ(imported.left_out, 0);
   const TaskText& task = imported.task;
   EXPECT_EQ(task.train.size() + task.eval.size() + task.test.size(), 60U);

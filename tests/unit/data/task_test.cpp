@@ -179,6 +179,59 @@ TEST(ReadTask, NamesFileAndRowOfWhatIsWrong) {
   EXPECT_THAT(message_of([&] { read_task(folder / "t"); }), HasSubstr("train.json"));
 }
 
+TEST(ReadTask, ConversationsStandBesidePromptsAndAnswers) {
+  const TemporaryFolder folder;
+  const Turns turns = {{"system", "s"}, {"user", "a", {}, "Ada"}, {"assistant", "b", false},
+                       {"user", "c"},   {"assistant", "d", true}, {"user", "e"}};
+  write_task(folder / "t",
+             {"t", {{"p", "q"}, conversation_of(turns)}, {}, {conversation_of(turns)}});
+  const TaskText read = read_task(folder / "t");
+  ASSERT_EQ(read.train.size(), 2U);
+  EXPECT_TRUE(read.train[0].turns.empty());
+  EXPECT_EQ(read.train[1].turns, turns);
+  EXPECT_EQ(read.train[1].prompt, "s\n\na\n\nb\n\nc");
+  EXPECT_EQ(read.train[1].answer, "d");
+  EXPECT_EQ(read.train[1].row, 1);
+  EXPECT_EQ(read.answers, (std::vector<std::string>{"d", "q"}));
+  EXPECT_EQ(read.where(Split::kTrain, 1), "row 1 of t/train.json");
+  const auto after = [&](const std::string& text) {
+    write_file_atomic(folder / "t/train.json", text);
+    return message_of([&] { read_task(folder / "t"); });
+  };
+  const std::string talk =
+      R"("messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}])";
+  EXPECT_THAT(
+      after(R"([{"prompt":"a","answer":"b"},{"messages":[{"role":"tool","content":"x"}]}])"),
+      AllOf(HasSubstr("turn 0 of row 1"), HasSubstr("train.json"), HasSubstr("\"tool\"")));
+  for (const char* beside :
+       {R"("tools":[{"x":1}])", R"("system":"s")", R"("prompt":"p")", R"("weight":0.5)"})
+    EXPECT_THAT(after(fmt::format("[{{{},{}}}]", talk, beside)),
+                AllOf(HasSubstr("beside \"messages\""), HasSubstr("row 0 of")))
+        << beside;
+  write_file_atomic(folder / "t/train.json", fmt::format("[{{{},\"id\":7,\"tools\":[]}}]", talk));
+  EXPECT_EQ(read_task(folder / "t").train.size(), 1U) << "what says nothing is in nobody's way";
+}
+
+TEST(RowKey, TellsRowsApart) {
+  const Example pair{"a", "b"}, talk = conversation_of({{"user", "a"}, {"assistant", "b"}});
+  EXPECT_NE(row_key(pair), row_key(talk));
+  EXPECT_NE(row_key({"a1:b", "c"}), row_key({"a", "1:bc"}));
+  EXPECT_NE(row_key(talk),
+            row_key(conversation_of({{"system", "a"}, {"user", ""}, {"assistant", "b"}})));
+  EXPECT_NE(row_key(talk), row_key(conversation_of({{"user", "a"}, {"assistant", "b", false}})));
+  EXPECT_EQ(row_key(talk), row_key(conversation_of({{"user", "a"}, {"assistant", "b"}}, 7)));
+}
+
+TEST(PromptKeys, AreOfEveryAnswerThatIsLearned) {
+  const Turns turns = {{"user", "a"}, {"assistant", "b"}, {"user", "c"}, {"assistant", "d"}};
+  EXPECT_THAT(prompt_keys(conversation_of(turns)), ::testing::ElementsAre("a", "abc"));
+  EXPECT_THAT(prompt_keys({"a b", "c"}), ::testing::ElementsAre("ab"));
+  Turns out = turns;
+  out[3].learned = false;
+  EXPECT_THAT(prompt_keys(conversation_of(out)), ::testing::ElementsAre("a", "abc"))
+      << "the last one's at the end, learned or not";
+}
+
 class EncoderTest : public ::testing::Test {
  protected:
   Tokenizer tokenizer_ =

@@ -69,6 +69,59 @@ TEST(CheckTask, RepeatsAndLeaks) {
   EXPECT_THAT(check.findings, note_with("another answer (train.json row 4)"));
 }
 
+TEST(CheckTask, Conversations) {
+  const auto talk = [](const std::string& first, const std::string& second) {
+    return conversation_of({{"user", first},
+                            {"assistant", "a, and much more of it " + first},
+                            {"user", second},
+                            {"assistant", "b, and much more of it " + second}});
+  };
+  TaskText task{"t", {}, {}, {}};
+  for (int i = 0; i < 12; ++i) {
+    task.train.push_back(talk("hello", fmt::format("train {}", i)));
+    task.test.push_back(talk("hello", fmt::format("test {}", i)));
+  }
+  task.train[1].turns[1].learned = false;
+  TaskCheck check = check_task(task, nullptr);
+  EXPECT_FALSE(check.failed()) << "the same greeting is no leak";
+  EXPECT_EQ(check.measure, "likelihood");
+  EXPECT_THAT(check.findings, note_with("12 of 12 rows of train.json are conversations: 23 answers "
+                                        "are learned, 1 are taken out"));
+  EXPECT_THAT(check.findings, note_with("conversations need data.template: chat"));
+  // What is asked in a test row must not be answered in the middle of what is learned.
+  task.test.push_back(conversation_of({{"user", "hello"}, {"assistant", "a"}}));
+  EXPECT_THAT(
+      check_task(task, nullptr).findings,
+      error_with("repeat a prompt of another split (test.json row 12: also in train.json)"));
+  task.test.pop_back();
+  task.train[0].turns[2].content = " ";
+  task.train[3].turns[0].content = "<|im_end|>";
+  check = check_task(task, nullptr);
+  EXPECT_THAT(check.findings, error_with("empty text"));
+  EXPECT_THAT(check.findings, error_with("train.json row 0: turn 2"));
+  EXPECT_THAT(check.findings, note_with("data.special_tokens: parse"));
+}
+
+TEST(CheckTask, ConversationsInAModelsTemplate) {
+  const Tokenizer tokenizer =
+      Tokenizer::from_folder(std::filesystem::path(ILORA_SOURCE_DIR) / "tests/data/tiny-tokenizer");
+  const Turns turns = {
+      {"user", "one"}, {"assistant", "two"}, {"user", "three"}, {"assistant", "four"}};
+  const TaskText task{"t", {conversation_of(turns), {"p", "q"}}, {}, {conversation_of(turns)}};
+  const Encoder raw(tokenizer, {}, 1024), chat(tokenizer, {"chat", 1024}, 1024);
+  EXPECT_THAT(check_task(task, &raw).findings,
+              error_with("1 rows cannot be learned (train.json row 0"));
+  const TaskCheck check = check_task(task, &chat);
+  EXPECT_FALSE(check.failed());
+  EXPECT_EQ(check.splits[0].longest_prompt, std::ssize(chat.prompt(task.train[0])));
+  const int64_t length = chat.encode(task.train[0], 0, 0, "x").length();
+  EXPECT_THAT(
+      check_task(
+          task, std::make_unique<Encoder>(tokenizer, EncodeOptions{"chat", length - 1}, 1024).get())
+          .findings,
+      note_with("conversations lose their earliest turns"));
+}
+
 TEST(CheckTask, AnswersThatFitNoMeasure) {
   TaskText task = colours();
   task.definition.options = {"green", "blue"};

@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace ilora {
@@ -62,6 +64,26 @@ TEST_F(PackedTest, LaysRowsOutOneAfterAnother) {
   for (int64_t n = 0; n < packed_.rows; ++n) {
     EXPECT_EQ(packed_.tokens[static_cast<size_t>(n)] == -1, !covered.contains(n));
   }
+}
+
+TEST_F(PackedTest, GapsOfConversationsCarryNoLabel) {
+  rows_[1] = row_of(200, 9, 6, 2);  // tokens 203 to 208 stand behind the first learned one
+  rows_[1].gaps = {{1, 2, true}, {4, 6, false}, {7, 8, true}};
+  EXPECT_EQ(rows_[1].label_count(), 3);
+  EXPECT_EQ(rows_[1].label_count(Labels::kPromptAndAnswer), 6);
+  pack();
+  EXPECT_EQ(packed_.label_targets, (std::vector<int32_t>{104, 105, 203, 206, 208, 302, 303, 304}));
+  EXPECT_EQ(packed_.segments[0].last_label, 5);
+  for (size_t i = 0; i < packed_.label_rows.size(); ++i)
+    EXPECT_EQ(packed_.tokens[static_cast<size_t>(packed_.label_rows[i])] + 1,
+              packed_.label_targets[i]);
+  for (Segment& segment : pass_.segments) segment.labels = Labels::kPromptAndAnswer;
+  pack();
+  const auto of_row = [&](int32_t target) { return target >= 200 && target < 300; };
+  std::vector<int32_t> targets;
+  std::ranges::copy_if(packed_.label_targets, std::back_inserter(targets), of_row);
+  EXPECT_EQ(targets, (std::vector<int32_t>{202, 203, 204, 205, 206, 208}))
+      << "what its row takes out is never learned";
 }
 
 TEST_F(PackedTest, LabelsAreTheAnswerAndItsEnd) {

@@ -75,6 +75,41 @@ TEST(Checkpoint, BringsEverythingBack) {
   EXPECT_EQ(reader.json("names"), Json({"fast", "slow"}));
 }
 
+TEST(Checkpoint, GapsOfConversationsComeBack) {
+  const TemporaryFolder folder;
+  const fs::path path = folder / "state.safetensors";
+  State written;
+  for (int i = 0; i < 3; ++i) {
+    Row& row = written.kept.emplace_back();
+    row.tokens.assign(9, 5 + i);
+    row.prompt_length = 3;
+  }
+  written.kept[0].gaps = {{1, 2, true}, {4, 6, false}};
+  written.kept[2].gaps = {{5, 7, true}};
+  const auto saved = [&] {
+    StateWriter writer;
+    written.visit(writer);
+    writer.write(path);
+    State read;
+    StateReader reader(path);
+    read.visit(reader);
+    return read;
+  };
+  const State read = saved();
+  for (size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(read.kept[i].gaps.size(), written.kept[i].gaps.size());
+    EXPECT_EQ(read.kept[i].label_count(), written.kept[i].label_count());
+    EXPECT_EQ(read.kept[i].label_count(Labels::kPromptAndAnswer),
+              written.kept[i].label_count(Labels::kPromptAndAnswer));
+    EXPECT_EQ(read.kept[i].bytes(), written.kept[i].bytes());
+  }
+  for (const Unlabelled& wrong : {Unlabelled{7, 9}, {6, 6}, {5, 7}}) {  // the last, none, crossed
+    written.kept[2].gaps = {{2, 6, false}, wrong};
+    if (wrong.begin == 7) written.kept[2].gaps = {wrong};
+    EXPECT_THAT(message_of(saved), HasSubstr("kept.gaps is damaged"));
+  }
+}
+
 TEST(Checkpoint, EmptyRowsAreRows) {
   const TemporaryFolder folder;
   State written, read;
