@@ -2,14 +2,17 @@
 // pipe.
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iostream>
 #include <optional>
 
+#include "analysis/interpolate.h"
 #include "base/error.h"
 #include "base/parallel.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/sampling.h"
+#include "model/adapter_file.h"
 #include "runs/best_learner.h"
 #include "session/answers.h"
 #include "session/text_answers.h"
@@ -25,7 +28,18 @@ struct ChatArguments {
 
 constexpr const char* kWords =
     "/reset begins anew, /system TEXT sets the system's turn, /learner NAME changes the run's "
-    "learner, /quit ends";
+    "learner (0.4: a point from slow to fast), /quit ends";
+
+// A learner's name that is a point of the way from slow to fast, from 0 to 1.
+std::optional<double> share_of(const std::string& learner) {
+  char* end = nullptr;
+  const double share = std::strtod(learner.c_str(), &end);
+  if (learner.empty() || *end != '\0') return {};
+  if (share >= 0 && share <= 1) return share;
+  throw Error(ErrorKind::kUsage,
+              fmt::format("[chat] expected a learner or a point from 0 (slow) to 1 (fast), got {}",
+                          learner));
+}
 
 // Who talks: a run's learner, or a model, alone or under an adapter.
 class Chat {
@@ -76,9 +90,23 @@ class Chat {
   }
 
   void load(const std::string& learner) {
-    std::filesystem::path adapter = a_.adapter;
-    if (configuration_) adapter = answering_adapter(*folder_, *configuration_, learner);
-    responder_.emplace(*bench_, adapter);
+    if (!configuration_) {
+      responder_.emplace(*bench_, std::filesystem::path(a_.adapter));
+      return;
+    }
+    const auto named = [&](const std::string& name) {
+      return load_adapter(answering_adapter(*folder_, *configuration_, name), model_->files);
+    };
+    const std::optional<double> share = share_of(learner);
+    if (!share) {
+      responder_.emplace(*bench_, named(learner));
+      return;
+    }
+    const Adapter slow = named("slow"), fast = named("fast");
+    require_same_layout(slow, "slow", fast, "fast");
+    Adapter between(model_->files.config(), slow.options());
+    interpolate_factors(between, slow, fast, *share);
+    responder_.emplace(*bench_, std::move(between));
   }
 
   void set_system(const std::string& text) {
@@ -97,11 +125,22 @@ class Chat {
     } else if (word == "/system") {
       set_system(rest);
     } else if (word == "/learner" && configuration_ && !rest.empty()) {
-      load(rest);
+      change_learner(rest);
     } else {
       log().info("{}", kWords);
     }
     return true;
+  }
+
+  // The conversation stays; so does the learner where there is no such one.
+  void change_learner(const std::string& learner) {
+    try {
+      load(learner);
+      log().info("now {} answers", learner);
+    } catch (const Error& e) {
+      log().error("{}", e.what());
+      if (!e.hint().empty()) log().error("  {}", e.hint());
+    }
   }
 
   void say(const std::string& line) {
@@ -155,7 +194,8 @@ void add_chat(CLI::App& app) {
   a->options.max_new_tokens = 512;
   command->add_option("source", a->source, "a run folder, a GGUF file or a Hugging Face folder")
       ->required();
-  CLI::Option* learner = command->add_option("--learner", a->learner, "of a run: fast, slow, ...");
+  CLI::Option* learner = command->add_option(
+      "--learner", a->learner, "of a run: fast, slow, ..., or a point from 0 (slow) to 1 (fast)");
   command->add_option("--adapter", a->adapter, "a PEFT folder or a LoRA file in GGUF, over a model")
       ->excludes(learner);
   command->add_option("--system", a->system, "the system's turn, where the template has one");

@@ -6,10 +6,12 @@ namespace ilora {
 
 void add_sampling(CLI::App& command, GenerateOptions& options, std::vector<std::string>& stops) {
   Sampling& sampling = options.sampling;
-  command.add_option("--max-new-tokens", options.max_new_tokens, "most tokens of an answer")
+  command
+      .add_option("--max-new-tokens,-n,--n-predict", options.max_new_tokens,
+                  "most tokens of an answer")
       ->check(above_zero())
       ->capture_default_str();
-  command.add_option("--temperature", sampling.temperature, "0: greedy")
+  command.add_option("--temperature,--temp", sampling.temperature, "0: greedy")
       ->check(not_below_zero())
       ->capture_default_str();
   command.add_option("--top-k", sampling.top_k, "0: all")->check(not_below_zero());

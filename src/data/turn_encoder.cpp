@@ -123,10 +123,10 @@ std::vector<int32_t> TurnEncoder::conversation(std::span<const ChatMessage> mess
 
 std::vector<int32_t> TurnEncoder::question(std::span<const Turn> turns) const {
   const Masked some = masked(turns);
-  std::string text = up_to_answer(chat_, some.messages);
+  AnswerToCome come = up_to_answer(chat_, some.messages);
   // Where every text gets a space in front, the answer brings the one that the template writes.
-  if (tokenizer_.strips_space() && text.ends_with(' ')) text.pop_back();
-  return with_bos(tokenizer_, encode(text, some));
+  if (tokenizer_.strips_space() && come.own == " ") come.own.clear();
+  return with_bos(tokenizer_, encode(come.asked + come.own, some));
 }
 
 std::vector<int32_t> TurnEncoder::question(const Turns& turns, int64_t room,
@@ -168,8 +168,9 @@ TurnEncoder::Draft TurnEncoder::draft(const Turns& turns, const std::string& whe
   Use use = Use::kNone;  // of the answer whose end comes next
   bool ends_next = false;
   for (const ChatPart& part : lay_out(chat_, some.messages, cuts)) {
+    // As in question().
     const bool apart = part.answer >= 0 && !part.with_end && tokenizer_.strips_space() &&
-                       part.text.starts_with(' ');  // as in question()
+                       part.text == " " + some.messages[static_cast<size_t>(part.answer)].content;
     std::vector<int32_t> ids = encode(apart ? part.text.substr(1) : part.text, some);
     if (draft.tokens.empty()) ids = with_bos(tokenizer_, std::move(ids));
     if (part.answer >= 0) {

@@ -64,7 +64,8 @@ void check_labels(std::vector<Finding>& findings, const TaskText& task) {
   }
 }
 
-void check_marks(std::vector<Finding>& findings, const TaskText& task, const RowPlaces& places) {
+void check_marks(std::vector<Finding>& findings, const TaskText& task, const RowPlaces& places,
+                 bool parsed) {
   FoundRows marked(places);
   std::string first;
   each_row(task, [&](Split split, const Example& row, size_t i) {
@@ -76,12 +77,13 @@ void check_marks(std::vector<Finding>& findings, const TaskText& task, const Row
     if (first.empty()) first = mark;
     marked.add(split, row, i);
   });
-  marked.report(
-      findings, false,
-      fmt::format("rows write out marks of a chat template such as {}: they are learned "
-                  "as characters, not as control tokens (data.special_tokens: parse makes "
-                  "them control tokens); data.template: chat writes the model's own",
-                  first));
+  const char* what = parsed ? "those that the model's vocabulary has are control tokens there "
+                              "(data.special_tokens: parse)"
+                            : "they are learned as characters, not as control tokens "
+                              "(data.special_tokens: parse makes them control tokens); "
+                              "data.template: chat writes the model's own";
+  marked.report(findings, false,
+                fmt::format("rows write out marks of a chat template such as {}: {}", first, what));
 }
 
 void check_sizes(std::vector<Finding>& findings, const TaskText& task) {
@@ -115,9 +117,10 @@ std::string_view template_mark(std::string_view text) {
   return {};
 }
 
-void check_wording(std::vector<Finding>& findings, const TaskText& task, const RowPlaces& places) {
+void check_wording(std::vector<Finding>& findings, const TaskText& task, const RowPlaces& places,
+                   bool parsed) {
   check_labels(findings, task);
-  check_marks(findings, task, places);
+  check_marks(findings, task, places, parsed);
   check_sizes(findings, task);
 }
 

@@ -17,6 +17,8 @@ bool looks_empty(std::string_view text);
 // The first mark of a chat template in a text, such as "<|im_end|>" or "[INST]"; empty: none.
 std::string_view template_mark(std::string_view text);
 
-void check_wording(std::vector<Finding>& findings, const TaskText& task, const RowPlaces& places);
+// `parsed`: control tokens that rows write out are control tokens (data.special_tokens: parse).
+void check_wording(std::vector<Finding>& findings, const TaskText& task, const RowPlaces& places,
+                   bool parsed = false);
 
 }  // namespace ilora

@@ -26,6 +26,11 @@ Responder::Responder(Workbench& bench, const std::filesystem::path& adapter) : b
   answerer_ = answerer_of(bench.engine, adapter_);
 }
 
+Responder::Responder(Workbench& bench, Adapter adapter)
+    : bench_(bench), adapter_(std::move(adapter)) {
+  answerer_ = answerer_of(bench.engine, adapter_);
+}
+
 std::vector<std::vector<int32_t>> Responder::answer(std::span<const std::string> prompts,
                                                     GenerateOptions options,
                                                     const TokenVisitor& visit) {

@@ -23,6 +23,7 @@ class Responder {
  public:
   // `adapter`: a PEFT folder or a LoRA file in GGUF; empty: the base model. The workbench outlives the responder.
   Responder(Workbench& bench, const std::filesystem::path& adapter);
+  Responder(Workbench& bench, Adapter adapter);
   Responder(const Responder&) = delete;
 
   const Answerer& answerer() const { return answerer_; }

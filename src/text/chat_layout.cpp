@@ -131,14 +131,15 @@ std::vector<ChatPart> lay_out(const ChatTemplate& chat, std::span<const ChatMess
   return chat.marks_answers() ? layout.by_marks(answers) : layout.by_beginnings(answers);
 }
 
-std::string up_to_answer(const ChatTemplate& chat, std::span<const ChatMessage> messages) {
-  std::string before = chat.render(messages, true);
+AnswerToCome up_to_answer(const ChatTemplate& chat, std::span<const ChatMessage> messages) {
+  AnswerToCome come{chat.render(messages, true), {}};
   std::vector<ChatMessage> some(messages.begin(), messages.end());
   some.push_back({"assistant", std::string(kText)});
   const std::string text = chat.render(some, false);
-  const size_t at = text.find(kText);
-  if (at == text.npos || at < before.size() || !text.starts_with(before)) return before;
-  return text.substr(0, at);
+  const size_t begin = come.asked.size(), at = text.find(kText);
+  if (at != text.npos && at >= begin && text.starts_with(come.asked))
+    come.own = text.substr(begin, at - begin);
+  return come;
 }
 
 }  // namespace ilora

@@ -33,8 +33,11 @@ struct ChatPart {
 std::vector<ChatPart> lay_out(const ChatTemplate& chat, std::span<const ChatMessage> messages,
                               std::span<const size_t> answers);
 
-// A conversation up to where the assistant's next text begins: with the beginning of the turn, and
-// with what the template writes of its own between that and the text (Qwen3's empty reasoning).
-std::string up_to_answer(const ChatTemplate& chat, std::span<const ChatMessage> messages);
+// A conversation up to where the assistant's next text begins: what asks for it, and what the template
+// writes of its own between that and the text (Qwen3's empty reasoning; often nothing).
+struct AnswerToCome {
+  std::string asked, own;
+};
+AnswerToCome up_to_answer(const ChatTemplate& chat, std::span<const ChatMessage> messages);
 
 }  // namespace ilora

@@ -1,7 +1,7 @@
 // Chat templates' language: the part of Jinja (jinja.palletsprojects.com) that they are written in,
 // rendered as transformers renders them (trim_blocks, lstrip_blocks, no trailing line feed).
 //
-// Read are: set, if, for, output, comments and trim marks; literals, lists, objects, arithmetic,
+// Read are: set, if, for, break, continue, output, comments and trim marks; literals, lists, objects, arithmetic,
 // comparisons, and, or, not, in, is, conditional expressions, subscripts, slices; loop, namespace,
 // raise_exception; generation, which marks what the assistant says; and the filters, tests and methods that jinja_library.cpp lists. Anything else is
 // Error(kUnsupported) naming it, where it is met. There is no clock: strftime_now is undefined, so
@@ -85,6 +85,7 @@ struct Node {
     kOutput,  // parts[0]
     kSet,     // names = parts[0]; text: the attribute, where one is set
     kIf,      // where parts[0]: body, else: other
+    kBreak,   // the loop ends; text "continue": its turn does
     kMarked,  // body, of which render() says where it stands
     kFor,     // names in parts[0], those where parts[1] (if it is there): body, else: other
   };

@@ -352,6 +352,7 @@ class Parser {
     if (word == "if") return branch(parser);
     if (word == "for") return loop(parser);
     if (word == "generation") return marked(parser);
+    if (word == "break" || word == "continue") return leave(parser, word);
     if (word != "set") refuse(fmt::format("the statement '{}'", word), where_);
     parser.demand("set");
     Node node{.kind = Node::Kind::kSet, .names = {parser.name()}};
@@ -378,6 +379,12 @@ class Parser {
     }
     return node;
   }
+  Node leave(ExpressionParser& parser, const std::string& word) const {
+    if (loops_ == 0) refuse(fmt::format("'{}' outside a loop", word), where_);
+    parser.demand(word);
+    parser.end();
+    return make(Node::Kind::kBreak, {}, word);
+  }
   Node marked(ExpressionParser& parser) {
     parser.demand("generation");
     parser.end();
@@ -396,7 +403,9 @@ class Parser {
     if (parser.take("if")) node.parts.push_back(parser.expression());
     parser.end();
     ++at_;
+    ++loops_;
     node.body = block({"else", "endfor"});
+    --loops_;
     if (ended() == "else") {
       ++at_;
       node.other = block({"endfor"});
@@ -413,6 +422,7 @@ class Parser {
   const std::string& where_;
   size_t at_ = 0;
   int depth_ = 0;
+  int loops_ = 0;  // around the present statement
 };
 
 }  // namespace

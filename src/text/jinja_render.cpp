@@ -41,7 +41,10 @@ class Renderer {
 
   // ---- statements
   void body(const std::vector<Node>& nodes) {
-    for (const Node& node : nodes) statement(node);
+    for (const Node& node : nodes) {
+      statement(node);
+      if (leaving_ != nullptr) return;
+    }
   }
   void statement(const Node& node) {
     switch (node.kind) {
@@ -58,6 +61,9 @@ class Renderer {
         return body(value(node.parts[0]).truth() ? node.body : node.other);
       case Kind::kFor:
         return loop(node);
+      case Kind::kBreak:
+        leaving_ = &node;
+        return;
       case Kind::kMarked: {
         const size_t begin = out_.size();
         body(node.body);
@@ -134,6 +140,9 @@ class Renderer {
                                 {"nextitem", i + 1 < count ? items[at + 1] : Value()}});
       body(node.body);
       scopes_.pop_back();
+      const bool ends = leaving_ != nullptr && leaving_->text == "break";
+      leaving_ = nullptr;
+      if (ends) break;
     }
     if (count == 0) body(node.other);
   }
@@ -332,6 +341,7 @@ class Renderer {
   std::vector<Value::Object> scopes_;
   std::string out_;
   std::vector<Span> marked_;
+  const Node* leaving_ = nullptr;  // the break or continue that is under way
   int64_t turns_ = 0;
 };
 

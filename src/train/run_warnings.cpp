@@ -8,10 +8,11 @@
 
 namespace ilora {
 
-void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& observer) {
+void warn_of_wording(const std::vector<TaskText>& tasks, const Recipe& recipe,
+                     TrainingObserver& observer) {
   for (const TaskText& task : tasks) {
     std::vector<Finding> findings;
-    check_wording(findings, task, {});
+    check_wording(findings, task, {}, recipe.special_tokens == "parse");
     for (const Finding& finding : findings)
       observer.warning(fmt::format("{}: {}", task.name, finding.text));
   }

@@ -12,7 +12,8 @@
 namespace ilora {
 
 // Labels that look alike, texts without anything to see, and what else eval/wording.h finds.
-void warn_of_wording(const std::vector<TaskText>& tasks, TrainingObserver& observer);
+void warn_of_wording(const std::vector<TaskText>& tasks, const Recipe& recipe,
+                     TrainingObserver& observer);
 // Of tasks that are still to be learned, those that end before much can have been learned; those
 // without steps are not meant to.
 void warn_of_few_steps(std::span<const StreamTask> ahead, const Recipe& recipe,

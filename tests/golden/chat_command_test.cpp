@@ -74,13 +74,24 @@ TEST_F(ChatCommand, TalksWithARunsLearners) {
                                    run, "ilora", {"train.epochs=1", "data.tasks=alpha"})))
                 .code,
             0);
-  const Talk both = talk(run.string(), "hello\n/learner fast\n/reset\nhello\n/learner none\n");
-  EXPECT_NE(both.code, 0);
+  const Talk both = talk(run.string(),
+                         "hello\n/learner fast\n/reset\nhello\n/learner none\n/reset\nhello\n"
+                         "/learner 0\n/reset\nhello\n/learner 1\n/reset\nhello\n/learner 0.4\n"
+                         "/reset\nhello\n/learner 1.4\n");
+  EXPECT_EQ(both.code, 0) << "a learner that there is not ends nothing";
   const Talk adapted = talk(run.string() + " --adapter elsewhere", "hello\n");
   EXPECT_NE(adapted.code, 0);
   EXPECT_THAT(adapted.err, HasSubstr("adapters of its own"));
-  EXPECT_EQ(both.lines.size(), 2U);
-  EXPECT_THAT(both.err, AllOf(HasSubstr("data.template: raw"), HasSubstr("none")));
+  ASSERT_EQ(both.lines.size(), 6U);
+  EXPECT_EQ(both.lines[2], both.lines[1]) << "who answered before still does";
+  EXPECT_EQ(both.lines[3], both.lines[0]);
+  EXPECT_EQ(both.lines[4], both.lines[1]);
+  EXPECT_THAT(both.err,
+              AllOf(HasSubstr("data.template: raw"), HasSubstr("none"),
+                    HasSubstr("now 0.4 answers"), HasSubstr("from 0 (slow) to 1 (fast), got 1.4")));
+  const Talk point = talk(run.string() + " --learner 0.4", "hello\n");
+  ASSERT_EQ(point.code, 0) << point.err;
+  EXPECT_EQ(point.lines[0], both.lines[5]);
 }
 
 TEST_F(ChatCommand, AConversationThatNoLongerFitsIsNoEnd) {

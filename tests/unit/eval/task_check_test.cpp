@@ -107,7 +107,10 @@ TEST(CheckTask, ConversationsInAModelsTemplate) {
       Tokenizer::from_folder(std::filesystem::path(ILORA_SOURCE_DIR) / "tests/data/tiny-tokenizer");
   const Turns turns = {
       {"user", "one"}, {"assistant", "two"}, {"user", "three"}, {"assistant", "four"}};
-  const TaskText task{"t", {conversation_of(turns), {"p", "q"}}, {}, {conversation_of(turns)}};
+  const TaskText task{"t",
+                      {conversation_of(turns), {"p", "q"}},
+                      {},
+                      {conversation_of({{"user", "five"}, {"assistant", "q"}})}};
   const Encoder raw(tokenizer, {}, 1024), chat(tokenizer, {"chat", 1024}, 1024);
   EXPECT_THAT(check_task(task, &raw).findings,
               error_with("1 rows cannot be learned (train.json row 0"));

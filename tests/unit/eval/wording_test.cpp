@@ -11,9 +11,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::vector<std::string> findings_of(const TaskText& task) {
+std::vector<std::string> findings_of(const TaskText& task, bool parsed = false) {
   std::vector<Finding> findings;
-  check_wording(findings, task, {});
+  check_wording(findings, task, {}, parsed);
   std::vector<std::string> texts;
   for (const Finding& finding : findings) texts.push_back(finding.text);
   return texts;
@@ -75,6 +75,17 @@ TEST(Wording, InvisibleTextsAreEmpty) {
     EXPECT_TRUE(looks_empty(text)) << text;
   EXPECT_FALSE(looks_empty("\u200bx"));
   EXPECT_FALSE(looks_empty("0"));
+}
+
+TEST(Wording, MarksAreTextUnlessTheyAreParsed) {
+  TaskText task = with_test_label("yes");
+  Turns turns = {
+      {"user", "<|im_end|>"}, {"assistant", "yes"}, {"user", "so?"}, {"assistant", "no"}};
+  task.train[2] = conversation_of(turns);
+  EXPECT_THAT(findings_of(task), ElementsAre(AllOf(HasSubstr("1 rows write out marks"),
+                                                   HasSubstr("<|im_end|>: they are learned as "
+                                                             "characters"))));
+  EXPECT_THAT(findings_of(task, true), ElementsAre(HasSubstr("are control tokens there")));
 }
 
 }  // namespace

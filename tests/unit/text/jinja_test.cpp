@@ -59,6 +59,25 @@ TEST(Jinja, RendersAsTransformers) {
 std::string rendered(const std::string& source, const jinja::Value::Object& variables = {}) {
   return jinja::render(jinja::parse(source, "here"), variables, "here");
 }
+
+TEST(Jinja, LoopsMayBeLeft) {
+  EXPECT_EQ(rendered("{% for i in range(9) %}{% if i == 1 %}{% continue %}{% endif %}"
+                     "{% for j in [1, 2] %}{% if j == 2 %}{% break %}{% endif %}{{ j }}{% endfor %}"
+                     "{% if i > 2 %}{% break %}{% endif %}{{ i }};{% endfor %}."),
+            "10;12;1.")
+      << "a break leaves its own loop";
+  EXPECT_EQ(rendered("{% for i in [] %}{% break %}{% else %}none{% endfor %}"), "none");
+  EXPECT_THROW(jinja::parse("{% break %}", "here"), Error);
+  EXPECT_THROW(jinja::parse("{% for i in [] %}{% else %}{% break %}{% endfor %}", "here"), Error);
+}
+
+TEST(Jinja, TellsWhatIsMarked) {
+  std::vector<jinja::Span> marked;
+  const auto program = jinja::parse(
+      "a{% for i in [1, 2] %}{% generation %}b{{ i }}{% endgeneration %} {% endfor %}", "here");
+  EXPECT_EQ(jinja::render(program, {}, "here", &marked), "ab1 b2 ");
+  EXPECT_EQ(marked, (std::vector<jinja::Span>{{1, 3}, {4, 6}}));
+}
 std::string told(const std::string& source) {
   try {
     return "rendered: " + rendered(source);
