@@ -5,7 +5,8 @@
 
 #include "base/json.h"
 #include "cli/command.h"
-#include "train/workbench.h"
+#include "formats/gguf.h"
+#include "text/tokenizer.h"
 
 namespace ilora {
 
@@ -25,9 +26,10 @@ void add_tokenize(CLI::App& app) {
   command->add_flag("--json", a->json, "print JSON");
   command->callback([a] {
     namespace fs = std::filesystem;
-    // A folder may hold a tokenizer and no model.
-    const Tokenizer tokenizer = fs::is_directory(a->model) ? Tokenizer::from_folder(a->model)
-                                                           : load_tokenizer(ModelFiles(a->model));
+    // A folder may hold a tokenizer and no model, a file a vocabulary alone or a model that is not read.
+    const Tokenizer tokenizer = fs::is_directory(a->model)
+                                    ? Tokenizer::from_folder(a->model)
+                                    : Tokenizer::from_gguf(GgufFile(fs::path(a->model)));
     if (a->text == "-") a->text.assign(std::istreambuf_iterator<char>(std::cin), {});
     const std::vector<int32_t> ids = tokenizer.encode(a->text, a->special);
     if (!a->json) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "formats/check.h"
+#include "formats/gguf_parts.h"
 #include "formats/gguf_writer.h"
 #include "tensor/quant.h"
 
@@ -17,6 +18,8 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "GGUF numbers are read in place");
 
+constexpr const char* kSplitNumber = "split.no";  // of this part, from 0
+constexpr const char* kSplitCount = "split.count";
 constexpr const char* kDamaged = "The file is damaged or was cut short; obtain it again.";
 
 std::string supported_types() {
@@ -141,27 +144,38 @@ TensorType tensor_type(uint32_t number) {
       return {"Q5_1", DType::kQ5_1};
     case 8:
       return {"Q8_0", DType::kQ8_0};
+    case 10:
+      return {"Q2_K", DType::kQ2_K};
+    case 11:
+      return {"Q3_K", DType::kQ3_K};
     case 12:
       return {"Q4_K", DType::kQ4_K};
     case 13:
       return {"Q5_K", DType::kQ5_K};
     case 14:
       return {"Q6_K", DType::kQ6_K};
+    case 20:
+      return {"IQ4_NL", DType::kIQ4_NL};
+    case 23:
+      return {"IQ4_XS", DType::kIQ4_XS};
     case 26:
       return {"I32", DType::kI32};
     case 28:
       return {"F64", DType::kF64};
     case 30:
       return {"BF16", DType::kBF16};
+    case 34:
+      return {"TQ1_0", DType::kTQ1_0};
+    case 35:
+      return {"TQ2_0", DType::kTQ2_0};
     default:
       break;
   }
   static constexpr const char* kOthers[] = {
-      "",        "",      "",       "",      "",      "",       "",     "",        "",
-      "Q8_1",    "Q2_K",  "Q3_K",   "",      "",      "",       "Q8_K", "IQ2_XXS", "IQ2_XS",
-      "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS", "I8",   "I16",     "",
-      "I64",     "",      "IQ1_M",  "",      "",      "",       "",     "TQ1_0",   "TQ2_0",
-      "",        "",      "",       "MXFP4", "NVFP4", "Q1_0"};
+      "",      "", "",   "",    "",     "",        "",       "",        "",      "Q8_1", "",
+      "",      "", "",   "",    "Q8_K", "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "",     "IQ3_S",
+      "IQ2_S", "", "I8", "I16", "",     "I64",     "",       "IQ1_M",   "",      "",     "",
+      "",      "", "",   "",    "",     "",        "MXFP4",  "NVFP4",   "Q1_0"};
   return {number < std::size(kOthers) ? kOthers[number] : "", std::nullopt};
 }
 
@@ -267,8 +281,49 @@ uint32_t read_header(Cursor& in) {
 
 }  // namespace
 
-GgufFile::GgufFile(const std::filesystem::path& path) : file_(path), name_(path.string()) {
+GgufFile::GgufFile(const std::filesystem::path& path) {
+  const std::vector<std::filesystem::path> parts = gguf_parts(path);
+  file_ = MappedFile(parts[0]);
+  name_ = parts[0].string();
   parse(file_.bytes());
+  const auto count = static_cast<int64_t>(parts.size());
+  const int64_t said = std::max(integer(kSplitCount, 1), int64_t{1});
+  if (said != count || integer(kSplitNumber, 0) != 0) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[gguf] expected part 1 of {} ({}, {}), got part {} of {} ({})", count,
+                            kSplitNumber, kSplitCount, integer(kSplitNumber, 0) + 1, said, name_),
+                "Parts of a split file keep the names that they were given: "
+                "NAME-00001-of-00003.gguf and so on.");
+  }
+  for (int64_t i = 1; i < count; ++i) add_part(parts[static_cast<size_t>(i)], i, count);
+  const int64_t tensors = integer("split.tensors.count", std::ssize(tensors_));
+  if (count > 1 && tensors != std::ssize(tensors_))
+    fail(fmt::format("expected {} tensors in all parts, got {} ({})", tensors, tensors_.size(),
+                     name_));
+}
+
+void GgufFile::add_part(const std::filesystem::path& path, int64_t number, int64_t count) {
+  GgufFile part;
+  part.file_ = MappedFile(path);
+  part.name_ = path.string();
+  part.parse(part.file_.bytes());
+  if (part.integer(kSplitNumber) != number || part.integer(kSplitCount) != count)
+    fail(fmt::format("expected part {} of {}, got part {} of {} ({})", number + 1, count,
+                     part.integer(kSplitNumber) + 1, part.integer(kSplitCount), part.name_),
+         "Obtain the parts of one model again.");
+  for (const auto& entry : part.index_) {
+    if (!index_.emplace(entry.first, tensors_.size() + entry.second).second)
+      fail(fmt::format("expected tensor {} in one part, got it in two ({})", printable(entry.first),
+                       part.name_));
+  }
+  for (StoredTensor& tensor : part.tensors_) tensors_.push_back(std::move(tensor));
+  more_.push_back(std::move(part.file_));
+}
+
+std::vector<std::filesystem::path> GgufFile::files() const {
+  std::vector<std::filesystem::path> paths = {name_};
+  for (const MappedFile& part : more_) paths.push_back(part.path());
+  return paths;
 }
 
 GgufFile GgufFile::from_bytes(std::span<const std::byte> bytes, const std::string& name) {

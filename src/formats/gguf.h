@@ -27,13 +27,16 @@ class GgufFile {
  public:
   // Maps and validates `path`. Throws Error(kFile) where it cannot be read, Error(kFormat) where it
   // is damaged, Error(kUnsupported) for a version or tensor type that is valid but not read here;
-  // each names file and tensor or key.
+  // each names file and tensor or key. A part of a split file opens all of them (gguf_parts.h): the
+  // first one's metadata, the tensors of all.
   explicit GgufFile(const std::filesystem::path& path);
   // The same for bytes in memory, which the caller keeps alive; `name` stands for the file in
   // errors.
   static GgufFile from_bytes(std::span<const std::byte> bytes, const std::string& name);
 
-  const std::string& name() const { return name_; }  // the path, for messages
+  const std::string& name() const { return name_; }  // the path, of the first part, for messages
+  // The file, or its parts in order.
+  std::vector<std::filesystem::path> files() const;
   uint32_t version() const { return version_; }
 
   // Metadata. Without a fallback a missing key is Error(kFormat); a value of another type always
@@ -61,6 +64,7 @@ class GgufFile {
  private:
   GgufFile() = default;
   void parse(std::span<const std::byte> bytes);
+  void add_part(const std::filesystem::path& path, int64_t number, int64_t count);
   const GgufValue& require(std::string_view key, const char* expected) const;
   // An array, element by element as `at` reads it.
   template <class T>
@@ -70,6 +74,7 @@ class GgufFile {
                                const GgufValue& got) const;
 
   MappedFile file_;
+  std::vector<MappedFile> more_;  // further parts
   std::string name_;
   uint32_t version_ = 0;
   std::map<std::string_view, GgufValue> metadata_;

@@ -106,6 +106,11 @@ struct Kernels {
   Op<void(Tensor y, Tensor rstd, Tensor x, Tensor w, double eps)> rmsnorm;
   // dx (N,D) T += the gradient of rmsnorm; dy (N,D) T. dx may not alias dy.
   Op<void(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd)> rmsnorm_backward;
+  // y (N,D) T|G = (x - mean(x)) * rstd * w + b, rstd (N) T = 1/sqrt(mean((x - mean(x))^2) + eps); x
+  // (N,D) T, w and b (D) T; without b (no tensor) none is added. (Ba, Kiros and Hinton 2016)
+  Op<void(Tensor y, Tensor rstd, Tensor x, Tensor w, Tensor b, double eps)> layernorm;
+  // dx (N,D) T += the gradient of layernorm; dy (N,D) T. dx may not alias dy.
+  Op<void(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd)> layernorm_backward;
   // y (N,D) T += w (D) T, in every row: a bias.
   Op<void(Tensor y, Tensor w)> add_row;
   // y (N,H,Dh) T|G = x (N,H,Dh) T|G rotated by its row's position: the pair (x[i], x[i+Dh/2]) turns
@@ -115,6 +120,10 @@ struct Kernels {
   Op<void(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
           bool inverse)>
       rope;
+  // The same where a pair is (x[2i], x[2i+1]), the layout of the paper.
+  Op<void(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
+          bool inverse)>
+      rope_pairs;
   // y (N,F) T|G = silu(gate) * up; gate, up (N,F) T|G. (Shazeer 2020)
   Op<void(Tensor y, Tensor gate, Tensor up)> swiglu;
   // dgate, dup (N,F) T|G = gradients; dy (N,F) T. dgate may be gate and dup may be up (same
@@ -124,6 +133,10 @@ struct Kernels {
   // 2020): gelu(g) = g/2 (1 + tanh(sqrt(2/pi) (g + 0.044715 g^3))).
   Op<void(Tensor y, Tensor gate, Tensor up)> geglu;
   Op<void(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up)> geglu_backward;
+  // y (N,F) T|G = gelu(x) of that form, without a gate; x (N,F) T|G.
+  Op<void(Tensor y, Tensor x)> gelu;
+  // dx (N,F) T|G = its gradient; dy (N,F) T. dx may be x (same memory).
+  Op<void(Tensor dx, Tensor dy, Tensor x)> gelu_backward;
   // y (N,D) T = cap * tanh(y / cap): a soft cap of logits. cap > 0.
   Op<void(Tensor y, double cap)> soft_cap;
   // dy (N,D) T, the gradient of soft_cap's result y (N,D) T, becomes that of its input.

@@ -142,9 +142,16 @@ inline constexpr std::tuple kOperations = {
     Operation<&Kernels::embed>{.name = "embed", .tolerance = kExact, .cost = stored_rows_cost},
     Operation<&Kernels::rmsnorm>{.name = "rmsnorm", .tolerance = kSums, .outputs = {0, 1}},
     Operation<&Kernels::rmsnorm_backward>{.name = "rmsnorm_backward", .tolerance = kSums},
+    Operation<&Kernels::layernorm>{.name = "layernorm",
+                                   .tolerance = kSums,
+                                   .outputs = {0, 1},
+                                   .floors = product_of<3>},  // w: a row of equal elements cancels
+    Operation<&Kernels::layernorm_backward>{.name = "layernorm_backward", .tolerance = kSums},
     Operation<&Kernels::add_row>{
         .name = "add_row", .tolerance = kElementwise, .floors = product_of<1>},
     Operation<&Kernels::rope>{.name = "rope", .tolerance = kElementwise, .floors = product_of<1>},
+    Operation<&Kernels::rope_pairs>{
+        .name = "rope_pairs", .tolerance = kElementwise, .floors = product_of<1>},
     Operation<&Kernels::swiglu>{.name = "swiglu", .tolerance = kSums},
     Operation<&Kernels::swiglu_backward>{.name = "swiglu_backward",
                                          .tolerance = kSums,
@@ -155,6 +162,9 @@ inline constexpr std::tuple kOperations = {
                                         .tolerance = kSums,
                                         .outputs = {0, 1},
                                         .floors = product_of<2, 4>},  // dy up
+    Operation<&Kernels::gelu>{.name = "gelu", .tolerance = kSums},
+    Operation<&Kernels::gelu_backward>{
+        .name = "gelu_backward", .tolerance = kSums, .floors = product_of<1>},  // dy
     Operation<&Kernels::soft_cap>{.name = "soft_cap", .tolerance = kElementwise},
     Operation<&Kernels::soft_cap_backward>{.name = "soft_cap_backward", .tolerance = kElementwise},
     Operation<&Kernels::dropout>{.name = "dropout", .tolerance = kElementwise},

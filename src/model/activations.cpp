@@ -29,7 +29,7 @@ void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c, const 
   a.x_mid = arena.take("layer.x_mid", s.state, {rows, c.width});
   a.rstd_attention = arena.take("layer.rstd_attention", s.state, {rows});
   a.rstd_ffn = arena.take("layer.rstd_ffn", s.state, {rows});
-  if (c.joined_maps) {
+  if (c.maps.joined_attention) {
     a.qkv = arena.take("layer.qkv", s.state, {rows, c.query_width() + 2 * c.kv_width()});
   } else {
     a.q = arena.take("layer.q", s.state, {rows, c.query_width()});
@@ -38,10 +38,10 @@ void place_layer(LayerActivations& a, Arena& arena, const ModelConfig& c, const 
   }
   a.o = arena.take("layer.o", s.gemm, {rows, c.query_width()});
   a.lse = arena.take("layer.lse", s.state, {rows, c.heads});
-  if (c.joined_maps) {
+  if (c.maps.joined_feed_forward) {
     a.gate_up = arena.take("layer.gate_up", s.gemm, {rows, 2 * c.feed_forward});
   } else {
-    a.gate = arena.take("layer.gate", s.gemm, {rows, c.feed_forward});
+    if (c.maps.gated) a.gate = arena.take("layer.gate", s.gemm, {rows, c.feed_forward});
     a.up = arena.take("layer.up", s.gemm, {rows, c.feed_forward});
   }
   place_norms(a, arena, c, s, rows);
@@ -92,13 +92,16 @@ Tensor columns(const Tensor& piece, int64_t begin, int64_t end) {
 
 // The parts of joined maps.
 void divide(LayerActivations& a, const ModelConfig& c) {
-  if (!c.joined_maps) return;
   const int64_t q = c.query_width(), kv = c.kv_width();
-  a.q = columns(a.qkv, 0, q);
-  a.k = columns(a.qkv, q, q + kv);
-  a.v = columns(a.qkv, q + kv, q + 2 * kv);
-  a.gate = columns(a.gate_up, 0, c.feed_forward);
-  a.up = columns(a.gate_up, c.feed_forward, 2 * c.feed_forward);
+  if (c.maps.joined_attention) {
+    a.q = columns(a.qkv, 0, q);
+    a.k = columns(a.qkv, q, q + kv);
+    a.v = columns(a.qkv, q + kv, q + 2 * kv);
+  }
+  if (c.maps.joined_feed_forward) {
+    a.gate = columns(a.gate_up, 0, c.feed_forward);
+    a.up = columns(a.gate_up, c.feed_forward, 2 * c.feed_forward);
+  }
 }
 
 // All layers. Those that keep their activations for backward have each kind in one piece, N' rows
@@ -140,7 +143,7 @@ int64_t ActivationShape::logit_rows() const {
 void Activations::place_head_gradients(Arena& arena, const ModelConfig& c,
                                        const ActivationShape& s) {
   const int64_t q = c.query_width(), kv = c.kv_width(), rows = s.gradient_rows;
-  if (c.joined_maps) {
+  if (c.maps.joined_attention) {
     dqkv = arena.take("dqkv", s.state, {rows, q + 2 * kv});
     dq = columns(dqkv, 0, q);
     dk = columns(dqkv, q, q + kv);
@@ -169,8 +172,9 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
   top_hidden = arena.take("top_hidden", s.state, {s.top_rows, c.width});
   top_dx = arena.take("top_dx", s.state, {s.top_gradient_rows, c.width});
 
-  const int64_t joined = c.joined_maps ? c.query_width() + 2 * c.kv_width() : 0;  // q, k, v
-  const int64_t joined_ffn = c.joined_maps ? 2 * c.feed_forward : 0;
+  const int64_t joined =
+      c.maps.joined_attention ? c.query_width() + 2 * c.kv_width() : 0;  // q, k, v
+  const int64_t joined_ffn = c.maps.joined_feed_forward ? 2 * c.feed_forward : 0;
   const int64_t widest_out = std::max({c.query_width(), c.feed_forward, joined, joined_ffn});
   const int64_t widest_in = std::max({c.width, c.query_width(), c.feed_forward, joined});
   expanded = arena.take("expanded", s.gemm, {s.weight_scratch});

@@ -26,7 +26,7 @@ AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& optio
     if (!config.has(module)) {
       throw Error(ErrorKind::kUsage,
                   fmt::format("[lora] this model has no map '{}' (lora.targets)", target),
-                  fmt::format("Its maps: {}.", module_names(config.joined_maps)));
+                  fmt::format("Its maps: {}.", module_names(config.maps)));
     }
     wanted[static_cast<size_t>(module)] = true;
   }

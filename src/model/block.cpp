@@ -1,7 +1,10 @@
 #include "model/block.h"
 
+#include <cmath>
+
 #include "model/cache.h"
 #include "model/linear.h"
+#include "model/norm.h"
 
 namespace ilora {
 namespace {
@@ -37,24 +40,37 @@ void rotate(const PassContext& ctx, int64_t l, Tensor x, bool inverse) {
   const RotaryTable& table = ctx.rotary[static_cast<size_t>(index)];
   const Tensor turning = table.turning(x);
   const auto positions = std::span(ctx.packed.positions).first(static_cast<size_t>(x.shape[0]));
-  ctx.kernels.rope(turning, turning, table.cos(), table.sin(), positions, inverse);
+  const auto& rope = ctx.config.rotary_pairs ? ctx.kernels.rope_pairs : ctx.kernels.rope;
+  rope(turning, turning, table.cos(), table.sin(), positions, inverse);
+}
+
+// Multiplies queries (N,H*Dh) by what hangs on their positions; the gradient is the same.
+void scale_by_position(const PassContext& ctx, int64_t l, Tensor q) {
+  const PositionScale& scale = ctx.config.block(l).position_scale;
+  if (scale.beta == 0) return;
+  for (int64_t n = 0; n < q.shape[0]; ++n) {
+    const int64_t steps = ctx.packed.positions[static_cast<size_t>(n)] / scale.step;
+    if (steps > 0)
+      ctx.kernels.scale(q.rows(n, n + 1),
+                        1.0 + scale.beta * std::log1p(static_cast<double>(steps)));
+  }
 }
 
 // y (n,D) T|G = what attention or the feed-forward reads: x (n,D) T, after a norm where the block has
 // one before them.
 void enter_branch(const PassContext& ctx, const BlockConfig& block, Tensor y, Tensor rstd, Tensor x,
-                  Tensor norm) {
+                  const NormWeights& norm) {
   if (block.pre_norms) {
-    ctx.kernels.rmsnorm(y, rstd, x, norm, ctx.config.norm_epsilon);
+    norm_forward(ctx.kernels, ctx.config, y, rstd, x, norm);
   } else {
     ctx.kernels.convert(y, x);
   }
 }
 // Adds the gradient through it: dx += that of dy.
 void enter_branch_backward(const PassContext& ctx, const BlockConfig& block, Tensor dx, Tensor dy,
-                           Tensor x, Tensor norm, Tensor rstd) {
+                           Tensor x, const NormWeights& norm, Tensor rstd) {
   if (block.pre_norms) {
-    ctx.kernels.rmsnorm_backward(dx, dy, x, norm, rstd);
+    norm_backward(ctx.kernels, ctx.config, dx, dy, x, norm, rstd);
   } else {
     ctx.kernels.add(dx, dy);
   }
@@ -64,7 +80,7 @@ void enter_branch_backward(const PassContext& ctx, const BlockConfig& block, Ten
 struct BranchEnd {
   Module map;
   Tensor out, rstd;  // (n,D), (n) T: kept
-  Tensor norm;       // (D) T
+  NormWeights norm;
 };
 
 BranchEnd attention_end(const PassContext& ctx, int64_t l, int64_t n) {
@@ -82,18 +98,18 @@ BranchEnd feed_forward_end(const PassContext& ctx, int64_t l, int64_t n) {
 
 // x (n,D) T += the map of `in`, after its norm where there is one.
 void leave_branch(PassContext& ctx, int64_t l, const BranchEnd& end, Tensor x, Tensor in) {
-  if (!end.norm) return linear_forward(ctx, l, end.map, x, in, true);
+  if (!end.norm.weight) return linear_forward(ctx, l, end.map, x, in, true);
   const Tensor normed = ctx.act.branch.rows(0, x.shape[0]);
   linear_forward(ctx, l, end.map, end.out, in);
-  ctx.kernels.rmsnorm(normed, end.rstd, end.out, end.norm, ctx.config.norm_epsilon);
+  norm_forward(ctx.kernels, ctx.config, normed, end.rstd, end.out, end.norm);
   ctx.kernels.add(x, normed);
 }
 // The gradient of what the map gives, where that of x is dx (n,D).
 Tensor leave_branch_backward(const PassContext& ctx, const BranchEnd& end, Tensor dx) {
-  if (!end.norm) return dx;
+  if (!end.norm.weight) return dx;
   const Tensor dout = ctx.act.branch.rows(0, dx.shape[0]);
   ctx.kernels.fill(dout, 0.0);
-  ctx.kernels.rmsnorm_backward(dout, dx, end.out, end.norm, end.rstd);
+  norm_backward(ctx.kernels, ctx.config, dout, dx, end.out, end.norm, end.rstd);
   return dout;
 }
 
@@ -129,9 +145,10 @@ void project(PassContext& ctx, int64_t l, Tensor normed) {
   const BlockConfig& block = c.block(l);
   const LayerWeights& w = ctx.weights.layer(l);
   const LayerActivations& a = ctx.act.layers[static_cast<size_t>(l)];
-  if (c.joined_maps) linear_forward(ctx, l, Module::kQueryKeyValue, a.qkv, normed);
+  const bool joined = c.maps.joined_attention;
+  if (joined) linear_forward(ctx, l, Module::kQueryKeyValue, a.qkv, normed);
   const auto map = [&](Module module, Tensor x, Tensor raw, Tensor rstd, Tensor norm) {
-    if (c.joined_maps) return;
+    if (joined) return;
     if (block.head_norm == HeadNorm::kNone) return linear_forward(ctx, l, module, x, normed);
     linear_forward(ctx, l, module, raw, normed);
     const HeadNorms h(block.head_norm, x, raw, rstd, norm);
@@ -140,9 +157,10 @@ void project(PassContext& ctx, int64_t l, Tensor normed) {
   map(Module::kQuery, a.q, a.q_raw, a.rstd_q, w.query_norm);
   multiply(k, a.q, block.query_scale);
   rotate(ctx, l, heads(a.q, c.heads, c.head_dim), false);
+  scale_by_position(ctx, l, a.q);
   map(Module::kKey, a.k, a.k_raw, a.rstd_k, w.key_norm);
   rotate(ctx, l, heads(a.k, c.kv_heads, c.head_dim), false);
-  if (!c.joined_maps) linear_forward(ctx, l, Module::kValue, a.v, normed);
+  if (!joined) linear_forward(ctx, l, Module::kValue, a.v, normed);
 }
 
 // s.dq, s.dk and s.dv, gradients of what attention reads, become those of what the maps give.
@@ -154,6 +172,7 @@ void project_backward(PassContext& ctx, int64_t l) {
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const LayerWeights& w = ctx.weights.layer(l);
   const int64_t n = ctx.packed.gradient_rows;
+  scale_by_position(ctx, l, s.dq);
   rotate(ctx, l, heads(s.dq, c.heads, c.head_dim), true);
   rotate(ctx, l, heads(s.dk, c.kv_heads, c.head_dim), true);
   multiply(k, s.dq, block.query_scale);
@@ -175,8 +194,39 @@ AttentionSpans spans_of(const PassContext& ctx, int64_t l, int64_t count) {
           block.soft_cap};
 }
 
-void gate_forward(const PassContext& ctx, int64_t l, Tensor act, Tensor gate, Tensor up) {
+// The first n rows of what the feed-forward keeps; no gate where there is none.
+Tensor rows_of(Tensor x, int64_t n) {
+  return x ? x.rows(0, n) : x;
+}
+
+void activate(const PassContext& ctx, int64_t l, Tensor act, Tensor gate, Tensor up) {
+  if (!ctx.config.maps.gated) return ctx.kernels.gelu(act, up);
   (ctx.config.block(l).gelu ? ctx.kernels.geglu : ctx.kernels.swiglu)(act, gate, up);
+}
+// gate and up become their gradients.
+void activate_backward(const PassContext& ctx, int64_t l, Tensor dact, Tensor gate, Tensor up) {
+  const Kernels& k = ctx.kernels;
+  if (!ctx.config.maps.gated) return k.gelu_backward(up, dact, up);
+  (ctx.config.block(l).gelu ? k.geglu_backward : k.swiglu_backward)(gate, up, dact, gate, up);
+}
+
+// The norm of what the feed-forward reads.
+const NormWeights& feed_forward_norm(const PassContext& ctx, int64_t l) {
+  const LayerWeights& w = ctx.weights.layer(l);
+  return ctx.config.block(l).parallel ? w.attention_norm : w.feed_forward_norm;
+}
+
+// The gradient of what gate and up read, (n,D) dnormed, from those of gate and up.
+void gates_backward(PassContext& ctx, int64_t l, Tensor dnormed, Tensor gate, Tensor up,
+                    Tensor normed) {
+  const MapForm& maps = ctx.config.maps;
+  if (maps.joined_feed_forward) {
+    const Tensor both = ctx.act.layers[static_cast<size_t>(l)].gate_up.rows(0, up.shape[0]);
+    linear_backward(ctx, l, Module::kGateUp, dnormed, both, normed, false);
+    return;
+  }
+  linear_backward(ctx, l, Module::kUp, dnormed, up, normed, false);
+  if (maps.gated) linear_backward(ctx, l, Module::kGate, dnormed, gate, normed, true);
 }
 
 bool any_trained(const PassContext& ctx, int64_t l, std::initializer_list<Module> modules) {
@@ -190,40 +240,36 @@ bool any_trained(const PassContext& ctx, int64_t l, std::initializer_list<Module
 // of the block's output, becomes that of its input but for what goes through attention; with
 // `inside` do_ (n,H*Dh) becomes the gradient of attention's result.
 void above_attention_backward(PassContext& ctx, int64_t l, Tensor do_, Tensor dx, bool inside) {
-  const Kernels& k = ctx.kernels;
   const ModelConfig& c = ctx.config;
-  const LayerWeights& w = ctx.weights.layer(l);
   const Activations& s = ctx.act;
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const BlockConfig& block = c.block(l);
+  const NormWeights& norm = feed_forward_norm(ctx, l);
   const int64_t n = dx.shape[0];
   const bool below_ffn = inside || is_trained(ctx, l, Module::kOutput);
   const bool gate_trained = any_trained(ctx, l, {Module::kGate, Module::kUp, Module::kGateUp});
   const bool inside_ffn = below_ffn || gate_trained;
-  const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n), act = s.act.rows(0, n);
+  const Tensor gate = rows_of(a.gate, n), up = a.up.rows(0, n), act = s.act.rows(0, n);
   const Tensor x_mid = a.x_mid.rows(0, n), rstd = a.rstd_ffn.rows(0, n);
   const Tensor normed = s.normed.rows(0, n);
 
   // Feed-forward. dgate and dup take the place of gate and up.
   const Tensor dact = s.dwide.rows(0, n * c.feed_forward).reshaped({n, c.feed_forward});
-  if (is_trained(ctx, l, Module::kDown)) gate_forward(ctx, l, act, gate, up);
+  if (is_trained(ctx, l, Module::kDown)) activate(ctx, l, act, gate, up);
   Tensor dout = leave_branch_backward(ctx, feed_forward_end(ctx, l, n), dx);
   linear_backward(ctx, l, Module::kDown, inside_ffn ? dact : Tensor(), dout, act, false);
   if (!inside_ffn) return;
-  (block.gelu ? k.geglu_backward : k.swiglu_backward)(gate, up, dact, gate, up);
-  if (gate_trained) enter_branch(ctx, block, normed, rstd, x_mid, w.feed_forward_norm);
+  activate_backward(ctx, l, dact, gate, up);
+  if (gate_trained) enter_branch(ctx, block, normed, rstd, x_mid, norm);
   const Tensor dnormed = below_ffn ? s.dnormed.rows(0, n) : Tensor();
-  if (c.joined_maps) {
-    linear_backward(ctx, l, Module::kGateUp, dnormed, a.gate_up.rows(0, n), normed, false);
-  } else {
-    linear_backward(ctx, l, Module::kUp, dnormed, up, normed, false);
-    linear_backward(ctx, l, Module::kGate, dnormed, gate, normed, true);
-  }
+  gates_backward(ctx, l, dnormed, gate, up, normed);
   if (!below_ffn) return;
-  enter_branch_backward(ctx, block, dx, dnormed, x_mid, w.feed_forward_norm, rstd);
+  // Side by side, attention's result has the gradient of the block's output.
+  if (!block.parallel) enter_branch_backward(ctx, block, dx, dnormed, x_mid, norm, rstd);
 
   dout = leave_branch_backward(ctx, attention_end(ctx, l, n), dx);
   linear_backward(ctx, l, Module::kOutput, inside ? do_ : Tensor(), dout, a.o.rows(0, n), false);
+  if (block.parallel) enter_branch_backward(ctx, block, dx, dnormed, x_mid, norm, rstd);
 }
 
 }  // namespace
@@ -240,7 +286,11 @@ void require_computable(const ModelConfig& config, const std::string& where) {
       refuse("a residual multiplier of a map with a bias");
     if (block.residual_multiplier != 1 && block.post_norms)
       refuse("a residual multiplier before a norm");
-    if (config.joined_maps && (block.head_norm != HeadNorm::kNone || block.query_scale != 1))
+    if (block.parallel && block.post_norms) refuse("norms behind branches that are added at once");
+    if (!config.maps.gated && !block.gelu) refuse("SiLU without a gate");
+    if (config.layer_norm && block.head_norm != HeadNorm::kNone) refuse("LayerNorm of heads");
+    if (config.maps.joined_attention && (block.head_norm != HeadNorm::kNone ||
+                                         block.query_scale != 1 || block.position_scale.beta != 0))
       refuse("a norm or a scale of queries that share a map with keys");
   }
 }
@@ -275,7 +325,9 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   zero_filler(ctx, a.o);
   const bool narrow = narrow_above_attention(ctx, l);
   const int64_t n = narrow ? ctx.top.count() : ctx.packed.rows;
+  // In a parallel block x_mid stays the input, and attention's result goes straight to the output.
   const Tensor x_mid = a.x_mid.rows(0, n);
+  const Tensor after_attention = block.parallel ? out.rows(0, n) : x_mid;
   Tensor o = a.o;
   if (narrow) {
     ctx.top.gather(k, s.top_o, a.o);
@@ -285,21 +337,22 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   } else {
     k.convert(x_mid, a.x);
   }
-  leave_branch(ctx, l, attention_end(ctx, l, n), x_mid, o);
+  if (block.parallel) k.convert(after_attention, x_mid);
+  leave_branch(ctx, l, attention_end(ctx, l, n), after_attention, o);
 
   // Feed-forward: out = x_mid + m Wd (silu(Wg n) * Wu n), n = norm(x_mid)
   const Tensor normed = s.normed.rows(0, n), act = s.act.rows(0, n);
-  const Tensor gate = a.gate.rows(0, n), up = a.up.rows(0, n);
-  enter_branch(ctx, block, normed, a.rstd_ffn.rows(0, n), x_mid, w.feed_forward_norm);
-  if (c.joined_maps) {
+  const Tensor gate = rows_of(a.gate, n), up = a.up.rows(0, n);
+  enter_branch(ctx, block, normed, a.rstd_ffn.rows(0, n), x_mid, feed_forward_norm(ctx, l));
+  if (c.maps.joined_feed_forward) {
     linear_forward(ctx, l, Module::kGateUp, a.gate_up.rows(0, n), normed);
   } else {
-    linear_forward(ctx, l, Module::kGate, gate, normed);
+    if (c.maps.gated) linear_forward(ctx, l, Module::kGate, gate, normed);
     linear_forward(ctx, l, Module::kUp, up, normed);
   }
   if (!out) return;
-  gate_forward(ctx, l, act, gate, up);
-  k.convert(out.rows(0, n), x_mid);
+  activate(ctx, l, act, gate, up);
+  if (!block.parallel) k.convert(out.rows(0, n), x_mid);
   leave_branch(ctx, l, feed_forward_end(ctx, l, n), out.rows(0, n), act);
 }
 
@@ -311,8 +364,8 @@ void block_recompute(PassContext& ctx, int64_t l) {
       static_cast<bool>(ctx.act.layers[layer].lora_h[static_cast<size_t>(Module::kDown)]);
   const bool top = l + 1 == ctx.config.layers;
   const Tensor next = top ? ctx.act.x_last : ctx.act.layers[layer + 1].x;
-  const bool post_norm = ctx.config.block(l).post_norms;
-  block_forward(ctx, l, down || post_norm ? next : Tensor());
+  const BlockConfig& block = ctx.config.block(l);
+  block_forward(ctx, l, down || block.post_norms || block.parallel ? next : Tensor());
 }
 
 void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
@@ -344,7 +397,7 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
                        heads(a.q.rows(0, n), c.heads, dh), heads(a.k.rows(0, n), c.kv_heads, dh),
                        heads(a.v.rows(0, n), c.kv_heads, dh), heads(a.o.rows(0, n), c.heads, dh),
                        a.lse.rows(0, n), spans);
-  if (c.joined_maps) {
+  if (c.maps.joined_attention) {
     zero_filler(ctx, s.dqkv);
   } else {
     for (const Tensor& d : {s.dq, s.dk, s.dv}) zero_filler(ctx, d);
@@ -353,7 +406,7 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   const Tensor normed = s.normed.rows(0, n), dnormed = need_dx ? s.dnormed : Tensor();
   const Tensor x = a.x.rows(0, n), rstd = a.rstd_attention.rows(0, n);
   if (trained) enter_branch(ctx, c.block(l), normed, rstd, x, w.attention_norm);
-  if (c.joined_maps) {
+  if (c.maps.joined_attention) {
     linear_backward(ctx, l, Module::kQueryKeyValue, dnormed, s.dqkv, normed, false);
   } else {
     linear_backward(ctx, l, Module::kValue, dnormed, s.dv, normed, false);

@@ -18,6 +18,7 @@ void finish(ModelConfig& c, const ModelFamily& family, FileKind kind, const std:
   for (const BlockConfig& block : c.blocks)
     ILORA_CHECK(block.rotary < static_cast<int>(c.rotary.size()), "rotary {}", block.rotary);
   c.names = family.names;
+  c.maps = family.maps;
   const bool interleaved = kind == FileKind::kGguf && c.names.interleaved_in_gguf;
   for (const RotarySpec& spec : c.rotary) {
     if (!(spec.base > 0)) {
@@ -32,6 +33,31 @@ void finish(ModelConfig& c, const ModelFamily& family, FileKind kind, const std:
                                 spec.dims, c.head_dim));
     }
   }
+}
+
+constexpr const char* kText = "text_config";
+
+bool is_one_of_several(const Json& json) {
+  return json.is_object() && json.contains(kText) && json[kText].is_object();
+}
+
+// The text model's keys in a folder of several models; else all. What belongs to the whole folder is
+// among them.
+Json text_model(const Json& whole, const std::string& where) {
+  if (!is_one_of_several(whole)) return whole;
+  Json text = whole[kText];
+  if (whole.contains("quantization_config"))
+    text["quantization_config"] = whole["quantization_config"];
+  constexpr const char* kTied = "tie_word_embeddings";  // in both transformers writes defaults
+  if (whole.contains(kTied))
+    text[kTied] = text.value(kTied, Json()) == true || whole[kTied] == true;
+  if (!text.contains("model_type")) {
+    throw Error(
+        ErrorKind::kUnsupported,
+        fmt::format("[model] a text_config without a model_type is not supported ({})", where),
+        "Save the model again with a current transformers, which writes it.");
+  }
+  return text;
 }
 
 }  // namespace
@@ -69,12 +95,6 @@ std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module) {
 ModelConfig config_from_gguf(const GgufFile& file, ModelFamilies families) {
   const std::string architecture = file.text("general.architecture");
   const ModelFamily& family = find_family(families, FileKind::kGguf, architecture, file.name());
-  if (file.integer("split.count", 0) > 1) {
-    throw Error(
-        ErrorKind::kUnsupported,
-        fmt::format("[model] {} is one of {} parts", file.name(), file.integer("split.count")),
-        "Join them: llama-gguf-split --merge FIRST-PART WHOLE.gguf.");
-  }
   ModelConfig config;
   config.name = file.text("general.name", "");
   family.from_gguf(GgufKeys(file, architecture), config);
@@ -84,14 +104,17 @@ ModelConfig config_from_gguf(const GgufFile& file, ModelFamilies families) {
 
 ModelConfig config_from_folder(const std::filesystem::path& folder, ModelFamilies families) {
   const std::filesystem::path path = folder / "config.json";
-  const Json json = read_json(path);
+  const Json whole = read_json(path);
+  const Json json = text_model(whole, path.string());
   const FolderKeys keys(json, path.string());
   const ModelFamily& family =
       find_family(families, FileKind::kFolder, keys.text("model_type"), keys.where());
   ModelConfig config;
   config.name = folder.filename().string();
+  config.one_of_several = is_one_of_several(whole);
   family.from_folder(keys, config);
   finish(config, family, FileKind::kFolder, keys.where());
+  if (config.one_of_several) config.names.block.folder = "model.language_model.layers";
   return config;
 }
 

@@ -25,18 +25,26 @@ enum class HeadNorm : uint8_t {
   kWidth,  // over all heads together
 };
 
-// One layer. Every block has grouped-query attention and a gated feed-forward (Shazeer 2020), each
-// added to the residual stream; norms are RMSNorm (Zhang and Sennrich 2019). What differs between
-// models stands here. The defaults cost nothing.
+// Queries at position p are multiplied by 1 + beta log(1 + floor(p / step)) (Llama 4, Ministral 3).
+struct PositionScale {
+  double beta = 0;  // 0: they stay as they are
+  int64_t step = 1;
+};
+
+// One layer. Every block has grouped-query attention and a feed-forward, as a rule a gated one
+// (Shazeer 2020), each added to the residual stream. What differs between models stands here. The
+// defaults cost nothing.
 struct BlockConfig {
   bool pre_norms = true;                 // of what attention and the feed-forward read
   bool post_norms = false;               // of what they give, before it is added
+  bool parallel = false;                 // both read the block's input, after one norm
   HeadNorm head_norm = HeadNorm::kNone;  // of queries and of keys, before they turn
-  bool gelu = false;                     // gates through GELU (kernels.h: geglu) in place of SiLU
+  bool gelu = false;                     // GELU (kernels.h: geglu, gelu) in place of SiLU
   double soft_cap = 0;                   // of attention's scores (kernels.h); 0: none
   std::array<bool, kModules> bias{};     // which linear maps have one
   int rotary = 0;                        // index into ModelConfig::rotary; -1: no positions
   double query_scale = 1;                // of queries, beside attention's 1/sqrt(Dh)
+  PositionScale position_scale;          // of queries
   double residual_multiplier = 1;        // of what the block adds to the residual stream, twice
   int64_t window = 0;  // a position attends so many, itself included; 0: all before it
 };
@@ -52,18 +60,22 @@ struct ModelConfig {
   int64_t vocabulary = 0;    // V
   int64_t context = 0;       // longest sequence the model was made for
   double norm_epsilon = 1e-5;
+  bool layer_norm = false;          // norms are LayerNorm (kernels.h) in place of RMSNorm
+  bool norm_bias = false;           // they have biases
+  bool rotary_pairs = false;        // pairs that turn lie side by side (kernels.h: rope_pairs)
   std::vector<RotarySpec> rotary;   // the distinct ones
   std::vector<BlockConfig> blocks;  // L
   // Of the embeddings of tokens; soft prompts enter the residual stream as they are.
   double embedding_multiplier = 1;
   double logit_scale = 1;        // logits = logit_scale * hidden * head^T,
   double logit_soft_cap = 0;     // and then cap * tanh(logits / cap); 0: none
-  bool joined_maps = false;      // q, k and v are one map, gate and up another (module.h)
+  MapForm maps;                  // which linear maps there are
   bool tied_embeddings = false;  // the head is the embedding, unless the file has another
+  bool one_of_several = false;   // its folder holds other models beside it
   TensorNames names;
 
   const BlockConfig& block(int64_t l) const { return blocks[static_cast<size_t>(l)]; }
-  bool has(Module module) const { return has_module(joined_maps, module); }
+  bool has(Module module) const { return has_module(maps, module); }
   // Whether some block has it.
   bool post_norms() const;
   bool head_norms() const;
@@ -71,14 +83,15 @@ struct ModelConfig {
   int64_t kv_width() const { return kv_heads * head_dim; }
   // Parameters of the base GEMMs of one layer (q, k, v, o, gate, up, down).
   int64_t layer_gemm_parameters() const {
-    return width * (2 * query_width() + 2 * kv_width() + 3 * feed_forward);
+    return width * (2 * query_width() + 2 * kv_width() + (maps.gated ? 3 : 2) * feed_forward);
   }
 };
 
 // {in, out} of a module in a model that has it.
 std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
 
-// Throw Error(kFormat or kUnsupported) naming the file and the key.
+// Throw Error(kFormat or kUnsupported) naming the file and the key. Of a folder of several models in
+// one (pictures, sound) the text model's, whose keys are under text_config.
 ModelConfig config_from_gguf(const GgufFile& file, std::span<const ModelFamily* const> families);
 ModelConfig config_from_folder(const std::filesystem::path& folder,
                                std::span<const ModelFamily* const> families);

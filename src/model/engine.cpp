@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "model/base_weight.h"
 #include "model/head.h"
+#include "model/norm.h"
 #include "model/soft_prompt.h"
 #include "tensor/finite.h"
 
@@ -81,8 +82,8 @@ void Engine::backward(PassContext& ctx) {
     top_.gather(kernels_, dlast, act_.dnormed);
   }
   kernels_.fill(dx, 0.0);
-  kernels_.rmsnorm_backward(dx, dlast, act_.x_last.rows(0, n), weights_.final_norm(),
-                            act_.rstd_last.rows(0, n));
+  norm_backward(kernels_, config_, dx, dlast, act_.x_last.rows(0, n), weights_.final_norm(),
+                act_.rstd_last.rows(0, n));
   for (int64_t l = config_.layers - 1; l >= std::max(lowest_trained_, int64_t{0}); --l) {
     if (l + 1 < config_.layers) losses_.add_seeds(ctx, l + 1, act_.dx);
     if (options_.recompute) block_recompute(ctx, l);
@@ -203,13 +204,12 @@ void Engine::token_embeddings(Tensor out, std::span<const int32_t> tokens) {
 
 void Engine::final_norm() {
   if (!top_.narrow()) {
-    kernels_.rmsnorm(act_.last, act_.rstd_last, act_.x_last, weights_.final_norm(),
-                     config_.norm_epsilon);
+    norm_forward(kernels_, config_, act_.last, act_.rstd_last, act_.x_last, weights_.final_norm());
     return;
   }
   const int64_t m = top_.count();
-  kernels_.rmsnorm(act_.top_hidden, act_.rstd_last.rows(0, m), act_.x_last.rows(0, m),
-                   weights_.final_norm(), config_.norm_epsilon);
+  norm_forward(kernels_, config_, act_.top_hidden, act_.rstd_last.rows(0, m),
+               act_.x_last.rows(0, m), weights_.final_norm());
   top_.scatter(kernels_, act_.last, act_.top_hidden);
 }
 

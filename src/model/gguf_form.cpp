@@ -10,16 +10,14 @@ std::string gguf_architecture(const ModelFiles& files) {
   if (files.gguf() != nullptr) return files.gguf()->text("general.architecture");
   const std::string where = (files.path() / "config.json").string();
   const Json json = read_json(where);
-  const std::string type = FolderKeys(json, where).text("model_type");
-  if (type == "mistral") return "llama";  // the one that becomes another
+  const FolderKeys whole(json, where),
+      text = whole.object("text_config");  // of several models in one
+  const std::string type = (text.empty() ? whole : text).text("model_type");
   const ModelFamily& family = find_family(model_families(), FileKind::kFolder, type, where);
   if (!family.architecture.empty()) return std::string(family.architecture);
+  if (!family.converts_to.empty()) return std::string(family.converts_to);
   throw Error(ErrorKind::kUnsupported,
               fmt::format("[gguf] {} has no files in GGUF ({})", family.name, where));
-}
-
-bool joins_maps_in_gguf(const ModelFamily& family) {
-  return family.architecture == "phi3";
 }
 
 }  // namespace ilora

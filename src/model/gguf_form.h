@@ -12,7 +12,4 @@ namespace ilora {
 // its folder. Throws Error(kUnsupported) for a folder whose family has no files in GGUF.
 std::string gguf_architecture(const ModelFiles& files);
 
-// Whether GGUF files of a family join q, k and v into one map, gate and up into another (module.h).
-bool joins_maps_in_gguf(const ModelFamily& family);
-
 }  // namespace ilora

@@ -98,7 +98,7 @@ LoraFile::LoraFile(const std::filesystem::path& path) : file(path) {
 // their parts share a name, and a family has either.
 std::optional<Module> module_of(const ModelFamily& family, const std::string& name) {
   for (const Module m : kAllModules) {
-    if (!has_module(joins_maps_in_gguf(family), m)) continue;
+    if (!has_module(family.maps, m)) continue;
     const TensorName& end = family.names.linear[static_cast<size_t>(m)];
     if (name.ends_with(fmt::format(".{}.weight", end.gguf))) return m;
   }
@@ -116,7 +116,7 @@ LoraOptions options_of(const LoraFile& lora) {
       refuse(
           fmt::format("LoRA of {} is not supported ({})", printable(entry.first), lora.file.name()),
           fmt::format("Supported are the linear maps of blocks: {}.",
-                      module_names(joins_maps_in_gguf(*lora.family))));
+                      module_names(lora.family->maps)));
     found[static_cast<size_t>(*module)] = true;
     options.rank = std::max(options.rank, entry.second.first->shape[0]);
   }

@@ -201,7 +201,9 @@ MergeReport write_merged_gguf(const fs::path& path, const ModelFiles& base, cons
   Merge merge(base, adapter);
   GgufWriter writer;
   writer.text("general.architecture", file->text("general.architecture"));
-  for (const auto& [key, value] : file->metadata()) writer.copy(key, value);
+  for (const auto& [key, value] : file->metadata()) {
+    if (!key.starts_with("split.")) writer.copy(key, value);  // of parts, which become one file
+  }
   if (type) {
     constexpr uint32_t kQuantisation = 2;  // the version of ggml's block types
     writer.u32("general.file_type", file_type(*type));

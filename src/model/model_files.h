@@ -15,11 +15,14 @@ namespace ilora {
 
 class TensorFolder;
 
-struct BlockTensors {                                     // null: the block has none
-  const StoredTensor* attention_norm = nullptr;           // (D)
-  const StoredTensor* feed_forward_norm = nullptr;        // (D)
-  const StoredTensor* attention_post_norm = nullptr;      // (D)
-  const StoredTensor* feed_forward_post_norm = nullptr;   // (D)
+struct NormTensors {
+  const StoredTensor* weight = nullptr;  // (D)
+  const StoredTensor* bias = nullptr;    // (D)
+};
+
+struct BlockTensors {  // null: the block has none
+  NormTensors attention_norm, feed_forward_norm;
+  NormTensors attention_post_norm, feed_forward_post_norm;
   const StoredTensor* query_norm = nullptr;               // (Dh), or (H*Dh)
   const StoredTensor* key_norm = nullptr;                 // (Dh), or (K*Dh)
   std::array<const StoredTensor*, kModules> weight = {};  // (out,in), by Module
@@ -27,10 +30,10 @@ struct BlockTensors {                                     // null: the block has
 };
 
 struct ModelTensors {
-  const StoredTensor* embedding = nullptr;   // (V,D)
-  const StoredTensor* final_norm = nullptr;  // (D)
-  const StoredTensor* head = nullptr;        // (V,D); the embedding where tied
-  std::vector<BlockTensors> blocks;          // L
+  const StoredTensor* embedding = nullptr;  // (V,D)
+  NormTensors final_norm;
+  const StoredTensor* head = nullptr;  // (V,D); the embedding where tied
+  std::vector<BlockTensors> blocks;    // L
 };
 
 class ModelFiles {
@@ -49,12 +52,16 @@ class ModelFiles {
   const ModelTensors& tensors() const { return tensors_; }
   const GgufFile* gguf() const { return gguf_.get(); }      // null for a folder
   std::vector<std::filesystem::path> weight_files() const;  // those that hold the weights
+  // What of a folder of several models in one was left out, by the beginnings of names and with
+  // their numbers of tensors; as a rule nothing.
+  const std::string& left_out() const { return left_out_; }
 
  private:
   std::filesystem::path path_;
   std::unique_ptr<GgufFile> gguf_;
   std::unique_ptr<TensorFolder> folder_;
   ModelConfig config_;
+  std::string left_out_;
   ModelTensors tensors_;  // what they point to belongs to gguf_ or folder_
 };
 

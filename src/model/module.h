@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -29,15 +30,36 @@ inline constexpr std::array<Module, kModules> kAllModules = {
 // What options and reports call a module, whatever its model's files do.
 std::string_view module_name(Module module);    // "q_proj"
 std::string_view module_parent(Module module);  // "self_attn" or "mlp"
-Module parse_module(std::string_view name);     // throws Error(kUsage) naming what is allowed
+// Throws Error(kUsage) naming what is allowed. What a family's files call a map is taken, too.
+Module parse_module(std::string_view name);
+std::optional<Module> find_module(std::string_view name);  // the same; none where it is none
 
-// Whether a model has the map: `joined` says of it whether its files join maps.
-constexpr bool has_module(bool joined, Module module) {
-  if (module == Module::kQueryKeyValue || module == Module::kGateUp) return joined;
-  return !joined || module == Module::kOutput || module == Module::kDown;
+// Which of them a model has.
+struct MapForm {
+  bool joined_attention = false;     // q, k and v are one map
+  bool joined_feed_forward = false;  // gate and up are one
+  bool gated = true;                 // false: no gate, the activation is of up
+};
+constexpr bool has_module(const MapForm& form, Module module) {
+  switch (module) {
+    case Module::kQuery:
+    case Module::kKey:
+    case Module::kValue:
+      return !form.joined_attention;
+    case Module::kQueryKeyValue:
+      return form.joined_attention;
+    case Module::kGate:
+      return form.gated && !form.joined_feed_forward;
+    case Module::kUp:
+      return !form.joined_feed_forward;
+    case Module::kGateUp:
+      return form.joined_feed_forward;
+    default:
+      return true;
+  }
 }
 // Names of a model's maps, for messages: "q_proj, k_proj, …".
-std::string module_names(bool joined);
+std::string module_names(const MapForm& form);
 // The module whose draws of dropout these are: a joined map has those of its first part, so that a
 // layer's numbers stay apart from the next one's.
 constexpr int dropout_module(Module module) {

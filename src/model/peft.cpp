@@ -133,14 +133,20 @@ void complete(PeftConfig& peft, const SafetensorsFile& file) {
     ends.insert(map.substr(map.rfind('.') + 1));
     largest = std::max(largest, tensor.shape[0]);
   }
+  std::array<bool, kModules> found{};
+  std::erase_if(ends, [&](const std::string& end) {
+    const std::optional<Module> module = find_module(end);
+    if (module) found[static_cast<size_t>(*module)] = true;
+    return module.has_value();
+  });
   for (const Module m : kAllModules) {
-    if (ends.erase(std::string(module_name(m))) > 0) options.targets.emplace_back(module_name(m));
+    if (found[static_cast<size_t>(m)]) options.targets.emplace_back(module_name(m));
   }
   if (!ends.empty() || options.targets.empty()) {
     throw Error(ErrorKind::kUnsupported,
                 fmt::format("[peft] LoRA of {} is not supported ({})",
                             ends.empty() ? "no module" : "module " + *ends.begin(), file.name()),
-                fmt::format("Supported are {}.", module_names(false)));
+                fmt::format("Supported are {}.", module_names({})));
   }
   if (largest == said.rank) return;
   // One rank for all, and the scale that maps without a pattern have (adapter_parts.h).
@@ -160,6 +166,19 @@ void require_wanted(const PeftConfig& peft, const SafetensorsFile& file,
         file.tensor(fmt::format("base_model.model.{}.lora_A.weight", path));
     }
   }
+}
+
+// What the model's folder calls the targets.
+std::vector<std::string> file_targets(const AdapterLayout& layout,
+                                      const std::vector<std::string>& targets) {
+  std::vector<std::string> ends;
+  for (const std::string& target : targets) {
+    const auto block = std::ranges::find(layout.blocks(), parse_module(target), &LoraBlock::module);
+    ILORA_CHECK(block != layout.blocks().end(), "no block of {}", target);
+    const std::string path = layout.path(*block), end = path.substr(path.rfind('.') + 1);
+    ends.push_back(find_module(end) == block->module ? end : target);
+  }
+  return ends;
 }
 
 std::vector<float> read_factor(const SafetensorsFile& file, const std::string& name,
@@ -190,7 +209,7 @@ void save_peft(const std::filesystem::path& folder, const Adapter& adapter,
                        {"lora_alpha", o.alpha},
                        {"lora_dropout", o.dropout},
                        {"use_rslora", o.rslora},
-                       {"target_modules", o.targets},
+                       {"target_modules", file_targets(adapter.layout(), o.targets)},
                        {"bias", "none"},
                        {"fan_in_fan_out", false},
                        {"init_lora_weights", true},

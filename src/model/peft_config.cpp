@@ -142,19 +142,18 @@ std::optional<std::vector<int64_t>> layers_of(const Json& json, const std::strin
 
 // What names end in, in the order of the block, so that layouts do not depend on the list's.
 std::vector<std::string> targets_of(const PeftModules& modules, const std::string& where) {
-  std::set<std::string> ends;
+  std::set<Module> found;
   for (const std::string& name : modules.names) {
     const std::string end = name.substr(name.rfind('.') + 1);
     try {
-      parse_module(end);
+      found.insert(parse_module(end));
     } catch (const Error& e) {
       refuse("target module " + name, where, e.hint());
     }
-    ends.insert(end);
   }
   std::vector<std::string> targets;
   for (const Module m : kAllModules) {
-    if (ends.contains(std::string(module_name(m)))) targets.emplace_back(module_name(m));
+    if (found.contains(m)) targets.emplace_back(module_name(m));
   }
   return targets;
 }

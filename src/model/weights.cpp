@@ -154,8 +154,13 @@ Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightS
   const bool gguf = files.kind() == FileKind::kGguf;
   if (gguf && c.names.interleaved_in_gguf) row_map_ = interleaved_rows(c.query_width(), c.head_dim);
   const double norm_offset = gguf ? 0.0 : c.names.norm_offset_in_folder;
-  const auto norm = [&](const StoredTensor* stored) {
+  const auto head_norm = [&](const StoredTensor* stored) {
     return stored != nullptr ? vector(*stored, state, {}, norm_offset) : Tensor();
+  };
+  const auto norm = [&](const NormTensors& stored) {
+    NormWeights weights{head_norm(stored.weight), {}};
+    if (stored.bias != nullptr) weights.bias = vector(*stored.bias, state, {}, 0.0);
+    return weights;
   };
   embedding_ = matrix(*tensors.embedding, {}, storage_);
   for (const BlockTensors& block : tensors.blocks) {
@@ -164,8 +169,8 @@ Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightS
     layer.feed_forward_norm = norm(block.feed_forward_norm);
     layer.attention_post_norm = norm(block.attention_post_norm);
     layer.feed_forward_post_norm = norm(block.feed_forward_post_norm);
-    layer.query_norm = norm(block.query_norm);
-    layer.key_norm = norm(block.key_norm);
+    layer.query_norm = head_norm(block.query_norm);
+    layer.key_norm = head_norm(block.key_norm);
     for (const Module m : kAllModules) {
       if (!c.has(m)) continue;
       const auto i = static_cast<size_t>(m);

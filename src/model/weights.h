@@ -45,13 +45,19 @@ struct WeightView {
   const ByteMatrix* transposed_bytes = nullptr;
 };
 
+// A norm's vectors (D) T; the bias none but where the model's norms have one.
+struct NormWeights {
+  Tensor weight, bias;
+};
+
 struct LayerWeights {
-  // T; none but where the block has them
-  Tensor attention_norm, feed_forward_norm;            // (D)
-  Tensor attention_post_norm, feed_forward_post_norm;  // (D)
-  Tensor query_norm, key_norm;                         // (Dh), or (H*Dh) and (K*Dh)
-  std::array<WeightView, kModules> linear;             // (out,in), by Module
-  std::array<Tensor, kModules> bias;                   // (out) T; none but where the model has one
+  // None but where the block has them.
+  NormWeights attention_norm, feed_forward_norm;
+  NormWeights attention_post_norm, feed_forward_post_norm;
+  // T
+  Tensor query_norm, key_norm;              // (Dh), or (H*Dh) and (K*Dh)
+  std::array<WeightView, kModules> linear;  // (out,in), by Module
+  std::array<Tensor, kModules> bias;        // (out) T; none but where the model has one
 };
 
 // What weights take.
@@ -75,8 +81,8 @@ class Weights {
   DType gemm_type() const { return form_.gemm; }
   const LayerWeights& layer(int64_t l) const { return layers_[static_cast<size_t>(l)]; }
   const WeightView& embedding() const { return embedding_; }  // (V,D)
-  Tensor final_norm() const { return final_norm_; }           // (D) T
-  const WeightView& head() const { return head_; }            // (V,D); the embedding where tied
+  const NormWeights& final_norm() const { return final_norm_; }
+  const WeightView& head() const { return head_; }  // (V,D); the embedding where tied
   // Whether a matrix must go through Kernels::expand before a product.
   bool needs_expanding(const WeightView& view) const {
     return view.stored.dtype != form_.gemm || !view.rows.empty();
@@ -113,7 +119,7 @@ class Weights {
   std::deque<ByteMatrix> byte_matrices_;  // views point to them
   std::vector<LayerWeights> layers_;
   WeightView embedding_, head_;
-  Tensor final_norm_;
+  NormWeights final_norm_;
   WeightSizes sizes_;
 };
 

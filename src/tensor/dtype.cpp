@@ -43,6 +43,18 @@ Storage storage_of(DType dtype) {
       return {"Q5_K", 256, 176};
     case DType::kQ6_K:
       return {"Q6_K", 256, 210};
+    case DType::kQ2_K:
+      return {"Q2_K", 256, 84};
+    case DType::kQ3_K:
+      return {"Q3_K", 256, 110};
+    case DType::kIQ4_NL:
+      return {"IQ4_NL", 32, 18};
+    case DType::kIQ4_XS:
+      return {"IQ4_XS", 256, 136};
+    case DType::kTQ1_0:
+      return {"TQ1_0", 256, 54};
+    case DType::kTQ2_0:
+      return {"TQ2_0", 256, 66};
   }
   return {"?", 1, 0};
 }

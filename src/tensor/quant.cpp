@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/listed.h"
+#include "tensor/quant_few_bits.h"
 
 namespace ilora {
 namespace {
@@ -174,11 +175,23 @@ struct Expansion {
   DType type;
   void (*expand)(float* out, const std::byte* in, int64_t blocks);
 };
-constexpr Expansion kExpansions[] = {
-    {DType::kF32, expand_f32},   {DType::kF16, expand_f16},   {DType::kBF16, expand_bf16},
-    {DType::kQ8_0, expand_q8_0}, {DType::kQ4_0, expand_q4_0}, {DType::kQ4_1, expand_q4_1},
-    {DType::kQ5_0, expand_q5_0}, {DType::kQ5_1, expand_q5_1}, {DType::kQ4_K, expand_q4_k},
-    {DType::kQ5_K, expand_q5_k}, {DType::kQ6_K, expand_q6_k}};
+constexpr Expansion kExpansions[] = {{DType::kF32, expand_f32},
+                                     {DType::kF16, expand_f16},
+                                     {DType::kBF16, expand_bf16},
+                                     {DType::kQ8_0, expand_q8_0},
+                                     {DType::kQ4_0, expand_q4_0},
+                                     {DType::kQ4_1, expand_q4_1},
+                                     {DType::kQ5_0, expand_q5_0},
+                                     {DType::kQ5_1, expand_q5_1},
+                                     {DType::kQ4_K, expand_q4_k},
+                                     {DType::kQ5_K, expand_q5_k},
+                                     {DType::kQ6_K, expand_q6_k},
+                                     {DType::kQ2_K, expand_few_bits<DType::kQ2_K>},
+                                     {DType::kQ3_K, expand_few_bits<DType::kQ3_K>},
+                                     {DType::kIQ4_NL, expand_few_bits<DType::kIQ4_NL>},
+                                     {DType::kIQ4_XS, expand_few_bits<DType::kIQ4_XS>},
+                                     {DType::kTQ1_0, expand_few_bits<DType::kTQ1_0>},
+                                     {DType::kTQ2_0, expand_few_bits<DType::kTQ2_0>}};
 
 const Expansion* expansion_of(DType type) {
   for (const Expansion& expansion : kExpansions) {

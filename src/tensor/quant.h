@@ -17,6 +17,7 @@
 //   Q6_K, 210 bytes: 128 bytes of nibbles, 64 bytes of bits five and six, 16 signed bytes s, d;
 //                    groups of 16                             x[i] = (d*s)*(q[i] - 32)
 // Of 64 elements (Q6_K: 128) the low nibbles are the first half, the high ones the second.
+//   Q2_K, Q3_K, IQ4_NL, IQ4_XS, TQ1_0, TQ2_0: tensor/quant_few_bits.h
 #pragma once
 
 #include <bit>

@@ -1,6 +1,7 @@
 #include "tensor/quant_integers.h"
 
 #include "base/error.h"
+#include "tensor/quant_few_bits.h"
 
 namespace ilora {
 namespace {
@@ -38,7 +39,7 @@ void add_fifths(int8_t* q, const std::byte* in) {
 void read_small(IntegerBlock& out, DType type, const std::byte* in) {
   const bool has_minimum = type == DType::kQ4_1 || type == DType::kQ5_1;
   out.scale[0] = out.scale[1] = read_half(in);
-  out.minimum = has_minimum ? read_half(in + 2) : 0.0f;
+  out.minimum[0] = out.minimum[1] = has_minimum ? read_half(in + 2) : 0.0f;
   in += has_minimum ? 4 : 2;
   if (type == DType::kQ8_0) {
     std::memcpy(out.q, in, kQuantBlock);
@@ -58,7 +59,7 @@ void read_q45_k(IntegerBlock& out, const std::byte* in, int64_t g, bool five) {
   const int s = g < 4 ? at(g) & 63 : (at(g + 4) & 15) | (at(g - 4) >> 6) << 4;
   const int t = g < 4 ? at(g + 4) & 63 : (at(g + 4) >> 4) | (at(g) >> 6) << 4;
   out.scale[0] = out.scale[1] = read_half(in) * static_cast<float>(s);
-  out.minimum = -(read_half(in + 2) * static_cast<float>(t));
+  out.minimum[0] = out.minimum[1] = -(read_half(in + 2) * static_cast<float>(t));
   const std::byte* fifths = packed + 12;
   const std::byte* pairs = fifths + (five ? kQuantBlock : 0) + g / 2 * kQuantBlock;
   for (int64_t i = 0; i < kQuantBlock; ++i) {
@@ -77,7 +78,7 @@ void read_q6_k(IntegerBlock& out, const std::byte* in, int64_t g) {
   const float d = read_half(in + 208);
   for (int64_t h = 0; h < 2; ++h)
     out.scale[h] = d * static_cast<float>(static_cast<int8_t>(scales[2 * g + h]));
-  out.minimum = 0;
+  out.minimum[0] = out.minimum[1] = 0;
   for (int64_t i = 0; i < kQuantBlock; ++i) {
     const int nibble = quarter < 2 ? low(pairs[i]) : high(pairs[i]);
     const int top = (static_cast<int>(tops[i]) >> (2 * quarter)) & 3;
@@ -103,6 +104,14 @@ void read_integers(IntegerBlock& out, DType type, const std::byte* row, int64_t 
       return;
     case DType::kQ6_K:
       read_q6_k(out, in, group);
+      return;
+    case DType::kQ2_K:
+    case DType::kQ3_K:
+    case DType::kIQ4_NL:
+    case DType::kIQ4_XS:
+    case DType::kTQ1_0:
+    case DType::kTQ2_0:
+      read_few_bits(out, type, in, group);
       return;
     default:
       read_small(out, type, in);

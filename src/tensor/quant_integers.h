@@ -14,12 +14,12 @@ namespace ilora {
 
 inline constexpr int64_t kScaleGroup = 16;  // elements that surely share a scale
 
-// 32 elements: x[i] = scale[i / 16] * q[i] + minimum, with the rounding of quant.h; minimum is 0 in
-// types that have none. Both scales are equal but in Q6_K.
+// 32 elements: x[i] = scale[i / 16] * q[i] + minimum[i / 16], with the rounding of quant.h; minima are
+// 0 in types that have none. Scales are equal but in Q6_K, Q3_K and Q2_K, minima but in Q2_K.
 struct IntegerBlock {
   int8_t q[kQuantBlock];
   float scale[2];
-  float minimum;
+  float minimum[2];
 };
 
 // Whether read_integers knows a type: all that are stored in blocks.

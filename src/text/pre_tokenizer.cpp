@@ -80,13 +80,37 @@ PreTokenizerStep qwen2_words_step() {
   return words_with_numbers("\\p{N}");
 }
 
-PreTokenizerStep gpt4o_words_step() {
+namespace {
+
+// Words that end where small letters do.
+PreTokenizerStep words_by_case(const std::string& ending, const std::string& number) {
   const std::string capitals = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]",
-                    smalls = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]", before = "[^\\r\\n\\p{L}\\p{N}]?",
-                    ending = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?";
+                    smalls = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]", before = "[^\\r\\n\\p{L}\\p{N}]?";
   return split_step(before + capitals + "*" + smalls + "+" + ending + "|" + before + capitals +
-                    "+" + smalls + "*" + ending +
-                    "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+                    "+" + smalls + "*" + ending + "|" + number +
+                    "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+}
+
+}  // namespace
+
+PreTokenizerStep gpt4o_words_step() {
+  return words_by_case("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "\\p{N}{1,3}");
+}
+
+PreTokenizerStep tekken_words_step() {
+  return words_by_case("", "\\p{N}");
+}
+
+PreTokenizerStep qwen35_words_step() {
+  return split_step(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}"
+      "| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
+}
+
+PreTokenizerStep seed_words_step() {
+  return split_step(
+      "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}"
+      "| ?[^\\s\\p{L}\\p{N}\\r\\n]+|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+");
 }
 
 PreTokenizerStep prefix_step(std::string text) {

@@ -44,6 +44,9 @@ PreTokenizerStep llama3_words_step();  // the expression of Llama 3
 PreTokenizerStep qwen2_words_step();   // the same with each digit apart
 PreTokenizerStep
 gpt4o_words_step();  // the expression of o200k_base: words end where small letters do
+PreTokenizerStep tekken_words_step();  // the same without contractions, each digit apart
+PreTokenizerStep qwen35_words_step();  // Qwen2's, marks with their letters
+PreTokenizerStep seed_words_step();    // Qwen2's, ends of lines apart from marks before them
 PreTokenizerStep prefix_step(std::string text);
 
 class PreTokenizer {

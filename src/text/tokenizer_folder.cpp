@@ -75,6 +75,11 @@ TokenizerSpec tokenizer_spec_of_folder(const std::filesystem::path& folder) {
     spec = tokenizer_spec_of_json(json, starts_with);
   } else if (std::filesystem::exists(model)) {
     spec = tokenizer_spec_of_sentencepiece(model);
+  } else if (std::filesystem::exists(folder / "tekken.json")) {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("[tokenizer] {} is not read, and there is no tokenizer.json",
+                            (folder / "tekken.json").string()),
+                "Use a folder of the model with tokenizer.json, or a GGUF file of it.");
   } else {
     throw Error(
         ErrorKind::kFile, fmt::format("[tokenizer] expected a file, got none ({})", json.string()),

@@ -102,7 +102,10 @@ void read_end_tokens(const std::filesystem::path& folder, TokenizerSpec& spec) {
     const std::filesystem::path path = folder / name;
     if (!std::filesystem::exists(path)) continue;
     const JsonTree tree = read_json_tree(path);
-    const JsonView view(tree, path.string());
+    const JsonView whole(tree, path.string());
+    // Of a folder of several models it may stand with the text model.
+    const bool inside = !whole.has("eos_token_id") && whole.has("text_config");
+    const JsonView view = inside ? whole.at("text_config") : whole;
     if (!view.has("eos_token_id")) continue;
     const JsonView ends = view.at("eos_token_id");
     if (ends.tree().is_array()) {

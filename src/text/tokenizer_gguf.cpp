@@ -28,6 +28,15 @@ Steps words_of_qwen2() {
 Steps words_of_gpt4o() {
   return {gpt4o_words_step()};
 }
+Steps words_of_tekken() {
+  return {tekken_words_step()};
+}
+Steps words_of_qwen35() {
+  return {qwen35_words_step()};
+}
+Steps words_of_seed() {
+  return {seed_words_step()};
+}
 
 // What the name of a pre-tokenizer stands for; byte-level BPE files have it in place of a
 // description. Names and rules: those of llama.cpp, and the tokenizer.json of the
@@ -46,6 +55,9 @@ constexpr NamedPreTokenizer kPreTokenizers[] = {
     {"olmo", words_of_gpt2},
     {"phi-2", words_of_gpt2},
     {"exaone4", words_of_gpt2},
+    {"jais", words_of_gpt2},
+    {"trillion", words_of_gpt2},
+    {"granite-docling", words_of_gpt2},
     {"smollm", digits_and_words_of_gpt2},
     {"starcoder", digits_and_words_of_gpt2},
     {"refact", digits_and_words_of_gpt2},
@@ -57,13 +69,24 @@ constexpr NamedPreTokenizer kPreTokenizers[] = {
     {.name = "llama3", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
     {.name = "llama-v3", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
     {.name = "falcon3", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {.name = "pixtral", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {.name = "falcon-h1", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {.name = "midm-2.0", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
+    {.name = "lfm2", .steps = words_of_llama3, .whole_words = true, .adds_bos = true},
     {"dbrx", words_of_llama3},
     {"smaug-bpe", words_of_llama3},
     {.name = "qwen2", .steps = words_of_qwen2, .nfc = true},
     {.name = "deepseek-r1-qwen", .steps = words_of_qwen2, .nfc = true},
     {"stablelm2", words_of_qwen2},
+    {.name = "kormo", .steps = words_of_qwen2, .nfc = true},
+    {.name = "qwen35", .steps = words_of_qwen35, .nfc = true},
+    {"seed-coder", words_of_seed},
+    {"glm4", words_of_llama3},
+    {"chatglm-bpe", words_of_llama3},
+    {.name = "tekken", .steps = words_of_tekken, .whole_words = true, .adds_bos = true},
     {"gpt-4o", words_of_gpt4o},
     {"llama4", words_of_gpt4o},
+    {"minimax-m2", words_of_gpt4o},
 };
 
 void read_pre_tokenizer(const GgufFile& gguf, TokenizerSpec& spec) {

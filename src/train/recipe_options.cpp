@@ -124,7 +124,8 @@ void add_lora_options(Recipe& r, OptionList& o) {
   o.add("lora.rslora", &r.lora.rslora, "scale by alpha/sqrt(r)",
         {.also_called = {"use_rslora"}, .fixed_once_learned = true});
   o.add("lora.targets", &r.lora.targets, "linear maps that carry LoRA",
-        {.choices = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"},
+        {.choices = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+                     "qkv_proj", "gate_up_proj"},
          .source = "paper",
          .also_called = {"target_modules"},
          .fixed_once_learned = true});

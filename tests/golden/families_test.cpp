@@ -24,11 +24,31 @@ struct FamilyCase {
   const char* name;
   bool gguf;  // whether llama.cpp knows what the folder says
 };
-constexpr FamilyCase kCases[] = {
-    {"mistral-window", false}, {"qwen2-window", false},  {"qwen3", true},
-    {"qwen3-window", false},   {"smollm3", true},        {"olmo2", true},
-    {"granite", true},         {"phi3", true},           {"phi4-mini", true},
-    {"gemma2", true},          {"gemma2-scalar", false}, {"gemma3", true}};
+constexpr FamilyCase kCases[] = {{"mistral-window", false},
+                                 {"qwen2-window", false},
+                                 {"qwen3", true},
+                                 {"qwen3-window", false},
+                                 {"smollm3", true},
+                                 {"olmo2", true},
+                                 {"granite", true},
+                                 {"phi3", true},
+                                 {"phi4-mini", true},
+                                 {"gemma2", true},
+                                 {"gemma2-scalar", false},
+                                 {"gemma3", true},
+                                 {"llama-bias", true},
+                                 {"olmo3", true},
+                                 {"ministral", false},
+                                 {"ministral3", false},
+                                 {"glm4", true},
+                                 {"exaone4", true},
+                                 {"cohere", true},
+                                 {"cohere2", true},
+                                 {"stablelm", true},
+                                 {"stablelm-parallel", true},
+                                 {"starcoder2", true},
+                                 {"gemma3-vision", false},
+                                 {"mistral3-vision", false}};
 
 void PrintTo(const FamilyCase& c, std::ostream* out) {
   *out << c.name;
@@ -96,7 +116,7 @@ TEST_P(FamilyGolden, LossAndGradients) {
 TEST_P(FamilyGolden, AdaptersOfFewMapsHaveTheSameGradient) {
   TestModel model(folder_ / "model", cpu_kernels(), DType::kF32);
   const ModelConfig& config = model.files.config();
-  const bool joined = config.joined_maps;
+  const bool joined = config.maps.joined_attention;
   LoraOptions options;
   options.targets = {joined ? "qkv_proj" : "v_proj"};
   Adapter adapter(config, options);

@@ -56,7 +56,7 @@ inline void expect_close(std::span<const float> got, std::span<const float> expe
 inline void expect_blocks(Tensor flat, const AdapterLayout& layout, const Golden& golden,
                           const std::string& prefix) {
   for (const LoraBlock& b : layout.blocks()) {
-    const std::string base = prefix + "base_model.model.model." + b.name();
+    const std::string base = prefix + "base_model.model." + layout.path(b);
     const float* values = flat.ptr<float>();
     expect_close({values + b.offset_a, static_cast<size_t>(b.rank * b.in)},
                  golden.read(base + ".lora_A.weight"), base + " A");

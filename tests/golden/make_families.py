@@ -77,7 +77,50 @@ FAMILIES = {
                    keys=lambda w: (w.add_sliding_window(WINDOW), w.add_rope_freq_base_swa(50.0),
                                    w.add_rope_scaling_type(gguf.RopeScalingType.LINEAR),
                                    w.add_rope_scaling_factor(8.0)), base=1e5),
+    "llama-bias": dict(config="Llama", own=dict(attention_bias=True, mlp_bias=True, rope_parameters=DEFAULT),
+                       arch="llama", interleaved=True),
+    "olmo3": dict(config="Olmo3", own=dict(num_hidden_layers=4, sliding_window=WINDOW,
+                                           rope_parameters={"sliding_attention": DEFAULT, "full_attention": DEFAULT}),
+                  arch="olmo2", base=1e4,
+                  keys=lambda w: (w.add_sliding_window(WINDOW),
+                                  w.add_sliding_window_pattern([True, True, True, False]))),
+    "ministral": dict(config="Ministral", own=dict(head_dim=4, sliding_window=WINDOW, rope_parameters=DEFAULT,
+                                                   layer_types=["sliding_attention", "full_attention"])),
+    "ministral3": dict(config="Ministral3",
+                       own=dict(head_dim=8, max_position_embeddings=64,
+                                rope_parameters={"rope_type": "yarn", "rope_theta": 1e3, "factor": 8.0, "beta_fast": 4.0,
+                                                 "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
+                                                 "original_max_position_embeddings": 4, "llama_4_scaling_beta": 0.3})),
+    "glm4": dict(config="Glm4", own=dict(head_dim=8, rope_parameters={**DEFAULT, "partial_rotary_factor": 0.5}),
+                 arch="glm4", modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj"],
+                 keys=lambda w: w.add_rope_dimension_count(4)),
+    "exaone4": dict(config="Exaone4", own=dict(num_hidden_layers=4, sliding_window=WINDOW, rope_parameters=DEFAULT),
+                    arch="exaone4", keys=lambda w: (w.add_sliding_window(WINDOW),
+                                                    w.add_sliding_window_pattern([True, True, True, False]))),
+    "cohere": dict(config="Cohere", own=dict(logit_scale=0.3, rope_parameters=DEFAULT), arch="command-r",
+                   keys=lambda w: w.add_logit_scale(0.3)),
+    "cohere2": dict(config="Cohere2", own=dict(num_hidden_layers=4, logit_scale=0.3, sliding_window=WINDOW,
+                                               rope_parameters=DEFAULT),
+                    arch="cohere2", keys=lambda w: (w.add_logit_scale(0.3), w.add_sliding_window(WINDOW))),
+    "stablelm": dict(config="StableLm", own=dict(num_attention_heads=2, num_key_value_heads=1, use_qkv_bias=True,
+                                                 rope_parameters={**DEFAULT, "partial_rotary_factor": 0.25}),
+                     arch="stablelm", keys=lambda w: w.add_rope_dimension_count(2)),
+    "stablelm-parallel": dict(config="StableLm",
+                              own=dict(use_parallel_residual=True, hidden_act="silu",
+                                       rope_parameters={**DEFAULT, "partial_rotary_factor": 0.5}),
+                              arch="stablelm", keys=lambda w: (w.add_rope_dimension_count(2),
+                                                               w.add_parallel_residual(True))),
+    "starcoder2": dict(config="Starcoder2", own=dict(rope_parameters=DEFAULT), arch="starcoder2",
+                       modules=["q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj"]),
+    # Text models of folders that hold others beside them.
+    "gemma3-vision": dict(config="Gemma3", model="Gemma3ForConditionalGeneration",
+                          text=dict(model_type="gemma3_text", head_dim=8, sliding_window=WINDOW, query_pre_attn_scalar=8),
+                          vision=dict(model_type="siglip_vision_model"), more=dict(mm_tokens_per_image=4)),
+    "mistral3-vision": dict(config="Mistral3", model="Mistral3ForConditionalGeneration",
+                            text=dict(model_type="mistral", head_dim=8), vision=dict(model_type="pixtral", head_dim=8),
+                            more=dict(spatial_merge_size=2)),
 }  # fmt: skip
+VISION = dict(hidden_size=8, num_hidden_layers=1, num_attention_heads=1, intermediate_size=8, image_size=28, patch_size=14)
 
 # Scalings of one Llama's rotary positions.
 ROTARY = {
@@ -100,7 +143,7 @@ def random_model(model, seed, gemma):
     with torch.no_grad():
         for name, p in model.named_parameters():
             noise = torch.randn(p.shape, generator=generator)
-            if "norm" in name:
+            if "norm" in name and not name.endswith(".bias"):
                 p.copy_((0.0 if gemma else 1.0) + 0.3 * noise)
             else:
                 p.copy_(0.3 * noise)
@@ -113,7 +156,8 @@ def save(model, folder):
 
 
 def load(folder, adapter=None, dtype=torch.float64):
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
+    names = json.loads((folder / "config.json").read_text())["architectures"]
+    model = getattr(transformers, names[0]).from_pretrained(folder, attn_implementation="eager", dtype=torch.float32)
     if adapter:
         model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
     return model.to(dtype).eval()
@@ -132,7 +176,8 @@ def write_adapter(folder, name, modules):
     (folder / "adapter" / "README.md").unlink(missing_ok=True)
     path = folder / "adapter" / "adapter_config.json"  # peft keeps the modules in a set: fix their order
     config = json.loads(path.read_text())
-    config["target_modules"] = modules
+    if isinstance(modules, list):
+        config["target_modules"] = modules
     path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
@@ -140,7 +185,9 @@ NAMES = {"self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.
          "self_attn.qkv_proj": "attn_qkv", "self_attn.o_proj": "attn_output", "mlp.gate_proj": "ffn_gate",
          "mlp.up_proj": "ffn_up", "mlp.gate_up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
          "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm", "input_layernorm": "attn_norm",
-         "post_feedforward_layernorm": "post_ffw_norm", "pre_feedforward_layernorm": "ffn_norm"}  # fmt: skip
+         "post_feedforward_layernorm": "post_ffw_norm", "pre_feedforward_layernorm": "ffn_norm",
+         "post_self_attn_layernorm": "post_attention_norm", "post_mlp_layernorm": "post_ffw_norm",
+         "mlp.c_fc": "ffn_up", "mlp.c_proj": "ffn_down"}  # fmt: skip
 
 
 def interleaved(rows, heads):
@@ -165,12 +212,16 @@ def write_gguf(path, family, config, state):
         writer.add_value_length(head_dim)
     writer.add_feed_forward_length(config.intermediate_size)
     writer.add_context_length(config.max_position_embeddings)
-    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    if hasattr(config, "rms_norm_eps"):
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+    else:
+        writer.add_layer_norm_eps(getattr(config, "layer_norm_eps", None) or config.norm_epsilon)
     writer.add_rope_freq_base(family.get("base") or config.rope_parameters["rope_theta"])
     family.get("keys", lambda w: None)(writer)
     for name, value in family.get("tensors", {}).items():
         writer.add_tensor(name + ".weight", torch.tensor(value).float().numpy())
-    post_norm = {"gemma2": "post_attention_norm", "gemma3": "post_attention_norm", "olmo2": "post_attention_norm"}
+    post_norm = {"gemma2": "post_attention_norm", "gemma3": "post_attention_norm", "olmo2": "post_attention_norm",
+                 "exaone4": "post_attention_norm"}
     names = {**NAMES, "post_attention_layernorm": post_norm.get(arch, "ffn_norm")}
 
     def add(name, value):
@@ -178,16 +229,20 @@ def write_gguf(path, family, config, state):
 
     add("token_embd.weight", state["model.embed_tokens.weight"])
     add("output_norm.weight", state["model.norm.weight"])
+    if "model.norm.bias" in state:
+        add("output_norm.bias", state["model.norm.bias"])
     if not config.tie_word_embeddings:
         add("output.weight", state["lm_head.weight"])
     for layer in range(config.num_hidden_layers):
         for hf, name in names.items():
-            value = state.get(f"model.layers.{layer}.{hf}.weight")
-            if value is None:
-                continue
-            if family.get("interleaved") and name in ("attn_q", "attn_k"):
-                value = interleaved(value, config.num_attention_heads if name == "attn_q" else config.num_key_value_heads)
-            add(f"blk.{layer}.{name}.weight", value)
+            for end in ("weight", "bias"):
+                value = state.get(f"model.layers.{layer}.{hf}.{end}")
+                if value is None:
+                    continue
+                if family.get("interleaved") and name in ("attn_q", "attn_k"):
+                    heads = config.num_attention_heads if name == "attn_q" else config.num_key_value_heads
+                    value = interleaved(value.reshape(len(value), -1), heads).reshape(value.shape)
+                add(f"blk.{layer}.{name}.{end}", value)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
@@ -210,14 +265,22 @@ def make_family(name, family, seed):
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     config_class = getattr(transformers, family["config"] + "Config")
-    config = config_class(**{**COMMON, **family["own"]}, attn_implementation="eager", dtype="float32")
-    model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+    if "text" in family:
+        config = config_class(text_config={**COMMON, **family["text"]}, vision_config={**VISION, **family["vision"]},
+                              **family["more"], attn_implementation="eager", dtype="float32")
+        model = getattr(transformers, family["model"])(config).float().eval()
+        vocabulary = config.text_config.vocab_size
+        modules = rf".*language_model.*\.({'|'.join(SEVEN)})"
+    else:
+        config = config_class(**{**COMMON, **family["own"]}, attn_implementation="eager", dtype="float32")
+        model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
+        vocabulary, modules = config.vocab_size, family.get("modules", SEVEN)
     random_model(model, seed, family["config"].startswith("Gemma"))
     save(model, folder / "model")
     if "arch" in family:
         write_gguf(folder / "model.gguf", family, config, model.state_dict())
-    write_adapter(folder, name, family.get("modules", SEVEN))
-    rows = rows_of(config.vocab_size)
+    write_adapter(folder, name, modules)
+    rows = rows_of(vocabulary)
     tensors = {}
     for adapter, what in ((None, "base"), (folder / "adapter", "adapter")):
         model = load(folder / "model", adapter)

@@ -27,8 +27,10 @@ def raw_blocks(rng, kind, rows, columns):
     block, size = gguf.GGML_QUANT_SIZES[kind]
     blocks = rows * columns // block
     data = rng.integers(0, 256, (blocks, size), dtype=np.uint8)
-    if kind == Type.Q6_K:
+    if kind in (Type.Q6_K, Type.Q3_K, Type.TQ1_0, Type.TQ2_0):
         data[:, -2:] = half_bytes(rng, blocks)
+    elif kind == Type.Q2_K:
+        data[:, -4:-2], data[:, -2:] = half_bytes(rng, blocks), half_bytes(rng, blocks)[::-1]
     else:
         data[:, :2] = half_bytes(rng, blocks)
     if kind in (Type.Q4_1, Type.Q5_1, Type.Q4_K, Type.Q5_K):
@@ -69,6 +71,13 @@ def main():
         data = raw_blocks(rng, kind, SUPER_ROWS, SUPER_COLUMNS)
         writer.add_tensor(f"{kind.name}.raw", data, raw_dtype=kind)
         expected[f"{kind.name}.raw"] = gguf.quants.dequantize(data, kind).astype(np.float32)
+    rng = np.random.default_rng(20261130)  # of its own: the bytes above stay as they were
+    few = [(Type.IQ4_NL, ROWS, COLUMNS)] + [(kind, SUPER_ROWS, SUPER_COLUMNS) for kind in (
+        Type.Q2_K, Type.Q3_K, Type.IQ4_XS, Type.TQ1_0, Type.TQ2_0)]
+    for kind, rows, columns in few:
+        data = raw_blocks(rng, kind, rows, columns)
+        writer.add_tensor(f"{kind.name}.raw", data, raw_dtype=kind)
+        expected[f"{kind.name}.raw"] = gguf.quants.dequantize(data, kind).reshape(rows, columns).astype(np.float32)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -146,7 +146,28 @@ TEST(Gradients, RmsNormBackwardAccumulates) {
   }
 }
 
-TEST(Gradients, Rope) {
+TEST(Gradients, LayerNorm) {
+  const int64_t n = 4, d = 9;
+  const double eps = 1e-5;
+  const Buffer x = normal({n, d}, 1), w = normal({d}, 2), b = normal({d}, 3),
+               dy = normal({n, d}, 4);
+  const Buffer y(DType::kF64, {n, d}), rstd(DType::kF64, {n}), dx(DType::kF64, {n, d});
+  const Buffer wc = to_complex(w.view()), bc = to_complex(b.view());
+  for (const bool biased : {false, true}) {
+    f64().fill(dx.view(), 0.0);
+    f64().layernorm(y.view(), rstd.view(), x.view(), w.view(), biased ? b.view() : Tensor(), eps);
+    f64().layernorm_backward(dx.view(), dy.view(), x.view(), w.view(), rstd.view());
+    expect_gradients({{"x", x.view(), dx.view()}}, [&](const std::vector<Tensor>& in) {
+      const Buffer out(DType::kC128, {n, d}), inverse(DType::kC128, {n});
+      c128().layernorm(out.view(), inverse.view(), in[0], shaped(wc, w.view()),
+                       biased ? shaped(bc, b.view()) : Tensor(), eps);
+      return weighted(dy.view(), out.view());
+    });
+  }
+}
+
+using Rope = Op<void(Tensor, Tensor, Tensor, Tensor, std::span<const int32_t>, bool)> Kernels::*;
+void expect_rope_gradients(Rope rope) {
   const int64_t n = 4, heads = 3, width = 6, positions = 11;
   const Buffer x = normal({n, heads, width}, 1), dy = normal({n, heads, width}, 2);
   const Buffer angle = normal({positions, width / 2}, 3);
@@ -160,14 +181,21 @@ TEST(Gradients, Rope) {
   const Buffer cc = to_complex(cosine.view()), sc = to_complex(sine.view());
   for (const bool inverse : {false, true}) {
     const Buffer dx(DType::kF64, {n, heads, width});
-    f64().rope(dx.view(), dy.view(), cosine.view(), sine.view(), at, !inverse);
+    (f64().*rope)(dx.view(), dy.view(), cosine.view(), sine.view(), at, !inverse);
     expect_gradients({{"x", x.view(), dx.view()}}, [&](const std::vector<Tensor>& in) {
       const Buffer y(DType::kC128, {n, heads, width});
-      c128().rope(y.view(), in[0], shaped(cc, cosine.view()), shaped(sc, cosine.view()), at,
-                  inverse);
+      (c128().*rope)(y.view(), in[0], shaped(cc, cosine.view()), shaped(sc, cosine.view()), at,
+                     inverse);
       return weighted(dy.view(), y.view());
     });
   }
+}
+
+TEST(Gradients, Rope) {
+  expect_rope_gradients(&Kernels::rope);
+}
+TEST(Gradients, RopePairs) {
+  expect_rope_gradients(&Kernels::rope_pairs);
 }
 
 using Gated = Op<void(Tensor, Tensor, Tensor)> Kernels::*;
@@ -198,6 +226,19 @@ TEST(Gradients, Swiglu) {
 }
 TEST(Gradients, Geglu) {
   expect_gated_gradients(&Kernels::geglu, &Kernels::geglu_backward);
+}
+
+TEST(Gradients, Gelu) {
+  const int64_t n = 3, f = 7;
+  const Buffer x = normal({n, f}, 1), dy = normal({n, f}, 2), dx(DType::kF64, {n, f});
+  x.ptr<double>()[0] = 30;
+  x.ptr<double>()[1] = -30;
+  f64().gelu_backward(dx.view(), dy.view(), x.view());
+  expect_gradients({{"x", x.view(), dx.view()}}, [&](const std::vector<Tensor>& in) {
+    const Buffer y(DType::kC128, {n, f});
+    c128().gelu(y.view(), in[0]);
+    return weighted(dy.view(), y.view());
+  });
 }
 
 TEST(Gradients, SoftCap) {

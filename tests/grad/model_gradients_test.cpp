@@ -31,6 +31,7 @@ struct Case {
   bool prompts = false;        // soft prompts in front of the rows, some trained, some not
   bool alone = false;          // the second segment has no cross-entropy
   bool gaps = false;           // rows of conversations: stretches between answers carry no label
+  bool side_by_side = false;   // a family of other norms and pairs
   bool unlike_llama = false;   // every figure of a configuration that Llama leaves at its default
 };
 
@@ -44,15 +45,38 @@ constexpr ModelFamily kUnlikeLlama = {
     .from_folder = [](const FolderKeys& keys, ModelConfig& config) {
       read_decoder(keys, config);
       config.rotary = {{.base = 100.0, .dims = config.head_dim / 2, .divisors = {}}};
-      config.blocks[0] = {
-          .gelu = true, .soft_cap = 1.5, .query_scale = 1.7, .residual_multiplier = 0.6};
-      config.blocks[1] = {
-          .rotary = -1, .query_scale = 0.8, .residual_multiplier = 1.3, .window = 3};
+      BlockConfig &first = config.blocks[0], &second = config.blocks[1];
+      first.gelu = true;
+      first.soft_cap = 1.5;
+      first.query_scale = 1.7;
+      first.residual_multiplier = 0.6;
+      second.rotary = -1;
+      second.query_scale = 0.8;
+      second.residual_multiplier = 1.3;
+      second.window = 3;
       config.embedding_multiplier = 2.5;
       config.logit_scale = 0.4;
       config.logit_soft_cap = 2.0;
     }};
 constexpr const ModelFamily* kUnlikeLlamaAlone[] = {&kUnlikeLlama};
+
+// The same as one of LayerNorms and of pairs side by side, whose queries are multiplied by what hangs on
+// their positions.
+constexpr ModelFamily kSideBySide = {
+    .name = "side by side",
+    .model_type = "llama",
+    .from_folder = [](const FolderKeys& keys, ModelConfig& config) {
+      read_decoder(keys, config);
+      config.layer_norm = true;
+      config.rotary_pairs = true;
+      for (BlockConfig& block : config.blocks) block.position_scale = {0.7, 2};
+    }};
+constexpr const ModelFamily* kSideBySideAlone[] = {&kSideBySide};
+
+ModelFamilies families_of(const Case& c) {
+  if (c.side_by_side) return kSideBySideAlone;
+  return c.unlike_llama ? ModelFamilies(kUnlikeLlamaAlone) : model_families();
+}
 
 void PrintTo(const Case& c, std::ostream* out) {
   *out << c.name;
@@ -113,8 +137,7 @@ void fill_random(const Adapter& adapter, uint64_t seed) {
 struct Problem {
   Problem(const Case& c, DType state, bool recompute = false)
       : model(golden_folder("tiny-llama/model"), reference_kernels(state), state,
-              {2048, 5, recompute}, WeightStorage::kExpanded,
-              c.unlike_llama ? ModelFamilies(kUnlikeLlamaAlone) : model_families()) {
+              {2048, 5, recompute}, WeightStorage::kExpanded, families_of(c)) {
     LoraOptions options;
     options.rank = 3;
     options.alpha = 6;
@@ -294,6 +317,10 @@ INSTANTIATE_TEST_SUITE_P(
              .targets = {"q_proj"},
              .second = {distillation(2.0)},
              .prompts = true},
+        Case{.name = "side_by_side",
+             .targets = kAll,
+             .second = {consistency({0, 1, 2}, Positions::kAll, false, false), distillation(2.0)},
+             .side_by_side = true},
         Case{.name = "unlike_llama",
              .targets = kAll,
              .dropout = 0.2,

@@ -73,6 +73,8 @@ void install_expand(Kernels& table);
 void install_stored_product(Kernels& table);
 void install_byte_product(Kernels& table);
 void install_rows(Kernels& table);
+void install_layernorm(Kernels& table);
+void install_rope_pairs(Kernels& table);
 void install_attention(Kernels& table);
 void install_attention_step(Kernels& table);
 void install_attention_backward(Kernels& table);

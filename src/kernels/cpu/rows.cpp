@@ -1,4 +1,4 @@
-// Row operations of the fast table: embedding, norm, rotary positions, gated activation, dropout.
+// Row operations of the fast table: embedding, norm, rotary positions, activations, dropout.
 // Contracts: kernels.h.
 //
 // Compiled once per instruction set (Highway); a call is dispatched once, then cut into chunks of
@@ -292,6 +292,42 @@ void geglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up)
   gated_backward<Gelu>(dgate, dup, dy, gate, up);
 }
 
+template <class Y, class X>
+HWY_INLINE void gelu_row(Y* y, const X* x, int64_t width) {
+  for (int64_t i = 0; i < width; i += lanes()) {
+    const VF v = load(x + i, width - i);
+    store(hn::Mul(v, Gelu::factor(v)), y + i, width - i);
+  }
+}
+template <class D, class X>
+HWY_INLINE void gelu_backward_row(D* dx, const float* dy, const X* x, int64_t width) {
+  for (int64_t i = 0; i < width; i += lanes()) {
+    const VF v = load(x + i, width - i);
+    const VF slope = Gelu::slope(v, Gelu::factor(v));
+    store(hn::Mul(load(dy + i, width - i), slope), dx + i, width - i);
+  }
+}
+
+// y is the result of x, or, with a dy, the gradient of x.
+void gelu(Tensor y, const Tensor* dy, Tensor x) {
+  const int64_t width = x.shape[1];
+  parallel_for(x.shape[0], rows_per_chunk(width), [&](int64_t begin, int64_t end) HWY_ATTR {
+    for (int64_t n = begin; n < end; ++n) {
+      const Row row_y(y, n * y.stride[0]), row_x(x, n * x.stride[0]);
+      const float* grad = dy == nullptr ? nullptr : dy->ptr<float>() + n * dy->stride[0];
+      row_y.typed([&](auto* out) HWY_ATTR {
+        row_x.typed([&](auto* in) HWY_ATTR {
+          if (grad == nullptr) {
+            gelu_row(out, in, width);
+          } else {
+            gelu_backward_row(out, grad, in, width);
+          }
+        });
+      });
+    }
+  });
+}
+
 // The mask of dropout_keep(), written out so that the compiler can vectorise the hash.
 void dropout(Tensor y, Tensor x, const uint64_t* row_keys, double p) {
   const int64_t width = x.shape[1];
@@ -336,6 +372,7 @@ HWY_EXPORT(swiglu);
 HWY_EXPORT(swiglu_backward);
 HWY_EXPORT(geglu);
 HWY_EXPORT(geglu_backward);
+HWY_EXPORT(gelu);
 HWY_EXPORT(dropout);
 
 void convert_rows(void* y, DType y_type, int64_t y_stride, const void* x, DType x_type,
@@ -417,6 +454,15 @@ void geglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up)
   HWY_DYNAMIC_DISPATCH(geglu_backward)(dgate, dup, dy, gate, up);
 }
 
+void gelu(Tensor y, Tensor x) {
+  require_gated("gelu", x, {y});
+  HWY_DYNAMIC_DISPATCH(gelu)(y, nullptr, x);
+}
+void gelu_backward(Tensor dx, Tensor dy, Tensor x) {
+  require_gated("gelu_backward", x, {dx, dy});
+  HWY_DYNAMIC_DISPATCH(gelu)(dx, &dy, x);
+}
+
 void dropout(Tensor y, Tensor x, std::span<const uint64_t> row_keys, double p) {
   require_rows("dropout", x, static_cast<int64_t>(row_keys.size()), x.shape[1]);
   require_rows("dropout", y, x.shape[0], x.shape[1]);
@@ -436,6 +482,8 @@ void install_rows(Kernels& table) {
   table.swiglu_backward = swiglu_backward;
   table.geglu = geglu;
   table.geglu_backward = geglu_backward;
+  table.gelu = gelu;
+  table.gelu_backward = gelu_backward;
   table.dropout = dropout;
 }
 

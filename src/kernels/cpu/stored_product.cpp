@@ -63,7 +63,7 @@ void round_rows(const ByteRows& out, Tensor x) {
 // A block's integers as floats, its scales and its minimum.
 struct FloatBlock {
   HWY_ALIGN float q[kQuantBlock];
-  float scale[2], minimum;
+  float scale[2], minimum[2];
 };
 
 // The nibbles of a block of 32, low ones first, less `middle`.
@@ -86,7 +86,7 @@ HWY_INLINE void read_floats(FloatBlock& out, DType type, const uint8_t* row, int
     const int64_t header = minimum ? 4 : 2;
     const uint8_t* in = row + block * (header + kQuantBlock / 2);
     out.scale[0] = out.scale[1] = read_half(in);
-    out.minimum = minimum ? read_half(in + 2) : 0.0f;
+    out.minimum[0] = out.minimum[1] = minimum ? read_half(in + 2) : 0.0f;
     float_nibbles(out.q, in + header, minimum ? 0 : 8);
     return;
   }
@@ -96,9 +96,10 @@ HWY_INLINE void read_floats(FloatBlock& out, DType type, const uint8_t* row, int
     const auto q = hn::PromoteTo(DI(), hn::LoadU(hn::Rebind<int8_t, DF>(), integers.q + i));
     hn::Store(hn::ConvertTo(DF(), q), DF(), out.q + i);
   }
-  out.scale[0] = integers.scale[0];
-  out.scale[1] = integers.scale[1];
-  out.minimum = integers.minimum;
+  for (int64_t h = 0; h < 2; ++h) {
+    out.scale[h] = integers.scale[h];
+    out.minimum[h] = integers.minimum[h];
+  }
 }
 
 // One stored row against some rows of x.
@@ -127,7 +128,13 @@ HWY_INLINE void multiply_stored_row(float* out, DType type, const uint8_t* store
           dot = hn::MulAdd(hn::Load(d, w.q + j), hn::LoadU(d, q + j), dot);
         total[i] = hn::MulAdd(hn::Set(d, w.scale[h] * scale), dot, total[i]);
       }
-      below[i] += w.minimum * x.sum[(first + i) * blocks + b];
+      const int64_t at = (first + i) * blocks + b;
+      if (type != DType::kQ2_K) {
+        below[i] += w.minimum[0] * x.sum[at];
+      } else {  // each half has its own
+        for (int64_t h = 0; h < 2; ++h)
+          below[i] += w.minimum[h] * (scale * static_cast<float>(x.halves[2 * at + h]));
+      }
     }
   }
   HWY_UNROLL(4)

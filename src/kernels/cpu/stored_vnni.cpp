@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "tensor/quant.h"
+#include "tensor/quant_integers.h"
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12 of its own unmasked intrinsics
@@ -337,6 +338,44 @@ ILORA_VNNI_INLINE void add_q6_k(Sums<kRows>& sums, StoredRows rows) {
   }
 }
 
+// Types without code of their own above: each row's block is unpacked by itself, then read side by
+// side.
+template <DType kType, int kRows>
+ILORA_VNNI_INLINE void add_unpacked(Sums<kRows>& sums, StoredRows rows) {
+  constexpr int kMiddle = 128;  // q + 128, unsigned
+  alignas(64) uint8_t q[kPanel][kQuantBlock];
+  alignas(64) float scales[2][kPanel], minima[2][kPanel];
+  const uint8_t* lines[kPanel];
+  for (int i = 0; i < kPanel; ++i) lines[i] = q[i];
+  const ByteRows& x = sums.x;
+  const int64_t blocks = x.columns / kQuantBlock;
+  for (int64_t b = 0; b < blocks; ++b) {
+    for (int i = 0; i < kPanel; ++i) {
+      IntegerBlock block;
+      read_integers(block, kType, reinterpret_cast<const std::byte*>(rows[i]), b);
+      for (int j = 0; j < kQuantBlock; ++j) q[i][j] = static_cast<uint8_t>(block.q[j] + kMiddle);
+      for (int h = 0; h < 2; ++h) {
+        scales[h][i] = block.scale[h];
+        minima[h][i] = block.minimum[h];
+      }
+    }
+    __m512i w[8];
+    load_words(w, lines, 0);
+    load_words(w + 4, lines, kQuantBlock / 2);
+    const __m512 scale[2] = {_mm512_load_ps(scales[0]), _mm512_load_ps(scales[1])};
+    sums.template add_halves<kMiddle>(b, w, scale);
+    if (kType != DType::kQ2_K) continue;  // the only one of these with minima
+    for (int i = 0; i < kRows; ++i) {
+      const int64_t at = (sums.first + i) * blocks + b;
+      for (int h = 0; h < 2; ++h) {
+        const float sum = x.scale[at] * static_cast<float>(x.halves[2 * at + h]);
+        sums.total[i] =
+            _mm512_fmadd_ps(_mm512_load_ps(minima[h]), _mm512_set1_ps(sum), sums.total[i]);
+      }
+    }
+  }
+}
+
 // ---- panels
 // ----------------------------------------------------------------------------------------------
 
@@ -351,6 +390,7 @@ ILORA_VNNI void multiply_some(float* out, StoredRows rows, const ByteRows& x, in
   if constexpr (kType == DType::kQ4_K) add_q45_k<false>(sums, rows);
   if constexpr (kType == DType::kQ5_K) add_q45_k<true>(sums, rows);
   if constexpr (kType == DType::kQ6_K) add_q6_k(sums, rows);
+  if constexpr (kType > DType::kQ6_K) add_unpacked<kType>(sums, rows);
 #pragma GCC unroll 16
   for (int i = 0; i < kRows; ++i) _mm512_storeu_ps(out + (first + i) * kPanel, sums.total[i]);
 }
@@ -384,6 +424,18 @@ void multiply_panel(float* out, DType type, StoredRows rows, const ByteRows& x) 
       return multiply_all<DType::kQ5_K>(out, rows, x);
     case DType::kQ6_K:
       return multiply_all<DType::kQ6_K>(out, rows, x);
+    case DType::kQ2_K:
+      return multiply_all<DType::kQ2_K>(out, rows, x);
+    case DType::kQ3_K:
+      return multiply_all<DType::kQ3_K>(out, rows, x);
+    case DType::kIQ4_NL:
+      return multiply_all<DType::kIQ4_NL>(out, rows, x);
+    case DType::kIQ4_XS:
+      return multiply_all<DType::kIQ4_XS>(out, rows, x);
+    case DType::kTQ1_0:
+      return multiply_all<DType::kTQ1_0>(out, rows, x);
+    case DType::kTQ2_0:
+      return multiply_all<DType::kTQ2_0>(out, rows, x);
     default:
       ILORA_CHECK(false, "no integers in {}", dtype_name(type));
   }

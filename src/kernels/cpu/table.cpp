@@ -15,6 +15,8 @@ Kernels make_table(Bf16Products products) {
   cpu::install_stored_product(table);
   cpu::install_byte_product(table);
   cpu::install_rows(table);
+  cpu::install_layernorm(table);
+  cpu::install_rope_pairs(table);
   cpu::install_attention(table);
   cpu::install_attention_step(table);
   cpu::install_attention_backward(table);

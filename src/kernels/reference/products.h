@@ -66,11 +66,14 @@ std::vector<ByteBlock> byte_row(const Cells<T>& x, int64_t n, int64_t width) {
 }
 
 inline double block_product(const ByteBlock& x, const IntegerBlock& w) {
-  double sum = static_cast<double>(w.minimum) * x.sum;
+  double sum = 0;
   for (size_t h = 0; h < 2; ++h) {
-    int32_t dot = 0;
-    for (size_t i = h * kScaleGroup; i < (h + 1) * kScaleGroup; ++i) dot += x.q[i] * w.q[i];
-    sum += static_cast<double>(w.scale[h]) * dot;
+    int32_t dot = 0, all = 0;
+    for (size_t i = h * kScaleGroup; i < (h + 1) * kScaleGroup; ++i) {
+      dot += x.q[i] * w.q[i];
+      all += x.q[i];
+    }
+    sum += static_cast<double>(w.scale[h]) * dot + static_cast<double>(w.minimum[h]) * all;
   }
   return static_cast<double>(x.scale) * sum;
 }

@@ -1,4 +1,4 @@
-// Operations on rows: embedding, norm, rotary positions, gated activation, dropout.
+// Operations on rows: embedding, norms, rotary positions, activations, dropout.
 #pragma once
 
 #include <cmath>
@@ -57,6 +57,64 @@ void rmsnorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
   }
 }
 
+// Mean and the inverse deviation of a row.
+template <class T>
+struct RowMoments {
+  Wide<T> mean = 0, rstd = 0;
+  RowMoments(const Cells<T>& x, int64_t n, int64_t width, double eps) {
+    using std::sqrt;
+    for (int64_t d = 0; d < width; ++d) mean += x.get(n, d);
+    mean /= static_cast<double>(width);
+    Wide<T> squares = 0;
+    for (int64_t d = 0; d < width; ++d) squares += (x.get(n, d) - mean) * (x.get(n, d) - mean);
+    rstd = 1.0 / sqrt(squares / static_cast<double>(width) + eps);
+  }
+};
+
+template <class T>
+void layernorm(Tensor y, Tensor rstd, Tensor x, Tensor w, Tensor b, double eps) {
+  const int64_t rows = x.shape[0], width = x.shape[1];
+  require_shape("layernorm", y, {rows, width});
+  require_shape("layernorm", rstd, {rows});
+  require_shape("layernorm", w, {width});
+  if (b) require_shape("layernorm", b, {width});
+  const Cells<T> cy(y), cr(rstd), cx(x), cw(w), cb(b);
+  for (int64_t n = 0; n < rows; ++n) {
+    const RowMoments<T> m(cx, n, width, eps);
+    for (int64_t d = 0; d < width; ++d) {
+      const Wide<T> added = b ? cb.get(d) : Wide<T>(0);
+      cy.set((cx.get(n, d) - m.mean) * m.rstd * cw.get(d) + added, n, d);
+    }
+    cr.set(m.rstd, n);
+  }
+}
+
+// With z = (x - mean) r and g = dy w: dx = r (g - mean(g) - z mean(g z)).
+template <class T>
+void layernorm_backward(Tensor dx, Tensor dy, Tensor x, Tensor w, Tensor rstd) {
+  const int64_t rows = x.shape[0], width = x.shape[1];
+  require_shape("layernorm_backward", dx, {rows, width});
+  require_shape("layernorm_backward", dy, {rows, width});
+  require_shape("layernorm_backward", w, {width});
+  require_shape("layernorm_backward", rstd, {rows});
+  const Cells<T> cdx(dx), cdy(dy), cx(x), cw(w), cr(rstd);
+  for (int64_t n = 0; n < rows; ++n) {
+    const Wide<T> mean = RowMoments<T>(cx, n, width, 1.0).mean, r = cr.get(n);
+    Wide<T> sum = 0, inner = 0;
+    for (int64_t d = 0; d < width; ++d) {
+      const Wide<T> g = cdy.get(n, d) * cw.get(d);
+      sum += g;
+      inner += g * (cx.get(n, d) - mean) * r;
+    }
+    sum /= static_cast<double>(width);
+    inner /= static_cast<double>(width);
+    for (int64_t d = 0; d < width; ++d) {
+      const Wide<T> z = (cx.get(n, d) - mean) * r;
+      cdx.add(r * (cdy.get(n, d) * cw.get(d) - sum - z * inner), n, d);
+    }
+  }
+}
+
 template <class T>
 void add_row(Tensor y, Tensor w) {
   const int64_t rows = y.shape[0], width = y.shape[1];
@@ -69,29 +127,40 @@ void add_row(Tensor y, Tensor w) {
 }
 
 // A rotation, whose transpose (its gradient) is the rotation by the opposite angle.
-template <class T>
-void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
-          bool inverse) {
+template <class T, bool kPairs>
+void turn(const char* op, Tensor y, Tensor x, Tensor cos, Tensor sin,
+          std::span<const int32_t> positions, bool inverse) {
   const int64_t rows = x.shape[0], heads = x.shape[1], half = x.shape[2] / 2;
-  require_shape("rope", x, {static_cast<int64_t>(positions.size()), heads, 2 * half});
-  require_shape("rope", y, {rows, heads, 2 * half});
-  require_shape("rope", cos, {cos.shape[0], half});
-  require_shape("rope", sin, {cos.shape[0], half});
+  require_shape(op, x, {static_cast<int64_t>(positions.size()), heads, 2 * half});
+  require_shape(op, y, {rows, heads, 2 * half});
+  require_shape(op, cos, {cos.shape[0], half});
+  require_shape(op, sin, {cos.shape[0], half});
   const Cells<T> cy(y), cx(x), cc(cos), cs(sin);
   for (int64_t n = 0; n < rows; ++n) {
     const int32_t position = positions[static_cast<size_t>(n)];
-    ILORA_CHECK(position >= 0 && position < cos.shape[0], "rope: position {} of {}", position,
+    ILORA_CHECK(position >= 0 && position < cos.shape[0], "{}: position {} of {}", op, position,
                 cos.shape[0]);
     for (int64_t h = 0; h < heads; ++h) {
       for (int64_t i = 0; i < half; ++i) {
         const Wide<T> c = cc.get(position, i),
                       s = inverse ? -cs.get(position, i) : cs.get(position, i);
-        const Wide<T> first = cx.get(n, h, i), second = cx.get(n, h, i + half);
-        cy.set(first * c - second * s, n, h, i);
-        cy.set(second * c + first * s, n, h, i + half);
+        const int64_t at = kPairs ? 2 * i : i, other = kPairs ? at + 1 : i + half;
+        const Wide<T> first = cx.get(n, h, at), second = cx.get(n, h, other);
+        cy.set(first * c - second * s, n, h, at);
+        cy.set(second * c + first * s, n, h, other);
       }
     }
   }
+}
+template <class T>
+void rope(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
+          bool inverse) {
+  turn<T, false>("rope", y, x, cos, sin, positions, inverse);
+}
+template <class T>
+void rope_pairs(Tensor y, Tensor x, Tensor cos, Tensor sin, std::span<const int32_t> positions,
+                bool inverse) {
+  turn<T, true>("rope_pairs", y, x, cos, sin, positions, inverse);
 }
 
 template <class W>
@@ -174,6 +243,30 @@ void geglu_backward(Tensor dgate, Tensor dup, Tensor dy, Tensor gate, Tensor up)
 }
 
 template <class T>
+void gelu(Tensor y, Tensor x) {
+  const int64_t rows = x.shape[0], width = x.shape[1];
+  require_shape("gelu", y, {rows, width});
+  const Cells<T> cy(y), cx(x);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t f = 0; f < width; ++f) {
+      const Wide<T> g = cx.get(n, f);
+      cy.set(g * Gelu<Wide<T>>(g).s, n, f);
+    }
+  }
+}
+
+template <class T>
+void gelu_backward(Tensor dx, Tensor dy, Tensor x) {
+  const int64_t rows = x.shape[0], width = x.shape[1];
+  for (const Tensor& t : {dx, dy}) require_shape("gelu_backward", t, {rows, width});
+  const Cells<T> cdx(dx), cdy(dy), cx(x);
+  for (int64_t n = 0; n < rows; ++n) {
+    for (int64_t f = 0; f < width; ++f)
+      cdx.set(cdy.get(n, f) * Gelu<Wide<T>>(cx.get(n, f)).slope, n, f);
+  }
+}
+
+template <class T>
 void soft_cap(Tensor y, double cap) {
   using std::tanh;
   const Cells<T> cy(y);
@@ -214,12 +307,17 @@ constexpr void install_rows(Kernels& table) {
   table.embed = embed<T>;
   table.rmsnorm = rmsnorm<T>;
   table.rmsnorm_backward = rmsnorm_backward<T>;
+  table.layernorm = layernorm<T>;
+  table.layernorm_backward = layernorm_backward<T>;
   table.add_row = add_row<T>;
   table.rope = rope<T>;
+  table.rope_pairs = rope_pairs<T>;
   table.swiglu = swiglu<T>;
   table.swiglu_backward = swiglu_backward<T>;
   table.geglu = geglu<T>;
   table.geglu_backward = geglu_backward<T>;
+  table.gelu = gelu<T>;
+  table.gelu_backward = gelu_backward<T>;
   table.soft_cap = soft_cap<T>;
   table.soft_cap_backward = soft_cap_backward<T>;
   table.dropout = dropout<T>;

@@ -62,16 +62,18 @@ void read_decoder(const FolderKeys& keys, ModelConfig& c, const DecoderDefaults&
   c.feed_forward = keys.integer("intermediate_size");
   c.vocabulary = keys.integer("vocab_size");
   c.context = keys.integer("max_position_embeddings", defaults.context);
-  c.norm_epsilon = keys.number("rms_norm_eps", defaults.norm_epsilon);
+  c.norm_epsilon = keys.number(defaults.epsilon_key, defaults.norm_epsilon);
+  c.layer_norm = defaults.layer_norm;
+  c.norm_bias = defaults.norm_bias;
   c.tied_embeddings = keys.boolean("tie_word_embeddings", defaults.tied_embeddings);
   require_sizes(c, keys.where());
-  if (defaults.one_rotary) c.rotary = {read_rotary(keys, c, defaults.rotary_base)};
+  if (defaults.one_rotary)
+    c.rotary = {read_rotary(keys, c, defaults.rotary_base, defaults.rotary_part)};
   c.blocks.resize(static_cast<size_t>(c.layers));
 
   const char* gelu = "gelu_pytorch_tanh";
   const std::string known = defaults.gelu ? gelu : "silu";
-  std::string activation = keys.text("hidden_act", known);
-  if (defaults.gelu) activation = keys.text("hidden_activation", known);  // the one that counts
+  const std::string activation = keys.text(defaults.activation_key, known);
   if (activation != known)
     refuse(keys.where(), fmt::format("activation '{}'", activation), "Known here: " + known + ".");
   for (BlockConfig& block : c.blocks) block.gelu = defaults.gelu;
@@ -79,14 +81,53 @@ void read_decoder(const FolderKeys& keys, ModelConfig& c, const DecoderDefaults&
     refuse(keys.where(), "attention that is not causal (is_causal: false)");
   if (keys.boolean("use_bidirectional_attention", false))
     refuse(keys.where(), "attention that is not causal (use_bidirectional_attention: true)");
-  for (const char* key : {"attention_bias", "mlp_bias"}) {
-    if (keys.boolean(key, false)) refuse(keys.where(), fmt::format("a bias ({}: true)", key));
-  }
+  const auto biases = [&](const char* key, bool honoured, std::initializer_list<Module> modules) {
+    if (!keys.boolean(key, false)) return;
+    if (!honoured) refuse(keys.where(), fmt::format("a bias ({}: true)", key));
+    add_biases(c, modules);
+  };
+  biases("attention_bias", defaults.attention_bias, kAttentionMaps);
+  biases("mlp_bias", defaults.mlp_bias, {Module::kGate, Module::kUp, Module::kDown});
   if (!defaults.layer_types) read_windows(keys, c, 0, [](int64_t) { return false; });
 }
 
 void read_decoder(const FolderKeys& keys, ModelConfig& c) {
   read_decoder(keys, c, DecoderDefaults{});
+}
+
+void add_biases(ModelConfig& c, std::initializer_list<Module> modules) {
+  for (BlockConfig& block : c.blocks) {
+    for (const Module m : modules) block.bias[static_cast<size_t>(m)] = true;
+  }
+}
+
+void add_biases_in_file(const GgufKeys& keys, ModelConfig& c,
+                        std::initializer_list<Module> modules) {
+  const TensorNames names;
+  for (const Module m : modules) {
+    const std::string name = names.linear_in_block(FileKind::kGguf, 0, m) + ".bias";
+    if (keys.file().find_tensor(name) != nullptr) add_biases(c, {m});
+  }
+}
+
+void read_windows(const GgufKeys& keys, ModelConfig& c, int64_t period) {
+  constexpr const char* kPattern = "attention.sliding_window_pattern";
+  const int64_t window = keys.integer("attention.sliding_window", 0);
+  std::vector<bool> slides;
+  if (keys.is_array(kPattern)) {
+    slides = keys.booleans(kPattern);
+    if (static_cast<int64_t>(slides.size()) != c.layers) {
+      throw Error(ErrorKind::kFormat, fmt::format("[model] expected {} values of {}, got {} ({})",
+                                                  c.layers, kPattern, slides.size(), keys.where()));
+    }
+  } else {
+    period = keys.integer(kPattern, period);
+  }
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const auto at = static_cast<size_t>(l);
+    const bool sliding = slides.empty() ? period == 0 || (l + 1) % period != 0 : slides[at];
+    c.blocks[at].window = sliding ? window : 0;
+  }
 }
 
 void read_windows(const FolderKeys& keys, ModelConfig& c, int64_t window,
@@ -124,7 +165,10 @@ void read_decoder(const GgufKeys& keys, ModelConfig& c, const DecoderDefaults& d
   const StoredTensor& embedding = keys.file().tensor("token_embd.weight");
   c.vocabulary = embedding.shape.empty() ? 0 : embedding.shape.front();
   c.context = keys.integer("context_length");
-  c.norm_epsilon = keys.number("attention.layer_norm_rms_epsilon");
+  c.layer_norm = defaults.layer_norm;
+  c.norm_bias = defaults.norm_bias;
+  c.norm_epsilon = keys.number(c.layer_norm ? "attention.layer_norm_epsilon"
+                                            : "attention.layer_norm_rms_epsilon");
   c.tied_embeddings = keys.file().find_tensor("output.weight") == nullptr;
   require_sizes(c, keys.where());
   if (defaults.one_rotary) c.rotary = {read_rotary(keys, c, defaults.rotary_base)};

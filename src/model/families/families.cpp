@@ -18,6 +18,15 @@ namespace ilora {
   family(kQwen3)               \
   family(kSmolLm3)             \
   family(kOlmo2)               \
+  family(kOlmo3)               \
+  family(kMinistral)           \
+  family(kMinistral3)          \
+  family(kGlm4)                \
+  family(kExaone4)             \
+  family(kCohere)              \
+  family(kCohere2)             \
+  family(kStableLm)            \
+  family(kStarCoder2)          \
   family(kGranite)             \
   family(kPhi3)                \
   family(kGemma2)              \

@@ -15,9 +15,12 @@ struct ModelFamily {
   std::string_view name;               // "Llama", for messages
   std::string_view model_type = {};    // of config.json; empty: no folders of it are read
   std::string_view architecture = {};  // general.architecture of GGUF; empty: no files of it are
-  bool partial_rotary = false;         // rotary positions may turn a part of each head alone
+  // general.architecture of what converters make of its folders, where `architecture` is empty.
+  std::string_view converts_to = {};
+  bool partial_rotary = false;  // rotary positions may turn a part of each head alone
+  MapForm maps = {};
   TensorNames names = {};
-  // Fill all of a configuration but `names`; most begin with common.h's read_decoder.
+  // Fill all of a configuration but `names` and `maps`; most begin with common.h's read_decoder.
   void (*from_folder)(const FolderKeys& keys, ModelConfig& config) = nullptr;
   void (*from_gguf)(const GgufKeys& keys, ModelConfig& config) = nullptr;
 };

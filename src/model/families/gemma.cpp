@@ -23,8 +23,10 @@ DecoderDefaults defaults(bool third) {
           .context = third ? 131072 : 8192,
           .tied_embeddings = true,
           .gelu = true,
+          .activation_key = "hidden_activation",
           .one_rotary = !third,
-          .layer_types = true};
+          .layer_types = true,
+          .attention_bias = true};
 }
 
 // What all Gemmas have. Scores are multiplied by 1/sqrt(`scalar`).

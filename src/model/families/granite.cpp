@@ -27,7 +27,7 @@ void apply(const Multipliers& m, ModelConfig& config, const std::string& where) 
 }
 
 void read_folder(const FolderKeys& keys, ModelConfig& config) {
-  read_decoder(keys, config);
+  read_decoder(keys, config, {.attention_bias = true, .mlp_bias = true});
   apply({keys.number("embedding_multiplier", 1.0), keys.number("attention_multiplier", 1.0),
          keys.number("residual_multiplier", 1.0), keys.number("logits_scaling", 1.0)},
         config, keys.where());

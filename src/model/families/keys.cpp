@@ -89,6 +89,23 @@ std::vector<double> FolderKeys::numbers(const char* key) const {
   return numbers;
 }
 
+bool GgufKeys::is_array(const char* key) const {
+  const GgufValue* value = file_.find(prefix_ + key);
+  return value != nullptr && value->type == GgufType::kArray;
+}
+
+std::vector<bool> GgufKeys::booleans(const char* key) const {
+  const GgufValue* value = file_.find(prefix_ + key);
+  std::vector<bool> all;
+  if (value == nullptr || value->type != GgufType::kArray || value->element != GgufType::kBool) {
+    throw Error(
+        ErrorKind::kFormat,
+        fmt::format("[model] expected an array of booleans for {}{} ({})", prefix_, key, where()));
+  }
+  for (const std::byte b : value->bytes) all.push_back(b != std::byte{0});
+  return all;
+}
+
 FolderKeys FolderKeys::object(const char* key) const {
   static const Json kNone = Json::object();
   return {has(key) ? (*json_)[key] : kNone, where_, fmt::format("{}{}.", prefix_, key)};

@@ -66,6 +66,8 @@ class GgufKeys {
   std::string text(const char* key, const std::string& fallback) const {
     return file_.text(prefix_ + key, fallback);
   }
+  bool is_array(const char* key) const;
+  std::vector<bool> booleans(const char* key) const;  // an array of them
 
  private:
   const GgufFile& file_;

@@ -1,5 +1,5 @@
 // Mistral (Jiang et al. 2023): a Llama whose layers look back over a window. Its GGUF files call
-// themselves llama (gguf_form.cpp) and have no window.
+// themselves llama and have no window.
 #include "model/families/common.h"
 
 namespace ilora {
@@ -19,6 +19,7 @@ void read(const FolderKeys& keys, ModelConfig& config) {
 
 extern const ModelFamily kMistral = {.name = "Mistral",
                                      .model_type = "mistral",
+                                     .converts_to = "llama",
                                      .names = {.interleaved_in_gguf = true},
                                      .from_folder = read};
 

@@ -8,14 +8,12 @@ namespace {
 
 void read_folder(const FolderKeys& keys, ModelConfig& config) {
   read_decoder(keys, config, {.context = 4096, .norm_epsilon = 1e-5, .layer_types = true});
-  config.joined_maps = true;
   if (keys.has("layer_types")) refuse(keys.where(), "layer_types of a Phi-3");
   for (BlockConfig& block : config.blocks) block.window = keys.integer("sliding_window", 0);
 }
 
 void read_gguf(const GgufKeys& keys, ModelConfig& config) {
   read_decoder(keys, config, {.layer_types = true});
-  config.joined_maps = true;
   for (BlockConfig& block : config.blocks)
     block.window = keys.integer("attention.sliding_window", 0);
 }
@@ -26,6 +24,7 @@ extern const ModelFamily kPhi3 = {.name = "Phi-3",
                                   .model_type = "phi3",
                                   .architecture = "phi3",
                                   .partial_rotary = true,
+                                  .maps = {.joined_attention = true, .joined_feed_forward = true},
                                   .names = {.long_rotary_in_gguf = true},
                                   .from_folder = read_folder,
                                   .from_gguf = read_gguf};

@@ -5,22 +5,17 @@
 namespace ilora {
 namespace {
 
-void add_biases(ModelConfig& config) {
-  for (BlockConfig& block : config.blocks) {
-    for (const Module m : {Module::kQuery, Module::kKey, Module::kValue})
-      block.bias[static_cast<size_t>(m)] = true;
-  }
-}
+constexpr std::initializer_list<Module> kBiased = {Module::kQuery, Module::kKey, Module::kValue};
 
 void read_folder(const FolderKeys& keys, ModelConfig& config) {
   read_decoder(keys, config, {.layer_types = true});
-  add_biases(config);
+  add_biases(config, kBiased);
   read_qwen_windows(keys, config);
 }
 
 void read_gguf(const GgufKeys& keys, ModelConfig& config) {
   read_decoder(keys, config);
-  add_biases(config);
+  add_biases(config, kBiased);
 }
 
 }  // namespace

@@ -11,7 +11,8 @@ void add_norms(ModelConfig& config) {
 }
 
 void read_folder(const FolderKeys& keys, ModelConfig& config) {
-  read_decoder(keys, config, {.head_dim = 128, .context = 32768, .layer_types = true});
+  read_decoder(keys, config,
+               {.head_dim = 128, .context = 32768, .layer_types = true, .attention_bias = true});
   add_norms(config);
   read_qwen_windows(keys, config);
 }

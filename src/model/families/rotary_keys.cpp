@@ -67,11 +67,11 @@ void read_longrope(const FolderKeys& keys, const FolderKeys& scaling, ModelConfi
 }  // namespace
 
 RotarySpec read_rotary(const FolderKeys& keys, const FolderKeys& scaling, ModelConfig& c,
-                       double base) {
+                       double base, double whole) {
   RotarySpec spec;
   spec.base = scaling.number("rope_theta", base);
   const double part =
-      scaling.number("partial_rotary_factor", keys.number("partial_rotary_factor", 1.0));
+      scaling.number("partial_rotary_factor", keys.number("partial_rotary_factor", whole));
   spec.dims = static_cast<int64_t>(static_cast<double>(c.head_dim) * part);
   const std::string type = scaling.text("rope_type", scaling.text("type", "default"));
   if (type == "llama3") {
@@ -96,11 +96,11 @@ RotarySpec read_rotary(const FolderKeys& keys, const FolderKeys& scaling, ModelC
   return spec;
 }
 
-RotarySpec read_rotary(const FolderKeys& keys, ModelConfig& c, double base) {
+RotarySpec read_rotary(const FolderKeys& keys, ModelConfig& c, double base, double part) {
   const FolderKeys earlier = keys.object("rope_scaling");
   const FolderKeys scaling = earlier.empty() ? keys.object("rope_parameters") : earlier;
   if (scaling.has_objects()) refuse(keys.where(), "rotary parameters by type of layer");
-  return read_rotary(keys, scaling, c, keys.number("rope_theta", base));
+  return read_rotary(keys, scaling, c, keys.number("rope_theta", base), part);
 }
 
 namespace {

@@ -8,14 +8,15 @@ namespace ilora {
 
 // From config.json, whose layers all turn alike: rope_scaling or, where that is absent or empty,
 // rope_parameters, with rope_theta and partial_rotary_factor inside or beside it, as transformers
-// reads them (convert_rope_params_to_dict, 5.24). `base`: where a file names none. Sizes and context
+// reads them (convert_rope_params_to_dict, 5.24). `base` and `part`, of a head's
+// columns that turn: where a file names none. Sizes and context
 // of the configuration are there; LongRoPE shortens the context to the one that its short divisors
 // are for, since longer rows would turn all their positions otherwise. Throws Error(kUnsupported)
 // naming a scaling that is not known, or parameters by type of layer.
-RotarySpec read_rotary(const FolderKeys& keys, ModelConfig& config, double base);
+RotarySpec read_rotary(const FolderKeys& keys, ModelConfig& config, double base, double part = 1);
 // The same of one object of parameters.
 RotarySpec read_rotary(const FolderKeys& keys, const FolderKeys& parameters, ModelConfig& config,
-                       double base);
+                       double base, double part = 1);
 // From a GGUF's rope.* keys and the tensors rope_freqs and rope_factors_short.
 RotarySpec read_rotary(const GgufKeys& keys, ModelConfig& config, double base);
 

@@ -6,8 +6,12 @@
 namespace ilora {
 namespace {
 
-constexpr DecoderDefaults kDefaults = {
-    .context = 32768, .rotary_base = 2e6, .tied_embeddings = true, .layer_types = true};
+constexpr DecoderDefaults kDefaults = {.context = 32768,
+                                       .rotary_base = 2e6,
+                                       .tied_embeddings = true,
+                                       .layer_types = true,
+                                       .attention_bias = true,
+                                       .mlp_bias = true};
 constexpr int64_t kStep = 4;  // GGUF files do not say it
 
 void read_folder(const FolderKeys& keys, ModelConfig& config) {

@@ -196,8 +196,8 @@ TEST(Gguf, RefusesBadTensors) {
   EXPECT_THAT(failure(one({1}, 99, 0)),
               AllOf(HasSubstr("type number 99"), HasSubstr("tensor \"w\"")));
   EXPECT_THAT(failure(one({1}, 4, 0)), HasSubstr("type number 4"));  // removed from ggml
-  EXPECT_THAT(failure(one({256}, 11, 0), ErrorKind::kUnsupported),
-              AllOf(HasSubstr("Q3_K"), HasSubstr("number 11"), HasSubstr("tensor \"w\""),
+  EXPECT_THAT(failure(one({256}, 16, 0), ErrorKind::kUnsupported),
+              AllOf(HasSubstr("IQ2_XXS"), HasSubstr("number 16"), HasSubstr("tensor \"w\""),
                     HasSubstr("F32, F16, BF16, Q8_0, Q4_0, Q4_1")));
   EXPECT_THAT(failure(one({1, 1, 1, 1, 1}, 0, 0)), HasSubstr("at most 4 dimensions, got 5"));
   EXPECT_THAT(failure(one({0}, 0, 0)), HasSubstr("at least 1"));

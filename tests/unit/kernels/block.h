@@ -97,8 +97,10 @@ class Block {
 };
 
 // The types that are stored in blocks.
-inline constexpr DType kBlockTypes[] = {DType::kQ8_0, DType::kQ4_0, DType::kQ4_1, DType::kQ5_0,
-                                        DType::kQ5_1, DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+inline constexpr DType kBlockTypes[] = {DType::kQ8_0,  DType::kQ4_0, DType::kQ4_1,   DType::kQ5_0,
+                                        DType::kQ5_1,  DType::kQ4_K, DType::kQ5_K,   DType::kQ6_K,
+                                        DType::kQ2_K,  DType::kQ3_K, DType::kIQ4_NL, DType::kIQ4_XS,
+                                        DType::kTQ1_0, DType::kTQ2_0};
 
 // Random stored elements whose halves are finite, at an odd address.
 class StoredBlock {

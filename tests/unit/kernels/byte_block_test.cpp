@@ -32,7 +32,7 @@ TEST(StoredIntegers, AreTheElementsOfTheirBlock) {
       read_integers(block, type, bytes, b);
       for (int64_t i = 0; i < kQuantBlock; ++i)
         actual.push_back(block.scale[i / kScaleGroup] * static_cast<float>(block.q[i]) +
-                         block.minimum);
+                         block.minimum[i / kScaleGroup]);
     }
     EXPECT_EQ(actual, expected) << dtype_name(type);
   }

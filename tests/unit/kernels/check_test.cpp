@@ -153,6 +153,9 @@ TEST(Check, SharedCasesFindFaults) {
   Kernels wrong_rope = f32();
   wrong_rope.rope = [](Tensor y, Tensor x, Tensor c, Tensor s, std::span<const int32_t> positions,
                        bool) { f32().rope(y, x, c, s, positions, false); };
+  wrong_rope.rope_pairs = [](Tensor y, Tensor x, Tensor c, Tensor s,
+                             std::span<const int32_t> positions,
+                             bool) { f32().rope_pairs(y, x, c, s, positions, false); };
   test::OpCases rotated(wrong_rope, f32(), DType::kBF16);
   rotated.rope();
   for (const test::OpError& e : rotated.results()) {

@@ -35,8 +35,10 @@ class OpCases : public TableComparison {
     byte_product();
     embed();
     rmsnorm();
+    layernorm();
     rope();
     gated();
+    gelu();
     soft_cap();
     dropout();
     attention();
@@ -77,9 +79,10 @@ class OpCases : public TableComparison {
 
   // Random blocks whose halves are finite, at an odd address; rows in order and in another one.
   void expand() {
-    constexpr DType kStored[] = {DType::kF32,  DType::kF16,  DType::kBF16, DType::kQ8_0,
-                                 DType::kQ4_0, DType::kQ4_1, DType::kQ5_0, DType::kQ5_1,
-                                 DType::kQ4_K, DType::kQ5_K, DType::kQ6_K};
+    constexpr DType kStored[] = {
+        DType::kF32,  DType::kF16,    DType::kBF16,   DType::kQ8_0,  DType::kQ4_0, DType::kQ4_1,
+        DType::kQ5_0, DType::kQ5_1,   DType::kQ4_K,   DType::kQ5_K,  DType::kQ6_K, DType::kQ2_K,
+        DType::kQ3_K, DType::kIQ4_NL, DType::kIQ4_XS, DType::kTQ1_0, DType::kTQ2_0};
     constexpr int64_t kShapes[][2] = {{1, 32},    {7, 64},  {33, 96},  {5, 1056},
                                       {130, 576}, {3, 256}, {70, 1280}};
     for (const auto& s : kShapes) {
@@ -199,7 +202,39 @@ class OpCases : public TableComparison {
     });
   }
 
+  void layernorm() {
+    for_rows([&](int64_t n, int64_t d, int64_t pad, DType out) {
+      Block x(DType::kF32, {n, d}, pad, 1, 3.0);
+      for (int64_t i = 0; i < d && n > 2; ++i) x.set(1, i, x.at(1, i) + 40.0);  // far from 0
+      if (n > 2) x.fill_row(2, 0.0);
+      const Block w(DType::kF32, {d}, 0, 2), b(DType::kF32, {d}, 0, 3),
+          dy(DType::kF32, {n, d}, pad, 4);
+      const Block y(out, {n, d}, pad, 5), rstd(DType::kF32, {n}, 0, 6),
+          dx(DType::kF32, {n, d}, pad, 7);
+      for (const bool biased : {false, true}) {
+        compare("layernorm", DType::kF32, {&y, &rstd},
+                row_case(n, d, pad) + (biased ? " with a bias" : ""),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.layernorm(o[0], o[1], x.view(), w.view(), biased ? b.view() : Tensor(), 1e-5);
+                });
+      }
+      if (out != DType::kF32) return;
+      Block inverse(DType::kF32, {n}, 0, 8);  // as of rmsnorm
+      for (int64_t i = 0; i < n; ++i) inverse.set(i, 0, 0.3 + 0.1 * std::abs(inverse.at(i, 0)));
+      compare("layernorm_backward", DType::kF32, {&dx}, row_case(n, d, pad),
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.layernorm_backward(o[0], dy.view(), x.view(), w.view(), inverse.view());
+              });
+    });
+  }
+
   void rope() {
+    rope("rope", &Kernels::rope);
+    rope("rope_pairs", &Kernels::rope_pairs);
+  }
+
+  using Rope = Op<void(Tensor, Tensor, Tensor, Tensor, std::span<const int32_t>, bool)> Kernels::*;
+  void rope(const char* name, Rope op) {
     constexpr int64_t kShapes[][3] = {{1, 1, 2},   {5, 3, 8},   {7, 4, 6},
                                       {33, 3, 34}, {17, 9, 64}, {3, 2, 128}};
     for (const auto& s : kShapes) {
@@ -223,13 +258,13 @@ class OpCases : public TableComparison {
             const Block x(in, {s[0], s[1], s[2]}, pad, 3);
             for (const DType out : types_) {
               const Block y(out, {s[0], s[1], s[2]}, pad, 4);
-              compare("rope", in, {&y}, where, [&](const Kernels& k, const std::vector<Tensor>& o) {
-                k.rope(o[0], x.view(), cosine.view(), sine.view(), positions, inverse);
+              compare(name, in, {&y}, where, [&](const Kernels& k, const std::vector<Tensor>& o) {
+                (k.*op)(o[0], x.view(), cosine.view(), sine.view(), positions, inverse);
               });
             }
-            compare("rope", in, {&x}, where + " in place",
+            compare(name, in, {&x}, where + " in place",
                     [&](const Kernels& k, const std::vector<Tensor>& o) {
-                      k.rope(o[0], o[0], cosine.view(), sine.view(), positions, inverse);
+                      (k.*op)(o[0], o[0], cosine.view(), sine.view(), positions, inverse);
                     });
           }
         }
@@ -240,6 +275,27 @@ class OpCases : public TableComparison {
   void gated() {
     gated("swiglu", &Kernels::swiglu, "swiglu_backward", &Kernels::swiglu_backward);
     gated("geglu", &Kernels::geglu, "geglu_backward", &Kernels::geglu_backward);
+  }
+
+  void gelu() {
+    for_rows([&](int64_t n, int64_t f, int64_t pad, DType in) {
+      Block x(in, {n, f}, pad, 1, 4.0);
+      x.set(0, 0, -120.0);  // exp overflows there
+      const Block dy(DType::kF32, {n, f}, pad, 2);
+      for (const DType out : types_) {
+        const Block y(out, {n, f}, pad, 3);
+        compare("gelu", in, {&y}, row_case(n, f, pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) { k.gelu(o[0], x.view()); });
+        compare("gelu_backward", in, {&y}, row_case(n, f, pad),
+                [&](const Kernels& k, const std::vector<Tensor>& o) {
+                  k.gelu_backward(o[0], dy.view(), x.view());
+                });
+      }
+      compare("gelu_backward", in, {&x}, row_case(n, f, pad) + " in place",
+              [&](const Kernels& k, const std::vector<Tensor>& o) {
+                k.gelu_backward(o[0], dy.view(), o[0]);
+              });
+    });
   }
 
   void soft_cap() {

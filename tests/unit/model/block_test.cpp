@@ -140,12 +140,14 @@ TEST(RequireComputable, NamesWhatNoBlockComputes) {
   config.blocks[0].bias[static_cast<size_t>(Module::kDown)] = true;
   EXPECT_THAT(told(), AllOf(HasSubstr("residual multiplier"), HasSubstr("layer 0"),
                             HasSubstr("config.json")));
-  config.blocks[0] = {.post_norms = true, .residual_multiplier = 0.5};
+  config.blocks[0] = {};
+  config.blocks[0].post_norms = true;
+  config.blocks[0].residual_multiplier = 0.5;
   EXPECT_THAT(told(), AllOf(HasSubstr("before a norm"), HasSubstr("layer 0")));
   config.blocks[0] = {};
   config.blocks[1].head_norm = HeadNorm::kHead;
   EXPECT_EQ(told(), "nothing");
-  config.joined_maps = true;
+  config.maps.joined_attention = true;
   EXPECT_THAT(told(), AllOf(HasSubstr("share a map"), HasSubstr("layer 1")));
 }
 

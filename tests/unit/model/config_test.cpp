@@ -39,7 +39,6 @@ TEST(ConfigFromGguf, NamesWhatItReadsWhereItReadsNothing) {
                     HasSubstr("llama (Llama), qwen2 (Qwen2)")));
   EXPECT_THAT(told_of({.architecture = "qwen3moe"}),
               HasSubstr("architecture 'qwen3moe', a mixture of experts is not supported"));
-  EXPECT_THAT(told_of({.numbers = {{"split.count", 3}}}), HasSubstr("--merge"));
 }
 
 class ConfigFromFolder : public ::testing::Test {

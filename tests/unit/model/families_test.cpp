@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <set>
 
 #include "base/json.h"
@@ -116,8 +117,6 @@ TEST_F(FamiliesFromFolder, RefuseWhatTheyWouldComputeOtherwise) {
   };
   refused("hidden_act", "gelu", "activation 'gelu'");
   refused("is_causal", false, "is_causal");
-  refused("attention_bias", true, "attention_bias");
-  refused("mlp_bias", true, "mlp_bias");
   refused("partial_rotary_factor", 0.5, "4 of 8 columns");
   refused("rope_parameters", {{"rope_type", "spiral"}, {"factor", 4.0}}, "'spiral'");
   refused("rope_parameters", {{"rope_type", "linear"}}, "rope_parameters.factor");
@@ -182,7 +181,7 @@ TEST_F(FamiliesFromFolder, LongRopeShortensTheContext) {
   EXPECT_EQ(read.context, 4096);
   EXPECT_EQ(read.rotary.front().divisors, (std::vector<float>{1.0f, 1.5f, 2.0f, 2.5f}));
   EXPECT_NEAR(read.rotary.front().magnitude, std::sqrt(1 + std::log(32) / std::log(4096)), 1e-12);
-  EXPECT_TRUE(read.joined_maps);
+  EXPECT_TRUE(read.maps.joined_attention && read.maps.joined_feed_forward);
 }
 
 TEST_F(FamiliesFromFolder, SmolLm3SaysWhichLayersTurn) {
@@ -242,6 +241,54 @@ TEST_F(FamiliesFromFolder, Qwen2SaysWhichLayersHaveAWindow) {
   EXPECT_EQ(windows(), (std::vector<int64_t>{0, 64}));
   json_["layer_types"] = {"sliding_attention", "full_attention"};
   EXPECT_EQ(windows(), (std::vector<int64_t>{64, 0}));
+}
+
+// Opens a golden model's configuration after a change; what it says.
+std::string told_of_folder(const char* name, const std::function<void(Json&)>& change) {
+  const TemporaryFolder folder;
+  Json json = read_json(golden_folder(std::string("families/") + name) / "model/config.json");
+  change(json);
+  write_json(folder / "config.json", json);
+  return told([&] { config_from_folder(folder / ".", model_families()); });
+}
+
+TEST(FamiliesFromFolders, RefuseByNameWhatTheyDoNotCompute) {
+  struct Refused {
+    const char* folder;
+    const char* key;
+    Json value;
+    const char* named;
+  };
+  const Refused refused[] = {
+      {"cohere", "use_qk_norm", true, "use_qk_norm"},
+      {"cohere2", "sliding_window", nullptr, "sliding window"},
+      {"stablelm", "qk_layernorm", true, "qk_layernorm"},
+      {"stablelm", "hidden_act", "gelu", "'gelu'"},
+      {"starcoder2", "hidden_act", "silu", "'silu'"},
+      {"starcoder2", "layer_types", {"full_attention", "full_attention"}, "layer_types"},
+      {"ministral3", "rope_parameters", nullptr, "rope_parameters"},
+      {"ministral3", "layer_types", {"full_attention", "full_attention"}, "layer_types"},
+      {"ministral", "attention_bias", true, "attention_bias"},
+      {"olmo3", "rope_parameters", {{"rope_theta", 5e5}}, "by type of layer"},
+      {"olmo3", "rope_scaling", {{"rope_type", "yarn"}, {"factor", 8.0}}, "rope_scaling"},
+      {"glm4", "mlp_bias", true, "mlp_bias"},
+      {"exaone4", "sliding_window_pattern", 0, "nothing"}};  // layer_types go first
+  for (const Refused& r : refused) {
+    EXPECT_EQ(told_of_folder(r.folder, [](Json&) {}), "nothing") << r.folder;
+    EXPECT_THAT(told_of_folder(r.folder, [&](Json& json) { json[r.key] = r.value; }),
+                HasSubstr(r.named))
+        << r.folder << " " << r.key;
+  }
+}
+
+TEST(FamiliesFromGguf, PatternsOfWindows) {
+  const GgufModel plain = {.architecture = "exaone4",
+                           .numbers = {{".attention.sliding_window", 16}}};
+  EXPECT_EQ(config_of(plain).block(0).window, 16);
+  GgufModel every = plain;
+  every.numbers.push_back({".attention.sliding_window_pattern", 1});
+  EXPECT_EQ(config_of(every).block(0).window, 0);
+  EXPECT_EQ(config_of(every).block(0).rotary, -1);  // where others look back, it turns nothing
 }
 
 // A family of other names, which otherwise is a Llama.

@@ -29,11 +29,23 @@ class OpenGguf : public ::testing::Test {
 TEST_F(OpenGguf, RefusesTensorsThatTheModelHasNoPlaceFor) {
   EXPECT_EQ(told_of({}), "nothing");
   for (const char* name :
-       {"blk.0.attn_q.bias", "blk.0.attn_q_norm.weight", "blk.1.ffn_up.weight", "output.bias",
+       {"blk.1.attn_q.bias", "blk.0.attn_q_norm.weight", "blk.1.ffn_up.weight", "output.bias",
         "rope_factors_long.weight", "blk.0.attn_qkv.weight", "blk.0.post_attention_norm.weight"}) {
     EXPECT_THAT(told_of({.tensors = {{name, {8}}}}), AllOf(HasSubstr(name), HasSubstr("x.gguf")));
   }
   EXPECT_EQ(told_of({.tensors = {{"rope_freqs.weight", {2}}}}), "nothing");
+}
+
+// As llama.cpp has it: where a Llama's file has biases, they count.
+TEST_F(OpenGguf, ALlamaHasTheBiasesOfItsFile) {
+  write_file_atomic(
+      folder_ / "x.gguf",
+      GgufModel{.tensors = {{"blk.0.attn_q.bias", {8}}, {"blk.0.ffn_down.bias", {8}}}}.bytes());
+  const ModelFiles files(folder_ / "x.gguf");
+  for (const Module m : kAllModules) {
+    EXPECT_EQ(files.config().block(0).bias[static_cast<size_t>(m)],
+              m == Module::kQuery || m == Module::kDown);
+  }
 }
 
 TEST_F(OpenGguf, Qwen2HasBiasesOfQueriesKeysAndValuesAlone) {
@@ -95,6 +107,48 @@ TEST_F(OpenFolder, AHeadInTheFileWinsOverATiedConfiguration) {
   EXPECT_FALSE(head_is_the_embedding());
   model_.tensors.erase("lm_head.weight");
   EXPECT_THAT(told_of(), HasSubstr("lm_head.weight"));
+}
+
+// As transformers saves a model without its head, and text models beside others.
+TEST_F(OpenFolder, FindsNamesWithOtherBeginnings) {
+  const std::map<std::string, test::Values> plain = model_.tensors;
+  const auto with_beginning = [&](const std::string& body) {
+    model_.tensors.clear();
+    for (const auto& [name, values] : plain) model_.tensors[body + name.substr(6)] = values;
+  };
+  with_beginning("");
+  EXPECT_EQ(told_of(), "nothing");
+  model_.tensors["vision_tower.patch.weight"] = {{2}, {1, 2}};
+  EXPECT_THAT(told_of(), HasSubstr("vision_tower.patch.weight"));
+  const Json text = model_.config;
+  model_.config = {{"model_type", "pictures"}, {"text_config", text}};
+  for (const char* body : {"language_model.model.", "model.language_model."}) {
+    with_beginning(body);
+    for (const char* name : {"vision_tower.a.weight", "vision_tower.b.weight", "projector.weight"})
+      model_.tensors[name] = {{2}, {1, 2}};
+    EXPECT_EQ(told_of(), "nothing") << body;
+    EXPECT_EQ(ModelFiles(folder_ / "model").left_out(), "\"projector\" (1), \"vision_tower\" (2)");
+    model_.tensors[std::string(body) + "layers.0.self_attn.q_norm.weight"] = {{2}, {1, 2}};
+    EXPECT_THAT(told_of(), HasSubstr("q_norm"));
+  }
+}
+
+// What belongs to the whole folder counts for the text model.
+TEST_F(OpenFolder, ReadsTextConfig) {
+  Json text = model_.config;
+  text.erase("tie_word_embeddings");
+  model_.config = {{"model_type", "pictures"}, {"text_config", text}};
+  model_.config["tie_word_embeddings"] = true;
+  EXPECT_EQ(told_of(), "nothing");
+  model_.config["tie_word_embeddings"] = false;
+  EXPECT_THAT(told_of(), HasSubstr("lm_head.weight"));
+  model_.config["text_config"]["tie_word_embeddings"] = true;
+  EXPECT_EQ(told_of(), "nothing");
+  model_.config["quantization_config"] = {{"quant_method", "awq"}};
+  EXPECT_THAT(told_of(), HasSubstr("awq"));
+  model_.config.erase("quantization_config");
+  model_.config["text_config"].erase("model_type");
+  EXPECT_THAT(told_of(), HasSubstr("model_type"));
 }
 
 TEST_F(OpenFolder, AFamilyOfOtherNormsMissesThemByName) {

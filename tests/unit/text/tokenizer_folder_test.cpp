@@ -51,6 +51,19 @@ TEST_F(TokenizerFolder, AddedTokensDecoderAddsTokensAndSetsFlags) {
   EXPECT_THAT(load().encode(known + known), ElementsAre(300, 300));
 }
 
+// Of a folder of several models the text model's configuration may have them.
+TEST_F(TokenizerFolder, EndTokensMayStandWithTheTextModel) {
+  write_json(folder_ / "config.json", {{"text_config", {{"eos_token_id", {5, 7}}}}});
+  EXPECT_THAT(load().ends(), ::testing::IsSupersetOf({5, 7}));
+}
+
+TEST(TokenizerFolderOfMistral, TekkenAloneIsRefusedWithAdvice) {
+  const TemporaryFolder folder;
+  write_json(folder / "tekken.json", Json::object());
+  expect_error(ErrorKind::kUnsupported, {"tekken.json", "tokenizer.json"},
+               [&] { Tokenizer::from_folder(folder / "."); });
+}
+
 TEST_F(TokenizerFolder, AddedTokensNameWhatIsWrong) {
   add(first_ + 3, "<|gap|>", true);
   expect_error(ErrorKind::kFormat, {"tokenizer_config.json", "<|gap|>", std::to_string(first_)},

@@ -64,11 +64,13 @@ TEST(TokenizerGguf, PreTokenizersByName) {
     file.pre = name;
     return file.load().encode("11").size();
   };
-  for (const char* name : {"gpt-2", "mpt", "olmo", "exaone4", "llama-bpe", "falcon3", "dbrx",
-                           "smaug-bpe", "gpt-4o", "llama4"})
-    EXPECT_EQ(tokens_of_eleven(name), 1U) << name << ": digits stay together";
   for (const char* name :
-       {"smollm", "starcoder", "refact", "command-r", "qwen2", "stablelm2", "deepseek-r1-qwen"})
+       {"gpt-2",     "mpt",      "olmo",   "exaone4", "llama-bpe",   "falcon3",         "dbrx",
+        "smaug-bpe", "gpt-4o",   "llama4", "jais",    "trillion",    "granite-docling", "pixtral",
+        "falcon-h1", "midm-2.0", "lfm2",   "glm4",    "chatglm-bpe", "minimax-m2"})
+    EXPECT_EQ(tokens_of_eleven(name), 1U) << name << ": digits stay together";
+  for (const char* name : {"smollm", "starcoder", "refact", "command-r", "qwen2", "stablelm2",
+                           "deepseek-r1-qwen", "kormo", "qwen35", "seed-coder", "tekken"})
     EXPECT_EQ(tokens_of_eleven(name), 2U) << name << ": each digit is a word";
 }
 
