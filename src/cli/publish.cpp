@@ -4,6 +4,9 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/json.h"
+#include "runs/results.h"
+#include "runs/seal.h"
 #include "study/comparison_data.h"
 #include "study/marks.h"
 #include "study/tables.h"
@@ -22,6 +25,22 @@ std::pair<std::string, std::string> target_of(const std::string& into) {
   return {into.substr(0, hash), into.substr(hash + 1)};
 }
 
+// Copies results.json for others: where this machine keeps models and rows stays here, what they were
+// (their hashes) is kept. A file that is not as it was written is copied as it is, so that this is still
+// noticed.
+void keep_results_file(const fs::path& from, const fs::path& to) {
+  Json results = read_json(from);
+  if (!results.is_object() || !results.contains("made_from") || !seal_holds(results)) {
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+    return;
+  }
+  Json& made_from = results["made_from"];
+  made_from["working_directory"] = "";
+  made_from["paths"] = Json::array();
+  results.erase("hash");
+  write_json(to, sealed(std::move(results)));
+}
+
 // Cells that did not end leave what was kept of them as it is. What a cell no longer has, such as an
 // earlier failure, goes.
 void keep_results(std::span<const Cell> cells, const fs::path& from, const fs::path& to) {
@@ -38,7 +57,11 @@ void keep_results(std::span<const Cell> cells, const fs::path& from, const fs::p
         continue;
       }
       make_folder(folder);
-      fs::copy_file(cell.folder / name, folder / name, fs::copy_options::overwrite_existing);
+      if (name == Results::kFile) {
+        keep_results_file(cell.folder / name, folder / name);
+      } else {
+        fs::copy_file(cell.folder / name, folder / name, fs::copy_options::overwrite_existing);
+      }
     }
   }
 }

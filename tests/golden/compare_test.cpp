@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/exit_code.h"
+#include "runs/seal.h"
 #include "tests/run_fixture.h"
 
 namespace ilora::testing {
@@ -257,6 +258,11 @@ TEST_F(GridTest, TablesComeFromWhatIsKeptAlone) {
                 .code,
             0);
   EXPECT_FALSE(fs::exists(kept / "seq/seed-1/checkpoints"));
+  // Where this machine has models and rows stays here.
+  const Json results = read_json(kept / "seq/seed-1/results.json");
+  EXPECT_EQ(results.at("made_from").at("working_directory"), "");
+  EXPECT_EQ(results.at("made_from").at("paths"), Json::array());
+  EXPECT_TRUE(seal_holds(results));
   const Outcome again = run({"compare", "--only-table", "--out", kept.string(), "--against", "er",
                              "--methods", "seq,er"});
   ASSERT_EQ(again.code, 0) << again.all();
