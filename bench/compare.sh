@@ -10,22 +10,11 @@
 # build, which is brought up to date.
 set -eu
 cd "$(dirname "$0")/.."
+. bench/peers/environment.sh
 
-python=${ILORA_PYTHON:-build/peers/venv/bin/python}
-if [ -z "${ILORA_PYTHON:-}" ] && ! "$python" -c 'import torch, transformers, peft, gguf' 2>/dev/null; then
-  python3 -m venv build/peers/venv
-  "$python" -m pip install --quiet -r bench/peers/requirements.txt
-fi
-
-binary=${ILORA_BINARY:-}
-if [ -z "$binary" ]; then
-  cmake --preset release >/dev/null
-  cmake --build --preset release --target ilora >/dev/null
-  binary=build/release/bin/ilora
-fi
-
-model=${ILORA_MODEL:-}
-[ -n "$model" ] || model=$(scripts/model.sh)
+python=$(torch_python)
+binary=$(ilora_binary)
+model=$(model_file)
 
 case " $* " in
   *" --quick "* | *" --list "* | *" --calibrate "*) docs= ;;

@@ -11,20 +11,9 @@
 # Both use OMP_NUM_THREADS threads, by default all cores.
 set -eu
 cd "$(dirname "$0")/.."
+. bench/peers/environment.sh
 
-python=${ILORA_PYTHON:-build/peers/llama-venv/bin/python}
-if [ -z "${ILORA_PYTHON:-}" ] && ! "$python" -c 'import llama_cpp' 2>/dev/null; then
-  python3 -m venv build/peers/llama-venv
-  "$python" -m pip install --quiet -r bench/peers/requirements-llama.txt
-fi
-
-binary=${ILORA_BINARY:-}
-if [ -z "$binary" ]; then
-  cmake --preset release >/dev/null
-  cmake --build --preset release --target ilora >/dev/null
-  binary=build/release/bin/ilora
-fi
-
-model=${ILORA_MODEL:-}
-[ -n "$model" ] || model=$(scripts/model.sh)
+python=$(llama_python "${ILORA_PYTHON:-}")
+binary=$(ilora_binary)
+model=$(model_file)
 exec "$python" bench/peers/llama_compare.py --model "$model" --ilora "$binary" --work build/peers/llama "$@"

@@ -10,22 +10,15 @@
 # environments made below build/peers. The model is ILORA_MODEL, a GGUF file, or the small one of scripts/model.sh.
 set -eu
 cd "$(dirname "$0")/.."
+. bench/peers/environment.sh
 
-python=${ILORA_PYTHON:-build/peers/venv/bin/python}
-if [ -z "${ILORA_PYTHON:-}" ] && ! "$python" -c 'import torch, transformers, peft, gguf' 2>/dev/null; then
-  python3 -m venv build/peers/venv
-  "$python" -m pip install --quiet -r bench/peers/requirements.txt
-fi
-llama=${ILORA_LLAMA_PYTHON:-build/peers/llama-venv/bin/python}
-if [ -z "${ILORA_LLAMA_PYTHON:-}" ] && ! "$llama" -c 'import llama_cpp' 2>/dev/null; then
-  python3 -m venv build/peers/llama-venv
-  "$llama" -m pip install --quiet -r bench/peers/requirements-llama.txt
-fi
+python=$(torch_python)
+ILORA_LLAMA_PYTHON=$(llama_python "${ILORA_LLAMA_PYTHON:-}")
+export ILORA_LLAMA_PYTHON
 
 cmake --preset release -DILORA_BENCH=ON >/dev/null
 cmake --build --preset release --target ilora bench_kernels >/dev/null
 
-model=${ILORA_MODEL:-}
-[ -n "$model" ] || model=$(scripts/model.sh)
+model=$(model_file)
 exec "$python" bench/peers/measure.py --model "$model" --ilora build/release/bin/ilora --work build/peers \
   --docs docs/performance.md "$@"

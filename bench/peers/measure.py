@@ -216,8 +216,7 @@ class Measurement:
                  f"{shares[0]:.2f}; PyTorch + PEFT {shares[1]:.2f}")]
 
     def answers(self):
-        python = os.environ.get("ILORA_LLAMA_PYTHON", "build/peers/llama-venv/bin/python")
-        out = run([python, HERE / "llama_compare.py", "--model", self.args.model, "--ilora", self.args.ilora,
+        out = run([os.environ["ILORA_LLAMA_PYTHON"], HERE / "llama_compare.py", "--model", self.args.model, "--ilora", self.args.ilora,
                    "--work", self.args.work / "llama", "--turns", self.args.turns])
         rows = []
         for line in out.splitlines():

@@ -123,6 +123,7 @@ Workbench& AnalyzedRun::bench() {
   threads_.emplace(recipe().threads);
   ModelFiles files = files_ ? std::move(*files_) : open_model(recipe().model_options());
   files_.reset();
+  say_left_out(files);
   warn_of(model_change(folder_, files));
   model_ = std::make_unique<LoadedModel>(std::move(files), recipe().model_options());
   bench_ = std::make_unique<Workbench>(*model_, recipe());

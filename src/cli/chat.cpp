@@ -46,6 +46,7 @@ class Chat {
  public:
   explicit Chat(const ChatArguments& a) : a_(a), recipe_(recipe_of(a)), threads_(recipe_.threads) {
     model_.emplace(recipe_.model_options());
+    say_left_out(model_->files);
     if (configuration_) warn_of(model_change(*folder_, model_->files));
     bench_.emplace(*model_, recipe_);
     load(a.learner);

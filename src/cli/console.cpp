@@ -15,4 +15,10 @@ void warn_each(const std::vector<std::string>& warnings) {
   for (const std::string& warning : warnings) log().warn("{}", warning);
 }
 
+void say_left_out(const ModelFiles& files) {
+  if (!files.left_out().empty())
+    log().info("of the model's folder the text model is read alone, without the tensors of {}",
+               files.left_out());
+}
+
 }  // namespace ilora

@@ -110,6 +110,7 @@ Json evaluate_all(const EvalArguments& a) {
 
   const ScopedThreads threads(recipe.threads);
   const LoadedModel model(recipe.model_options());
+  say_left_out(model.files);
   warn_of(model_change(folder, model.files));
   Workbench bench(model, recipe);
   Evaluator evaluator(bench.engine, bench.encoder, {recipe.max_new_tokens});

@@ -52,6 +52,7 @@ ExportSubject::ExportSubject(const ExportSource& from) {
 void ExportSubject::open_base(const std::string& name) {
   base_name_ = name;
   base_.emplace(name);
+  say_left_out(*base_);
 }
 
 void ExportSubject::take_from_adapter(const ExportSource& from) {

@@ -44,6 +44,7 @@ void answer(const GenerateArguments& a) {
   if (!a.mode.empty()) recipe.mode = a.mode;
   const ScopedThreads threads(recipe.threads);
   const LoadedModel model(recipe.model_options());
+  say_left_out(model.files);
   if (!a.run.empty() && a.model.empty()) warn_of(model_change(RunFolder(a.run), model.files));
   Workbench bench(model, recipe);
   Responder responder(bench, adapter);

@@ -48,9 +48,7 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   const std::vector<TaskText> tasks = read_tasks(recipe);
   TrainingLog observer(log(), interrupted);
   ModelFiles files = open_model(recipe.model_options());
-  if (!files.left_out().empty())
-    log().info("of the model's folder the text model is read alone, without the tensors of {}",
-               files.left_out());
+  say_left_out(files);
   Tokenizer tokenizer = load_tokenizer(files);
   // A run that goes on keeps what was chosen when it began.
   if (!prepared.restore && !recipe.memory.empty())
