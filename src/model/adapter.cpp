@@ -45,7 +45,7 @@ AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& optio
     }
   }
   offset_prompts_ = size_;
-  size_ += (prompts_.rows + prompts_.keys) * width_;
+  size_ += (prompts_.rows + prompts_.keys + (prompts_.centred ? 1 : 0)) * width_;
 }
 
 const LoraBlock* AdapterLayout::find(int64_t layer, Module module) const {

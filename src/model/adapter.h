@@ -22,6 +22,8 @@ struct PromptShape {
   // Keys of a pool, each with rows/keys prompt rows: a text takes the prompts of the `chosen` keys
   // nearest to it (prompt_pool.h). 0: all rows stand in front of every text.
   int64_t keys = 0, chosen = 0;
+  bool centred =
+      false;  // the pool has a mean of texts, which is taken off each before it is compared
 };
 
 struct LoraOptions {
@@ -91,6 +93,11 @@ inline Tensor soft_prompts(Tensor flat, const AdapterLayout& l) {
 inline Tensor prompt_keys(Tensor flat, const AdapterLayout& l) {
   return flat.rows(l.offset_keys(), l.offset_keys() + l.prompts().keys * l.width())
       .reshaped({l.prompts().keys, l.width()});
+}
+// (D) what queries have in common; empty where the pool is not centred.
+inline Tensor prompt_centre(Tensor flat, const AdapterLayout& l) {
+  const int64_t begin = l.offset_keys() + l.prompts().keys * l.width();
+  return flat.rows(begin, begin + (l.prompts().centred ? l.width() : 0));
 }
 
 class Adapter {

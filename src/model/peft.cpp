@@ -19,6 +19,7 @@ constexpr const char* kValues = "adapter_model.safetensors";
 constexpr const char* kHash = "ilora.hash";  // in its metadata
 constexpr const char* kPromptRows = "prompt_embeddings";
 constexpr const char* kPromptKeys = "prompt_keys";
+constexpr const char* kPromptCentre = "prompt_centre";
 
 std::string tensor_name(const AdapterLayout& layout, const LoraBlock& block, const char* factor) {
   return fmt::format("base_model.model.{}.{}.weight", layout.path(block), factor);
@@ -91,6 +92,11 @@ void save_prompts(const std::filesystem::path& folder, const Adapter& adapter,
     config["keys"] = shape.keys;
     config["chosen"] = shape.chosen;
     tensors.push_back(stored(kPromptKeys, prompt_keys(adapter.values(), layout)));
+    if (shape.centred) {
+      config["centred"] = true;
+      tensors.push_back(stored(
+          kPromptCentre, prompt_centre(adapter.values(), layout).reshaped({1, layout.width()})));
+    }
   }
   write_values(folder, tensors, adapter.options());
   write_json(folder / "adapter_config.json", config);
@@ -114,6 +120,10 @@ Adapter load_prompts(const SafetensorsFile& file, const ModelConfig& config,
   load_rows(soft_prompts(adapter.values(), adapter.layout()), file, kPromptRows);
   if (options.prompts.keys > 0)
     load_rows(prompt_keys(adapter.values(), adapter.layout()), file, kPromptKeys);
+  if (options.prompts.centred) {
+    const Tensor centre = prompt_centre(adapter.values(), adapter.layout());
+    load_rows(centre.reshaped({1, centre.size()}), file, kPromptCentre);
+  }
   require_whole(file, peft);
   return adapter;
 }

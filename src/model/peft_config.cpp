@@ -79,7 +79,7 @@ void refuse_unknown(const Json& json, const std::string& where) {
       // Of modules_to_save, which is refused by itself.
       "ensure_weight_tying",
       // Of soft prompts.
-      "chosen", "keys", "num_attention_heads", "num_layers", "num_virtual_tokens",
+      "centred", "chosen", "keys", "num_attention_heads", "num_layers", "num_virtual_tokens",
       "prompt_tuning_init", "prompt_tuning_init_text", "token_dim", "tokenizer_kwargs",
       "tokenizer_name_or_path"};
   for (const auto& [key, value] : json.items()) {
@@ -167,6 +167,7 @@ LoraOptions prompt_options(const Json& json, const std::string& where) {
   if (pool) {
     shape.keys = json.at("keys");
     shape.chosen = json.at("chosen");
+    shape.centred = json.value("centred", false);
   }
   if (shape.rows <= 0 || (pool && (shape.keys <= 0 || shape.rows % shape.keys != 0 ||
                                    shape.chosen <= 0 || shape.chosen > shape.keys))) {

@@ -12,6 +12,12 @@ std::vector<float> prompt_query(Engine& engine, std::span<const int32_t> tokens)
   return query;
 }
 
+std::vector<float> centred(std::vector<float> query, Tensor centre) {
+  for (int64_t d = 0; d < centre.size(); ++d)
+    query[static_cast<size_t>(d)] -= centre.ptr<float>()[d];
+  return query;
+}
+
 std::vector<double> key_similarities(Tensor keys, std::span<const float> query) {
   const auto width = static_cast<size_t>(keys.shape[1]);
   std::vector<double> similarities;
@@ -55,8 +61,9 @@ Answerer answerer_of(Engine& engine, const Adapter& adapter) {
   if (shape.keys > 0) {
     answerer.prefix = [&engine, &adapter](std::span<const int32_t> prompt) {
       const AdapterLayout& layout = adapter.layout();
-      const auto similarities =
-          key_similarities(prompt_keys(adapter.values(), layout), prompt_query(engine, prompt));
+      const Tensor values = adapter.values();
+      const auto query = centred(prompt_query(engine, prompt), prompt_centre(values, layout));
+      const auto similarities = key_similarities(prompt_keys(values, layout), query);
       return prefix_of_keys(layout.prompts(), nearest_keys(similarities, layout.prompts().chosen));
     };
   } else if (shape.rows > 0) {

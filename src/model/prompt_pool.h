@@ -15,6 +15,9 @@ namespace ilora {
 // A text's query: the mean over its tokens of the frozen model's hidden[L], (D).
 std::vector<float> prompt_query(Engine& engine, std::span<const int32_t> tokens);
 
+// query - centre, what a centred pool compares with its keys; the query itself where centre is empty.
+std::vector<float> centred(std::vector<float> query, Tensor centre);
+
 // cos(query, key) for each of keys (K,D).
 std::vector<double> key_similarities(Tensor keys, std::span<const float> query);
 

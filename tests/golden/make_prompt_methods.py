@@ -19,6 +19,9 @@ TASKS, STEPS, ROWS, BATCH, WIDTH = 2, 10, 8, 4, 32
 RATE, CLIP = 0.03, 1.0
 PP = {"length": 3}
 L2P = {"pool": 6, "length": 2, "chosen": 2, "weight": 0.5}
+# The same with queries less their mean over all tasks so far, keys at a third of the rate, and the penalty on keys
+# that earlier tasks chose often.
+CENTRED = {**L2P, "key_rate": 1 / 3}
 
 
 def make_rows(generator):
@@ -48,9 +51,10 @@ def query(model, row):
     return out.hidden_states[-1][0].mean(0)
 
 
-def train(parameters, rows, loss_of):
-    """Ten steps; loss_of(batch) gives the terms of the loss by name."""
-    optimiser = torch.optim.AdamW(parameters, lr=RATE, weight_decay=0.0)
+def train(parameters, rows, loss_of, key_rate=1.0):
+    """Ten steps; loss_of(batch) gives the terms of the loss by name. The last parameter learns at key_rate * RATE."""
+    groups = [{"params": parameters[:-1]}, {"params": parameters[-1:], "lr": key_rate * RATE}]
+    optimiser = torch.optim.AdamW(groups, lr=RATE, weight_decay=0.0)
     steps = []
     for step in range(STEPS):
         batch = [rows[(step * BATCH + i) % ROWS] for i in range(BATCH)]
@@ -81,16 +85,21 @@ def progressive(model, tasks, generator):
     return {**PP, "tasks": result, "first_row_losses": final}
 
 
-def prompt_pool(model, tasks, generator):
-    n, length, chosen, weight = L2P["pool"], L2P["length"], L2P["chosen"], L2P["weight"]
+def prompt_pool(model, tasks, generator, options):
+    n, length, chosen, weight = (options[k] for k in ("pool", "length", "chosen", "weight"))
+    centred = "key_rate" in options
+    centre, earlier = torch.zeros(WIDTH, dtype=torch.float64), torch.zeros(n, dtype=torch.float64)
     starts = {"prompts": random_prompts(generator, n * length, WIDTH), "keys": random_prompts(generator, n, WIDTH)}
     prompts, keys = (starts[k].clone().requires_grad_(True) for k in ("prompts", "keys"))
 
     def loss(batch):
         cross_entropy, pull, picks = [], [], []
         for row in batch:
-            similarity = cosine_similarity(query(model, row)[None], keys)
-            nearest = similarity.detach().topk(chosen).indices
+            similarity = cosine_similarity((query(model, row) - centre)[None], keys)
+            distance = 1 - similarity.detach()
+            if centred:
+                distance = distance * (earlier + 1) / (earlier + 1).sum()
+            nearest = distance.topk(chosen, largest=False).indices
             prefix = prompts.reshape(n, length, WIDTH)[nearest].reshape(-1, WIDTH)
             cross_entropy.append(row_loss(model, prefix, row))
             pull.append((1 - similarity[nearest]).sum())
@@ -98,9 +107,17 @@ def prompt_pool(model, tasks, generator):
         terms = {"cross_entropy": torch.stack(cross_entropy).mean(), "keys": weight * torch.stack(pull).mean()}
         return terms, {"chosen": picks}
 
-    result = [{"steps": train([prompts, keys], rows, loss)} for rows in tasks]
+    result, texts = [], []
+    for rows in tasks:
+        texts += [query(model, row) for row in rows]
+        if centred:
+            centre = torch.stack(texts).mean(0)
+        result.append({"steps": train([prompts, keys], rows, loss, options.get("key_rate", 1.0))})
+        for step in result[-1]["steps"]:
+            for key in (key for row in step["chosen"] for key in row):
+                earlier[key] += 1
     starts = {k: v.tolist() for k, v in starts.items()}
-    return {**L2P, **starts, "tasks": result}
+    return {**options, **starts, "tasks": result}
 
 
 def main():
@@ -113,11 +130,12 @@ def main():
     tasks = make_rows(generator)
     reference = {
         "rate": RATE, "clip": CLIP, "batch": BATCH, "rows": tasks,
-        "pp": progressive(model, tasks, generator), "l2p": prompt_pool(model, tasks, generator),
+        "pp": progressive(model, tasks, generator), "l2p": prompt_pool(model, tasks, generator, L2P),
+        "l2p_centred": prompt_pool(model, tasks, generator, CENTRED),
     }  # fmt: skip
     text = json.dumps(reference, separators=(",", ":")).replace("},{", "},\n{")
     (HERE / "methods.json").write_text(text + "\n")
-    for name in ("pp", "l2p"):
+    for name in ("pp", "l2p", "l2p_centred"):
         for task in reference[name]["tasks"]:
             print(name, [round(s["cross_entropy"], 4) for s in task["steps"]], task["steps"][-1].get("chosen"))
 

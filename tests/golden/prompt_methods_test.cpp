@@ -20,8 +20,10 @@ constexpr double kTolerance = 1e-4;
 // The trainer's step by hand, from the reference's values.
 class Loop {
  public:
-  Loop(const std::string& name, const std::vector<std::string>& settings)
-      : method(find_method(name).make()), reference(json.at(name)) {
+  // `part`: of the reference, where it is not called as the method.
+  Loop(const std::string& name, const std::vector<std::string>& settings,
+       const std::string& part = {})
+      : method(find_method(name).make()), reference(json.at(part.empty() ? name : part)) {
     OptionList options;
     method->add_options(options);
     for (const std::string& s : settings) options.set(s);
@@ -45,6 +47,8 @@ class Loop {
   void begin_task(int64_t task) {
     run->position.task = task;
     run->position.task_step = 0;
+    task_rows_ = row_pointers(rows[static_cast<size_t>(task)]);
+    run->task_rows = task_rows_;
     method->begin_task(*run);
     const int64_t size = run->fast().layout().size();
     m_ = Buffer(DType::kF32, {size});
@@ -89,6 +93,7 @@ class Loop {
 
  private:
   Buffer m_, v_;
+  std::vector<const Row*> task_rows_;
 };
 
 // The mean loss of a row's answer as the method answers its task.
@@ -125,8 +130,8 @@ TEST(PromptMethods, ProgressivePromptsFollowTheReference) {
   }
 }
 
-TEST(PromptMethods, LearningToPromptFollowsTheReference) {
-  Loop loop("l2p", {"l2p.pool=6", "l2p.length=2", "l2p.chosen=2", "l2p.weight=0.5"});
+// Every term, gradient norm and choice of two tasks.
+void follow_prompt_pool(Loop& loop) {
   const AdapterLayout& layout = loop.run->fast().layout();
   for (size_t t = 0; t < loop.rows.size(); ++t) {
     loop.begin_task(static_cast<int64_t>(t));
@@ -148,6 +153,20 @@ TEST(PromptMethods, LearningToPromptFollowsTheReference) {
     }
     loop.method->end_task(*loop.run);
   }
+}
+
+TEST(PromptMethods, LearningToPromptFollowsTheReference) {
+  Loop loop("l2p", {"l2p.pool=6", "l2p.length=2", "l2p.chosen=2", "l2p.weight=0.5",
+                    "l2p.centre=false", "l2p.key_rate=1"});
+  follow_prompt_pool(loop);
+}
+
+TEST(PromptMethods, LearningToPromptWithACentreFollowsTheReference) {
+  Loop loop("l2p",
+            {"l2p.pool=6", "l2p.length=2", "l2p.chosen=2", "l2p.weight=0.5", "l2p.centre=true",
+             "l2p.key_rate=0.333333333333", "l2p.penalty=true"},
+            "l2p_centred");
+  follow_prompt_pool(loop);
 }
 
 }  // namespace

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
+#include <set>
 
+#include "data/mini_suite.h"
 #include "model/prompt_pool.h"
 #include "tests/method_loop.h"
 
@@ -79,7 +82,9 @@ void place_keys(MethodLoop& loop) {
   }
 }
 
-const Settings kPool = {"l2p.pool=4", "l2p.length=2", "l2p.chosen=1"};
+// The paper's form.
+const Settings kPool = {"l2p.pool=4", "l2p.length=2", "l2p.chosen=1", "l2p.centre=false",
+                        "l2p.key_rate=1"};
 
 TEST(LearningToPrompt, ChoosesByTheSimilarityOfKeys) {
   MethodLoop loop("l2p", kPool);
@@ -136,6 +141,54 @@ TEST(LearningToPrompt, ABatchMayChooseTogether) {
   loop.step();
   const auto& prefixes = loop.pass.segments.front().prefixes;
   for (const auto& prefix : prefixes) EXPECT_EQ(prefix, prefixes[0]);
+}
+
+// The keys that any of a task's rows choose, of a pool with one prompt row a key.
+std::set<int32_t> chosen_by(MethodLoop& loop, int64_t task) {
+  std::set<int32_t> keys;
+  const Answerer answerer = loop.method.answer_with(loop.run, "fast", task);
+  for (const Row& row : loop.rows[static_cast<size_t>(task)]) {
+    const Prefix prefix =
+        answerer.prefix(std::span(row.tokens).first(static_cast<size_t>(row.prompt_length)));
+    keys.insert(prefix.prompts.begin(), prefix.prompts.end());
+  }
+  return keys;
+}
+
+// How many keys serve rows of both tasks, and how many any.
+struct Served {
+  size_t both = 0, any = 0;
+};
+Served keys_of_two_tasks(const Settings& settings) {
+  MethodLoop loop("l2p", settings);
+  loop.learn(0, 8);
+  loop.learn(1, 8);
+  const auto first = chosen_by(loop, 0), second = chosen_by(loop, 1);
+  Served served;
+  for (const int32_t key : first) served.both += second.contains(key) ? 1 : 0;
+  served.any = first.size() + second.size() - served.both;
+  return served;
+}
+
+// English reviews and German requests. In the paper's form the same three keys of ten serve all.
+TEST(LearningToPrompt, TwoGroupsOfTextsChooseDifferentPrompts) {
+  const char* model = std::getenv("ILORA_MODEL");
+  if (model == nullptr || *model == '\0') GTEST_SKIP() << "set ILORA_MODEL to a model";
+  const TemporaryFolder folder;
+  for (const TaskText& task : mini_suite()) write_task(folder / "tasks" / task.name, task);
+  Settings settings = {fmt::format("model.path={}", model),
+                       "engine.mode=f32",
+                       fmt::format("data.folder={}", (folder / "tasks").string()),
+                       "data.tasks=[reviews, anfragen]",
+                       "data.train_rows=16",
+                       "l2p.length=1"};
+  const Served centred = keys_of_two_tasks(settings);
+  EXPECT_LE(centred.both, 2U);
+  EXPECT_GE(centred.any, 7U);
+  settings.insert(settings.end(), {"l2p.centre=false", "l2p.key_rate=1"});
+  const Served as_in_the_paper = keys_of_two_tasks(settings);
+  EXPECT_EQ(as_in_the_paper.both, 3U);
+  EXPECT_EQ(as_in_the_paper.any, 3U);
 }
 
 TEST(LearningToPrompt, MoreThanThePoolIsAnError) {
