@@ -350,8 +350,7 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   Tensor keys = a.k, values = a.v;
   if (ctx.cache != nullptr) {
     ctx.cache->store(k, l, a.k, a.v, ctx.packed);
-    keys = ctx.cache->keys(l);
-    values = ctx.cache->values(l);
+    keys = ctx.cache->keys(l), values = ctx.cache->values(l);
   }
   const AttentionSpans spans = spans_of(ctx, l, std::ssize(ctx.packed.spans));
   const Tensor o_heads = heads(a.o, c.heads, dh), q_heads = heads(a.q, c.heads, dh);
