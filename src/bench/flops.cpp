@@ -36,9 +36,11 @@ double head_products(const Segment& s) {
 }  // namespace
 
 double gemm_flops(const Pass& pass, const ModelConfig& c) {
-  const auto layer = static_cast<double>(c.layer_gemm_parameters());
-  const auto attention_inputs = static_cast<double>(c.width * (c.query_width() + 2 * c.kv_width()));
-  const auto layers = static_cast<double>(c.layers);
+  double all = 0;
+  for (int64_t l = 0; l < c.layers; ++l) all += static_cast<double>(c.gemm_parameters(l));
+  const auto first_inputs = static_cast<double>(c.attention_input_parameters(0));
+  const auto last = static_cast<double>(c.gemm_parameters(c.layers - 1));
+  const auto last_inputs = static_cast<double>(c.attention_input_parameters(c.layers - 1));
   const bool narrow = narrow_top(pass, c);
   double flops = 0;
   for (const Segment& s : pass.segments) {
@@ -47,9 +49,9 @@ double gemm_flops(const Pass& pass, const ModelConfig& c) {
     for (size_t r = 0; r < s.rows.size(); ++r) {
       const auto tokens = static_cast<double>(s.fed_length(static_cast<int64_t>(r)));
       const auto labels = static_cast<double>(s.rows[r]->label_count(s.labels));
-      flops += directions * tokens * layer * layers;
-      if (s.has_gradient()) flops -= 2 * tokens * attention_inputs;  // layer 0: no dX of its input
-      if (narrow) flops -= directions * (tokens - labels) * (layer - attention_inputs);
+      flops += directions * tokens * all;
+      if (s.has_gradient()) flops -= 2 * tokens * first_inputs;  // layer 0: no dX of its input
+      if (narrow) flops -= directions * (tokens - labels) * (last - last_inputs);
       flops += head * labels;
     }
   }

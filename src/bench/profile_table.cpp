@@ -9,11 +9,22 @@
 namespace ilora {
 namespace {
 
+// Whether `is` holds of the map's widths (in, out) in some layer.
+template <class Is>
+bool in_some_layer(const ModelConfig& c, Module m, const Is& is) {
+  for (int64_t l = 0; l < c.layers; ++l) {
+    if (!c.has(l, m)) continue;
+    const std::array<int64_t, 2> shape = module_shape(c, l, m);
+    if (is(shape[0], shape[1])) return true;
+  }
+  return false;
+}
+
 // The short names of the linear maps from `in` to `out`: "q", "gate", ..., "head".
 std::vector<std::string> maps(const ModelConfig& c, int64_t in, int64_t out) {
   std::vector<std::string> names;
   for (const Module m : kAllModules) {
-    if (!c.has(m) || module_shape(c, m) != std::array{in, out}) continue;
+    if (!in_some_layer(c, m, [&](int64_t i, int64_t o) { return i == in && o == out; })) continue;
     const std::string name(module_name(m));
     names.push_back(name.substr(0, name.find("_proj")));
   }
@@ -23,12 +34,9 @@ std::vector<std::string> maps(const ModelConfig& c, int64_t in, int64_t out) {
 
 // One figure of the widths that LoRA's products meet.
 bool is_width(const ModelConfig& c, int64_t n) {
-  for (const Module m : kAllModules) {
-    if (!c.has(m)) continue;
-    const auto [in, out] = module_shape(c, m);
-    if (n == in || n == out) return true;
-  }
-  return false;
+  return std::ranges::any_of(kAllModules, [&](Module m) {
+    return in_some_layer(c, m, [&](int64_t in, int64_t out) { return n == in || n == out; });
+  });
 }
 
 std::string shape_text(const GemmClass& g) {

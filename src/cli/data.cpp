@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 // How lengths are counted: in a model's tokens, or in characters where none is named.
 struct Ruler {
-  std::string model, text_template = "raw";
+  std::string model, text_template = "raw", turns = "all";
   int64_t max_length = 0;  // 0: the model's context
   int64_t max_answer = 0;  // 0: whole answers
 
@@ -40,6 +40,9 @@ struct Ruler {
     command->add_option("--template", text_template, "with --model: raw or chat, as data.template")
         ->needs(named)
         ->check(CLI::IsMember({"raw", "chat"}));
+    command->add_option("--turns", turns, "with --model: all or last, as data.turns")
+        ->needs(named)
+        ->check(CLI::IsMember({"all", "last"}));
   }
   // Null without a model.
   const Encoder* encoder() {
@@ -49,7 +52,8 @@ struct Ruler {
     tokenizer_ = std::make_unique<Tokenizer>(load_tokenizer(files));
     encoder_ = std::make_unique<Encoder>(
         *tokenizer_,
-        EncodeOptions{text_template, max_length > 0 ? max_length : context, max_answer}, context);
+        EncodeOptions{text_template, max_length > 0 ? max_length : context, max_answer, turns},
+        context);
     return encoder_.get();
   }
 

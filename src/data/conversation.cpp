@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
+#include "data/turn_keys.h"
 
 namespace ilora {
 namespace {
@@ -21,19 +22,17 @@ bool says_nothing(const Json& value) {
 std::string role_of(const Json& turn, const std::string& where) {
   const auto role = turn.find("role");
   const std::string name = role != turn.end() && role->is_string() ? role->get<std::string>() : "";
-  for (const char* known : {"system", "user", "assistant"})
+  for (const char* known : {"system", "user", "assistant", "tool"})
     if (name == known) return name;
-  fail(
-      role == turn.end()
-          ? "expected a \"role\""
-          : fmt::format("expected the role system, user or assistant, got {}", role->dump()),
-      where,
-      "Turns of tools and functions are not learned from. `ilora data import` reads other names of "
-      "these roles.");
+  fail(role == turn.end()
+           ? "expected a \"role\""
+           : fmt::format("expected the role system, user, assistant or tool, got {}", role->dump()),
+       where, "`ilora data import` reads other names of these roles.");
 }
 
-std::string content_of(const Json& turn, const std::string& where) {
+std::string content_of(const Json& turn, bool may_lack, const std::string& where) {
   const auto content = turn.find("content");
+  if (may_lack && (content == turn.end() || content->is_null())) return {};
   if (content == turn.end() || (!content->is_string() && !content->is_array()))
     fail("expected a text in \"content\"", where,
          "A turn is {\"role\": \"...\", \"content\": \"...\"}.");
@@ -83,14 +82,17 @@ Turns read_turns(const Json& messages, const std::string& where) {
     if (!turn.is_object()) fail("expected an object", here, "");
     for (const auto& [key, value] : turn.items()) {
       constexpr std::array kRead = {"role", "content", "name", "weight", "train"};
-      if (std::ranges::find(kRead, key) != kRead.end() || says_nothing(value)) continue;
-      fail(
-          fmt::format("\"{}\" is not learned from", key), here,
-          "A turn has role, content, name, and weight or train. What else it says is to be written "
-          "into its content, or to be left out.");
+      if (std::ranges::find(kRead, key) != kRead.end() || says_nothing(value) ||
+          std::ranges::find(kTurnKeys, key) != kTurnKeys.end())
+        continue;
+      fail(fmt::format("\"{}\" is not learned from", key), here,
+           "A turn has role, content, name, weight or train, tool_calls, tool_call_id and "
+           "reasoning_content. What else it says is to be written into its content, or left out.");
     }
     const std::string role = role_of(turn, here);
-    Turn& read = turns.emplace_back(Turn{role, content_of(turn, here)});
+    std::string more = turn_keys(turn, role, here);
+    Turn& read = turns.emplace_back(Turn{role, content_of(turn, calls_tools(more), here)});
+    read.more = std::move(more);
     read.learned = learned_of(turn, role, here);
     const auto name = turn.find("name");
     if (name == turn.end() || name->is_null()) continue;
@@ -108,9 +110,16 @@ Json turns_json(const Turns& turns) {
   for (const Turn& turn : turns) {
     Json& one = list.emplace_back(Json{{"role", turn.role}, {"content", turn.content}});
     if (!turn.name.empty()) one["name"] = turn.name;
+    if (!turn.more.empty()) one.update(parse_json(turn.more, "a turn"));
     if (turn.learned) one["train"] = *turn.learned;
   }
   return list;
+}
+
+Json row_json(const Turns& turns) {
+  Json row = {{"messages", turns_json(turns)}};
+  if (!turns.front().tools.empty()) row["tools"] = parse_json(turns.front().tools, "a row");
+  return row;
 }
 
 bool answers_something(std::span<const Turn> turns, size_t i) {

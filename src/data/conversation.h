@@ -12,11 +12,13 @@
 namespace ilora {
 
 struct Turn {
-  std::string role;                  // "system", "user", "assistant"
+  std::string role;                  // "system", "user", "assistant", "tool"
   std::string content;               // never control tokens, unless data.special_tokens says so
   std::optional<bool> learned = {};  // of an answer: what the row says ("train", "weight"); by
                                      // default it is
   std::string name = {};             // who speaks; for templates that write it
+  std::string more = {};   // what else it says (turn_keys.h), a JSON object; empty: nothing
+  std::string tools = {};  // of the first turn: the conversation's tools, a JSON list; empty: none
 
   bool operator==(const Turn&) const = default;
 };
@@ -26,15 +28,17 @@ inline bool is_answer(const Turn& turn) {
   return turn.role == "assistant";
 }
 
-// Reads a row's "messages": a list of {"role", "content"} and, where there are, "name", and
-// "weight" (0, 1) or "train" (true, false) of an answer. `content` is a text, or a list of parts of
-// type text, which are joined. `where` names the row. Throws Error(kData) that names row, turn and
-// key: for a role other than the three, a weight between 0 and 1, a weight of a turn that is no
-// answer, any other key that says something (calls of tools, pictures, reasoning apart), a
-// conversation without an answer that follows a question.
+// Reads a row's "messages": a list of {"role", "content"} and, where there are, "name", "weight" (0,
+// 1) or "train" (true, false) of an answer, and what turn_keys reads. `content` is a text, or a list
+// of parts of type text, which are joined. `where` names the row. Throws Error(kData) that names row,
+// turn and key: for a role other than the four, a weight between 0 and 1, a weight of a turn that is
+// no answer, any other key that says something (pictures), a conversation without an answer that
+// follows a question.
 Turns read_turns(const Json& messages, const std::string& where);
 // The same as read_turns reads it again, with "train" where a turn says whether it is learned.
 Json turns_json(const Turns& turns);
+// A row: its turns as "messages", and "tools" where it has some.
+Json row_json(const Turns& turns);
 
 // The turn that is the row's answer where one is scored: the last answer.
 size_t last_answer(const Turns& turns);

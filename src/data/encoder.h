@@ -70,6 +70,7 @@ class Encoder {
   // What ends a generated answer: it, the EOS, and what else the model's files list.
   std::vector<int32_t> stop_tokens() const;
   int64_t max_length() const { return options_.max_length; }
+  bool last_answer_only() const { return options_.turns == "last"; }
   // The longest row behind `in_front` soft prompts.
   int64_t room(int64_t in_front) const {
     return std::min(options_.max_length, context_ - in_front);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/random.h"
 #include "data/text_file.h"
+#include "data/turn_keys.h"
 #include "text/utf8.h"
 
 namespace ilora {
@@ -37,9 +38,9 @@ std::vector<Example> limited(std::vector<Example> rows, int64_t limit, Split spl
 
 // A row of "messages" has nothing beside them that says something.
 Example read_conversation(const Json& row, int64_t number, const std::string& where) {
-  constexpr std::array kSaying = {"prompt",      "answer",        "system", "tools",  "functions",
-                                  "tool_choice", "function_call", "images", "videos", "audios",
-                                  "chosen",      "rejected",      "weight", "train"};
+  constexpr std::array kSaying = {"prompt",        "answer", "system", "functions", "tool_choice",
+                                  "function_call", "images", "videos", "audios",    "chosen",
+                                  "rejected",      "weight", "train"};
   const std::string here = fmt::format("row {} of {}", number, where);
   for (const char* key : kSaying) {
     const auto at = row.find(key);
@@ -51,7 +52,9 @@ Example read_conversation(const Json& row, int64_t number, const std::string& wh
         "A system text is a turn of the role system; \"train\" and \"weight\" stand in "
         "turns.");
   }
-  return conversation_of(read_turns(row["messages"], here), number);
+  Turns turns = read_turns(row["messages"], here);
+  if (row.contains("tools")) turns.front().tools = tools_of(row["tools"], here);
+  return conversation_of(std::move(turns), number);
 }
 
 Example read_row(const Json& row, int64_t number, const std::string& where) {
@@ -89,9 +92,9 @@ void write_split(const std::filesystem::path& path, const std::vector<Example>& 
     const Example& example = examples[i];
     const Json row = example.turns.empty()
                          ? Json{{"prompt", example.prompt}, {"answer", example.answer}}
-                         : Json{{"messages", turns_json(example.turns)}};
+                         : row_json(example.turns);
     std::string all = example.prompt + example.answer;
-    for (const Turn& turn : example.turns) all += turn.content + turn.name;
+    for (const Turn& turn : example.turns) all += turn.content + turn.name + turn.more + turn.tools;
     if (find_invalid_utf8(all) < all.size()) {
       throw Error(ErrorKind::kData,
                   fmt::format("[data] row {} is not UTF-8 ({})", i, path.string()),
@@ -100,6 +103,16 @@ void write_split(const std::filesystem::path& path, const std::vector<Example>& 
     text += row.dump() + (i + 1 < examples.size() ? ",\n" : "\n");
   }
   write_file_atomic(path, text + "]\n");
+}
+
+// What is scored is a text.
+void require_scorable(const Example& row, Split split, const std::string& task) {
+  if (row.turns.empty() || !calls_tools(row.turns[last_answer(row.turns)].more)) return;
+  throw Error(ErrorKind::kData,
+              fmt::format("[data] the last answer of row {} of {}/{}.json calls a tool", row.row,
+                          task, split_name(split)),
+              "Such answers are learned, not scored: end the row with what is said after it, or "
+              "keep it in train.json.");
 }
 
 }  // namespace
@@ -151,6 +164,7 @@ std::string prompt_key(const std::string& prompt) {
 Example conversation_of(Turns turns, int64_t row) {
   const size_t last = last_answer(turns);
   std::string prompt = said_before(turns, last), answer = turns[last].content;
+  if (answer.empty() && !turns[last].more.empty()) answer = turns[last].more;
   return {std::move(prompt), std::move(answer), row, std::move(turns)};
 }
 
@@ -160,6 +174,7 @@ std::string row_key(const Example& example) {
   std::string key = "messages";
   for (const Turn& turn : example.turns) {
     key += part(turn.role) + part(turn.name) + part(turn.content);
+    if (!turn.more.empty() || !turn.tools.empty()) key += part(turn.more) + part(turn.tools);
     if (turn.learned) key += *turn.learned ? "+" : "-";
   }
   return key;
@@ -192,7 +207,10 @@ TaskText read_task(const std::filesystem::path& folder, const TaskLimits& limits
   std::set<std::string> answers;
   const auto read = [&](Split split, int64_t limit, uint64_t seed = 0) {
     std::vector<Example> rows = read_split(folder / fmt::format("{}.json", split_name(split)));
-    for (const Example& row : rows) answers.insert(row.answer);
+    for (const Example& row : rows) {
+      answers.insert(row.answer);
+      if (split != Split::kTrain) require_scorable(row, split, task.name);
+    }
     return limited(std::move(rows), limit, split, seed);
   };
   task.train = read(Split::kTrain, limits.train, limits.train_seed);

@@ -17,7 +17,8 @@ enum class Use : uint8_t { kNone, kLearned, kNever };
 
 std::vector<ChatMessage> messages_of(std::span<const Turn> turns) {
   std::vector<ChatMessage> messages;
-  for (const Turn& turn : turns) messages.push_back({turn.role, turn.content, turn.name});
+  for (const Turn& turn : turns)
+    messages.push_back({turn.role, turn.content, turn.name, turn.more, turn.tools});
   return messages;
 }
 
@@ -29,6 +30,7 @@ Turns from(const Turns& turns, size_t start) {
     rest.push_back(turn);
   }
   rest.insert(rest.end(), turns.begin() + static_cast<std::ptrdiff_t>(start), turns.end());
+  if (!rest.empty()) rest.front().tools = turns.front().tools;
   return rest;
 }
 
@@ -83,10 +85,19 @@ struct TurnEncoder::Masked {
 TurnEncoder::Masked TurnEncoder::masked(std::span<const Turn> turns) const {
   Masked masked{messages_of(turns), {}};
   if (options_.parse_special) return masked;
+  const auto has_marks = [&](const std::string& text) {
+    const std::vector<int32_t> ids = tokenizer_.encode(text, true);
+    return std::ranges::any_of(ids, [&](int32_t id) { return tokenizer_.is_special(id); });
+  };
   for (ChatMessage& message : masked.messages) {
-    const std::vector<int32_t> ids = tokenizer_.encode(message.content, true);
-    const bool marks =
-        std::ranges::any_of(ids, [&](int32_t id) { return tokenizer_.is_special(id); });
+    for (const std::string* text : {&message.more, &message.tools, &message.name}) {
+      if (text->empty() || (!has_marks(*text) && text->find(kMask) == text->npos)) continue;
+      throw Error(ErrorKind::kData,
+                  "[data] a control token in what a turn says beside its text (tools, calls, "
+                  "reasoning, name)",
+                  "Take it out, or set data.special_tokens: parse, which means it.");
+    }
+    const bool marks = has_marks(message.content);
     if (marks || message.content.find(kMask) != std::string::npos) masked.hide(message);
   }
   return masked;
@@ -116,7 +127,7 @@ std::vector<int32_t> TurnEncoder::encode(const std::string& text, const Masked& 
 std::vector<int32_t> TurnEncoder::conversation(std::span<const ChatMessage> messages) const {
   Turns turns;
   for (const ChatMessage& message : messages)
-    turns.push_back({message.role, message.content, {}, message.name});
+    turns.push_back({message.role, message.content, {}, message.name, message.more, message.tools});
   const Masked some = masked(turns);
   return with_bos(tokenizer_, encode(chat_.render(some.messages, true), some));
 }

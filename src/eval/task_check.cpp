@@ -44,10 +44,10 @@ Lengths lengths_of(const Example& row, Split split, const Encoder* encoder) {
   return lengths;
 }
 
-void count_turns(SplitCheck& check, const Example& row) {
+void count_turns(SplitCheck& check, const Example& row, bool last_only) {
   if (row.turns.empty()) return;
   ++check.conversations;
-  check.learned += std::ssize(learned_answers(row.turns, false));
+  check.learned += std::ssize(learned_answers(row.turns, last_only));
   check.kept_out += std::ranges::count(row.turns, std::optional(false), &Turn::learned);
 }
 
@@ -61,7 +61,7 @@ SplitCheck measure_split(const TaskText& task, Split split, const Encoder* encod
   for (size_t i = 0; i < rows.size(); ++i) {
     const Example& row = rows[i];
     prompts.insert(prompt_key(row.prompt));
-    count_turns(check, row);
+    count_turns(check, row, encoder != nullptr && encoder->last_answer_only());
     ++check.rows;
     Lengths lengths;
     try {
@@ -157,7 +157,8 @@ void check_repeats(TaskCheck& check, const TaskText& task, const RowPlaces& plac
 std::vector<const std::string*> texts_of(const Example& row) {
   if (row.turns.empty()) return {&row.prompt, &row.answer};
   std::vector<const std::string*> texts;
-  for (const Turn& turn : row.turns) texts.push_back(&turn.content);
+  for (const Turn& turn : row.turns)
+    texts.push_back(turn.content.empty() && !turn.more.empty() ? &turn.more : &turn.content);
   return texts;
 }
 

@@ -2,7 +2,8 @@
 // arXiv 2112.08654), for a causal language model.
 //
 // A pool of M soft prompts P_m with keys k_m. The query q of a row is the mean of the frozen
-// model's last hidden states over the row's prompt; the N keys nearest to it by cosine put their
+// model's last hidden states over the row's prompt (of a conversation: over all before its last
+// answer, in training as in scoring); the N keys nearest to it by cosine put their
 // prompts in front of the row:
 //
 //   loss = cross-entropy of the answer behind [P_m1; ...; P_mN; x]
@@ -131,7 +132,7 @@ void LearningToPrompt::begin_task(Run& run) {
 const std::vector<float>& LearningToPrompt::query_of(Run& run, const Row& row) {
   std::vector<float>& query = queries_[row.id];
   if (query.empty()) {
-    query = run.prompt_query(std::span(row.tokens).first(static_cast<size_t>(row.prompt_length)));
+    query = run.prompt_query(before_last_answer(row));
   }
   return query;
 }

@@ -7,6 +7,12 @@
 namespace ilora {
 namespace {
 
+int64_t most_kv_heads(const ModelConfig& c) {
+  int64_t most = 0;
+  for (int64_t l = 0; l < c.layers; ++l) most = std::max(most, c.kv_heads_of(l));
+  return most;
+}
+
 // What the norms of heads and of what is added keep.
 void place_norms(LayerActivations& a, Arena& arena, const ModelConfig& c, const ActivationShape& s,
                  int64_t rows) {
@@ -14,7 +20,11 @@ void place_norms(LayerActivations& a, Arena& arena, const ModelConfig& c, const 
     a.q_raw = arena.take("layer.q_raw", s.state, {rows, c.query_width()});
     a.k_raw = arena.take("layer.k_raw", s.state, {rows, c.kv_width()});
     a.rstd_q = arena.take("layer.rstd_q", s.state, {rows, c.heads});
-    a.rstd_k = arena.take("layer.rstd_k", s.state, {rows, c.kv_heads});
+    a.rstd_k = arena.take("layer.rstd_k", s.state, {rows, most_kv_heads(c)});
+  }
+  if (c.value_norms()) {
+    a.v_raw = arena.take("layer.v_raw", s.state, {rows, c.kv_width()});
+    a.rstd_v = arena.take("layer.rstd_v", s.state, {rows, most_kv_heads(c)});
   }
   if (!c.post_norms()) return;
   a.attention_out = arena.take("layer.attention_out", s.state, {rows, c.width});
@@ -75,6 +85,8 @@ LayerActivations part(const LayerActivations& all, int64_t begin, int64_t end) {
                        &a.k_raw,
                        &a.rstd_q,
                        &a.rstd_k,
+                       &a.v_raw,
+                       &a.rstd_v,
                        &a.attention_out,
                        &a.ffn_out,
                        &a.rstd_attention_out,
@@ -90,9 +102,14 @@ Tensor columns(const Tensor& piece, int64_t begin, int64_t end) {
   return piece ? piece.columns(begin, end) : Tensor();
 }
 
-// The parts of joined maps.
-void divide(LayerActivations& a, const ModelConfig& c) {
-  const int64_t q = c.query_width(), kv = c.kv_width();
+// The parts of joined maps; of heads that are narrower in this layer than in others, their place.
+void divide(LayerActivations& a, const ModelConfig& c, int64_t l) {
+  const int64_t q = c.query_width(l), kv = c.kv_width(l);
+  if (!c.equal_heads()) {
+    for (Tensor* queries : {&a.q, &a.q_raw, &a.o}) *queries = narrowed(*queries, q);
+    for (Tensor* keys : {&a.k, &a.k_raw, &a.v, &a.v_raw}) *keys = narrowed(*keys, kv);
+    for (Tensor* norms : {&a.rstd_k, &a.rstd_v}) *norms = narrowed(*norms, c.kv_heads_of(l));
+  }
   if (c.maps.joined_attention) {
     a.q = columns(a.qkv, 0, q);
     a.k = columns(a.qkv, q, q + kv);
@@ -126,7 +143,7 @@ void place_layers(std::vector<LayerActivations>& layers, Arena& arena, const Mod
     const bool own = l >= s.lowest_saved;
     a = own && !s.recompute ? part(kept, begin, begin + s.rows) : shared;
     a.x = own ? part(x, begin, begin + s.rows) : shared_x;
-    divide(a, c);
+    divide(a, c, l);
     for (size_t m = 0; m < kModules; ++m) {
       const int64_t rank = s.lora_rank[static_cast<size_t>(l)][m];
       a.lora_h[m] = rank > 0 && a.lora_h[m] ? a.lora_h[m].columns(0, rank) : Tensor();
@@ -167,8 +184,9 @@ void Activations::place(Arena& arena, const ModelConfig& c, const ActivationShap
   x_last = all_shared ? layers.front().x : arena.take("x_last", s.state, {s.rows, c.width});
   rstd_last = arena.take("rstd_last", s.state, {s.rows});
   last = arena.take("last", s.state, {s.rows, c.width});
-  top_o = arena.take("top_o", s.state, {s.top_rows, c.query_width()});
-  top_o_g = mixed ? arena.take("top_o_g", s.gemm, {s.top_rows, c.query_width()}) : top_o;
+  const int64_t top_width = c.query_width(c.layers - 1);
+  top_o = arena.take("top_o", s.state, {s.top_rows, top_width});
+  top_o_g = mixed ? arena.take("top_o_g", s.gemm, {s.top_rows, top_width}) : top_o;
   top_hidden = arena.take("top_hidden", s.state, {s.top_rows, c.width});
   top_dx = arena.take("top_dx", s.state, {s.top_gradient_rows, c.width});
 

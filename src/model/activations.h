@@ -16,6 +16,8 @@ namespace ilora {
 // Kept per layer for the backward, in its first N' rows; a layer's rows behind them are written
 // over by the next layer. Layers below the lowest trained one share one set; with recompute all
 // do, and only x is each layer's own.
+// Where layers differ in the width of their heads, narrower ones use the beginning of what the widest
+// takes.
 struct LayerActivations {
   Tensor x;                         // (N,D) T    residual stream entering the layer: hidden[l]
   Tensor x_mid;                     // (N,D) T    after attention
@@ -31,6 +33,7 @@ struct LayerActivations {
   // Where blocks have norms of heads: queries and keys before them.
   Tensor q_raw, k_raw;    // (N,H*Dh), (N,K*Dh) T
   Tensor rstd_q, rstd_k;  // (N,H), (N,K) T; of whole widths the first column
+  Tensor v_raw, rstd_v;   // (N,K*Dh), (N,K) T: values before theirs
   // Where blocks have norms of what is added: that, before them.
   Tensor attention_out, ffn_out;            // (N,D) T
   Tensor rstd_attention_out, rstd_ffn_out;  // (N) T
@@ -54,6 +57,12 @@ struct ActivationShape {
 
   int64_t logit_rows() const;  // positions whose logits exist at a time
 };
+
+// The beginning of x (n,w), w >= width, as rows of that width; x where it has it.
+inline Tensor narrowed(const Tensor& x, int64_t width) {
+  if (!x || x.shape[1] == width) return x;
+  return {x.data, x.dtype, {x.shape[0], width}};
+}
 
 struct Activations {
   std::vector<LayerActivations> layers;

@@ -37,8 +37,8 @@ AdapterLayout::AdapterLayout(const ModelConfig& config, const LoraOptions& optio
     auto& index = index_.emplace_back();
     index.fill(-1);
     for (const Module module : kAllModules) {
-      if (!wanted[static_cast<size_t>(module)]) continue;
-      const auto [in, out] = module_shape(config, module);
+      if (!wanted[static_cast<size_t>(module)] || !config.has(layer, module)) continue;
+      const auto [in, out] = module_shape(config, layer, module);
       index[static_cast<size_t>(module)] = static_cast<int32_t>(blocks_.size());
       blocks_.push_back({layer, module, in, out, options.rank, size_, size_ + options.rank * in});
       size_ += options.rank * (in + out);

@@ -128,6 +128,24 @@ struct HeadNorms {
   }
 };
 
+// Values and their norm, as HeadNorms: x (n,K*Dh) their gradient or what they become.
+HeadNorms value_norms(const PassContext& ctx, int64_t l, Tensor x) {
+  const LayerActivations& a = ctx.act.layers[static_cast<size_t>(l)];
+  const Tensor raw = ctx.config.block(l).keys_as_values ? a.k_raw : a.v_raw;
+  const int64_t n = x.shape[0];
+  return {HeadNorm::kHead, x, raw.rows(0, n), a.rstd_v.rows(0, n), ctx.weights.layer(l).value_norm};
+}
+
+// Gradients of queries, keys and values (N',..) T, as wide as the layer has them.
+struct HeadGradients {
+  Tensor q, k, v;
+
+  HeadGradients(const PassContext& ctx, int64_t l)
+      : q(narrowed(ctx.act.dq, ctx.config.query_width(l))),
+        k(narrowed(ctx.act.dk, ctx.config.kv_width(l))),
+        v(narrowed(ctx.act.dv, ctx.config.kv_width(l))) {}
+};
+
 // x *= factor, unless that changes nothing.
 void multiply(const Kernels& k, Tensor x, double factor) {
   if (factor != 1) k.scale(x, factor);
@@ -156,15 +174,20 @@ void project(PassContext& ctx, int64_t l, Tensor normed) {
   };
   map(Module::kQuery, a.q, a.q_raw, a.rstd_q, w.query_norm);
   multiply(k, a.q, block.query_scale);
-  rotate(ctx, l, heads(a.q, c.heads, c.head_dim), false);
+  rotate(ctx, l, heads(a.q, c.heads, c.head_dim_of(l)), false);
   scale_by_position(ctx, l, a.q);
   map(Module::kKey, a.k, a.k_raw, a.rstd_k, w.key_norm);
-  rotate(ctx, l, heads(a.k, c.kv_heads, c.head_dim), false);
-  if (!joined) linear_forward(ctx, l, Module::kValue, a.v, normed);
+  rotate(ctx, l, heads(a.k, c.kv_heads_of(l), c.head_dim_of(l)), false);
+  if (joined) return;
+  if (!block.value_norm) return linear_forward(ctx, l, Module::kValue, a.v, normed);
+  if (!block.keys_as_values) linear_forward(ctx, l, Module::kValue, a.v_raw, normed);
+  const HeadNorms h = value_norms(ctx, l, a.v);
+  k.rmsnorm(h.x, h.rstd, h.raw, h.norm, c.norm_epsilon);
 }
 
-// s.dq, s.dk and s.dv, gradients of what attention reads, become those of what the maps give.
-void project_backward(PassContext& ctx, int64_t l) {
+// d, gradients of what attention reads, become those of what the maps give; where keys are values,
+// d.k that of both.
+void project_backward(PassContext& ctx, int64_t l, const HeadGradients& d) {
   const Kernels& k = ctx.kernels;
   const ModelConfig& c = ctx.config;
   const BlockConfig& block = c.block(l);
@@ -172,20 +195,30 @@ void project_backward(PassContext& ctx, int64_t l) {
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const LayerWeights& w = ctx.weights.layer(l);
   const int64_t n = ctx.packed.gradient_rows;
-  scale_by_position(ctx, l, s.dq);
-  rotate(ctx, l, heads(s.dq, c.heads, c.head_dim), true);
-  rotate(ctx, l, heads(s.dk, c.kv_heads, c.head_dim), true);
-  multiply(k, s.dq, block.query_scale);
+  scale_by_position(ctx, l, d.q);
+  rotate(ctx, l, heads(d.q, c.heads, c.head_dim_of(l)), true);
+  rotate(ctx, l, heads(d.k, c.kv_heads_of(l), c.head_dim_of(l)), true);
+  multiply(k, d.q, block.query_scale);
   if (block.head_norm == HeadNorm::kNone) return;
-  const auto through = [&](Tensor dx, Tensor raw, Tensor rstd, Tensor norm) {
+  const auto through = [&](Tensor dx, const HeadNorms& norm, const HeadNorms* another) {
     const Tensor draw = s.dheads.reshaped({s.dheads.size()}).rows(0, dx.size());
-    const HeadNorms h(block.head_norm, dx, raw.rows(0, n), rstd.rows(0, n), norm);
     k.fill(draw, 0.0);
-    k.rmsnorm_backward(draw.reshaped({h.x.shape[0], h.x.shape[1]}), h.x, h.raw, h.norm, h.rstd);
+    for (const HeadNorms* h : {&norm, another}) {
+      if (h == nullptr) continue;
+      k.rmsnorm_backward(draw.reshaped({h->x.shape[0], h->x.shape[1]}), h->x, h->raw, h->norm,
+                         h->rstd);
+    }
     k.convert(dx, draw.reshaped({dx.shape[0], dx.shape[1]}));
   };
-  through(s.dq, a.q_raw, a.rstd_q, w.query_norm);
-  through(s.dk, a.k_raw, a.rstd_k, w.key_norm);
+  const auto of = [&](Tensor dx, Tensor raw, Tensor rstd, Tensor norm) {
+    return HeadNorms(block.head_norm, dx, raw.rows(0, n), rstd.rows(0, n), norm);
+  };
+  through(d.q, of(d.q, a.q_raw, a.rstd_q, w.query_norm), nullptr);
+  const HeadNorms keys = of(d.k, a.k_raw, a.rstd_k, w.key_norm);
+  if (!block.value_norm) return through(d.k, keys, nullptr);
+  const HeadNorms values = value_norms(ctx, l, d.v);
+  through(d.k, keys, block.keys_as_values ? &values : nullptr);
+  if (!block.keys_as_values) through(d.v, values, nullptr);
 }
 
 AttentionSpans spans_of(const PassContext& ctx, int64_t l, int64_t count) {
@@ -250,6 +283,7 @@ void above_attention_backward(PassContext& ctx, int64_t l, Tensor do_, Tensor dx
   const bool gate_trained = any_trained(ctx, l, {Module::kGate, Module::kUp, Module::kGateUp});
   const bool inside_ffn = below_ffn || gate_trained;
   const Tensor gate = rows_of(a.gate, n), up = a.up.rows(0, n), act = s.act.rows(0, n);
+  multiply(ctx.kernels, dx, ctx.weights.layer(l).output_scale);
   const Tensor x_mid = a.x_mid.rows(0, n), rstd = a.rstd_ffn.rows(0, n);
   const Tensor normed = s.normed.rows(0, n);
 
@@ -289,6 +323,11 @@ void require_computable(const ModelConfig& config, const std::string& where) {
     if (block.parallel && block.post_norms) refuse("norms behind branches that are added at once");
     if (!config.maps.gated && !block.gelu) refuse("SiLU without a gate");
     if (config.layer_norm && block.head_norm != HeadNorm::kNone) refuse("LayerNorm of heads");
+    if (block.keys_as_values && !block.value_norm) refuse("keys as values without a norm");
+    if (block.value_norm && block.head_norm != HeadNorm::kHead)
+      refuse("a norm of values without one of each head's keys");
+    if (config.maps.joined_attention && !config.equal_heads())
+      refuse("a joined map of heads whose widths differ");
     if (config.maps.joined_attention && (block.head_norm != HeadNorm::kNone ||
                                          block.query_scale != 1 || block.position_scale.beta != 0))
       refuse("a norm or a scale of queries that share a map with keys");
@@ -302,7 +341,7 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   const Activations& s = ctx.act;
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const BlockConfig& block = c.block(l);
-  const int64_t dh = c.head_dim;
+  const int64_t dh = c.head_dim_of(l), kv_heads = c.kv_heads_of(l);
 
   // Attention: x_mid = x + m Wo attention(turned s Wq n, turned Wk n, Wv n), n = norm(x), with the
   // block's query scale s and residual multiplier m (linear.cpp)
@@ -311,12 +350,11 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   Tensor keys = a.k, values = a.v;
   if (ctx.cache != nullptr) {
     ctx.cache->store(k, l, a.k, a.v, ctx.packed);
-    keys = ctx.cache->keys(l);
-    values = ctx.cache->values(l);
+    keys = ctx.cache->keys(l), values = ctx.cache->values(l);
   }
   const AttentionSpans spans = spans_of(ctx, l, std::ssize(ctx.packed.spans));
   const Tensor o_heads = heads(a.o, c.heads, dh), q_heads = heads(a.q, c.heads, dh);
-  keys = heads(keys, c.kv_heads, dh), values = heads(values, c.kv_heads, dh);
+  keys = heads(keys, kv_heads, dh), values = heads(values, kv_heads, dh);
   if (ctx.packed.step && spans.plain()) {
     k.attention_step(o_heads, q_heads, keys, values, ctx.packed.spans);
   } else {
@@ -354,6 +392,7 @@ void block_forward(PassContext& ctx, int64_t l, Tensor out) {
   activate(ctx, l, act, gate, up);
   if (!block.parallel) k.convert(out.rows(0, n), x_mid);
   leave_branch(ctx, l, feed_forward_end(ctx, l, n), out.rows(0, n), act);
+  multiply(k, out.rows(0, n), w.output_scale);
 }
 
 void block_recompute(PassContext& ctx, int64_t l) {
@@ -375,11 +414,11 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
   const Activations& s = ctx.act;
   const LayerActivations& a = s.layers[static_cast<size_t>(l)];
   const int64_t n = ctx.packed.gradient_rows;  // N'
-  const int64_t dh = c.head_dim;
+  const int64_t dh = c.head_dim_of(l), kv_heads = c.kv_heads_of(l), q_width = c.query_width(l);
   const bool trained =
       any_trained(ctx, l, {Module::kQuery, Module::kKey, Module::kValue, Module::kQueryKeyValue});
   const bool inside = need_dx || trained;
-  const Tensor do_ = s.dwide.rows(0, n * c.query_width()).reshaped({n, c.query_width()});
+  const Tensor do_ = s.dwide.rows(0, n * q_width).reshaped({n, q_width});
   if (narrow_above_attention(ctx, l)) {
     const Tensor top_do = s.top_o.rows(0, ctx.top.gradient_count());
     above_attention_backward(ctx, l, top_do, s.top_dx, inside);
@@ -392,26 +431,27 @@ void block_backward(PassContext& ctx, int64_t l, bool need_dx) {
 
   // Attention.
   const AttentionSpans spans = spans_of(ctx, l, ctx.packed.gradient_spans);
-  const Tensor dq = heads(s.dq, c.heads, dh), dk = heads(s.dk, c.kv_heads, dh);
-  k.attention_backward(dq, dk, heads(s.dv, c.kv_heads, dh), heads(do_, c.heads, dh),
-                       heads(a.q.rows(0, n), c.heads, dh), heads(a.k.rows(0, n), c.kv_heads, dh),
-                       heads(a.v.rows(0, n), c.kv_heads, dh), heads(a.o.rows(0, n), c.heads, dh),
-                       a.lse.rows(0, n), spans);
+  const HeadGradients d(ctx, l);
+  k.attention_backward(heads(d.q, c.heads, dh), heads(d.k, kv_heads, dh), heads(d.v, kv_heads, dh),
+                       heads(do_, c.heads, dh), heads(a.q.rows(0, n), c.heads, dh),
+                       heads(a.k.rows(0, n), kv_heads, dh), heads(a.v.rows(0, n), kv_heads, dh),
+                       heads(a.o.rows(0, n), c.heads, dh), a.lse.rows(0, n), spans);
   if (c.maps.joined_attention) {
     zero_filler(ctx, s.dqkv);
   } else {
-    for (const Tensor& d : {s.dq, s.dk, s.dv}) zero_filler(ctx, d);
+    for (const Tensor& each : {d.q, d.k, d.v}) zero_filler(ctx, each);
   }
-  project_backward(ctx, l);
+  project_backward(ctx, l, d);
   const Tensor normed = s.normed.rows(0, n), dnormed = need_dx ? s.dnormed : Tensor();
   const Tensor x = a.x.rows(0, n), rstd = a.rstd_attention.rows(0, n);
   if (trained) enter_branch(ctx, c.block(l), normed, rstd, x, w.attention_norm);
   if (c.maps.joined_attention) {
     linear_backward(ctx, l, Module::kQueryKeyValue, dnormed, s.dqkv, normed, false);
   } else {
-    linear_backward(ctx, l, Module::kValue, dnormed, s.dv, normed, false);
-    linear_backward(ctx, l, Module::kKey, dnormed, s.dk, normed, true);
-    linear_backward(ctx, l, Module::kQuery, dnormed, s.dq, normed, true);
+    const bool values = c.has(l, Module::kValue);
+    if (values) linear_backward(ctx, l, Module::kValue, dnormed, d.v, normed, false);
+    linear_backward(ctx, l, Module::kKey, dnormed, d.k, normed, values);
+    linear_backward(ctx, l, Module::kQuery, dnormed, d.q, normed, true);
   }
   if (need_dx) enter_branch_backward(ctx, c.block(l), s.dx, s.dnormed, x, w.attention_norm, rstd);
 }

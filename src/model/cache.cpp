@@ -14,7 +14,8 @@ void copy_rows(const Kernels& kernels, Tensor y, Tensor x) {
 
 KeyValueCache::KeyValueCache(const ModelConfig& config, DType state, int64_t slots,
                              int64_t capacity)
-    : state_(state), layers_(config.layers), width_(config.kv_width()) {
+    : state_(state) {
+  for (int64_t l = 0; l < config.layers; ++l) widths_.push_back(config.kv_width(l));
   reshape(slots, capacity);
 }
 
@@ -26,9 +27,9 @@ void KeyValueCache::reshape(int64_t slots, int64_t capacity) {
   held_ = 0;  // should memory run out
   keys_.clear();
   values_.clear();
-  for (int64_t l = 0; l < layers_; ++l) {
-    keys_.emplace_back(state_, std::initializer_list<int64_t>{tokens, width_});
-    values_.emplace_back(state_, std::initializer_list<int64_t>{tokens, width_});
+  for (const int64_t width : widths_) {
+    keys_.emplace_back(state_, std::initializer_list<int64_t>{tokens, width});
+    values_.emplace_back(state_, std::initializer_list<int64_t>{tokens, width});
   }
   held_ = tokens;
 }

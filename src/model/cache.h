@@ -20,7 +20,9 @@ class KeyValueCache {
 
   // What `tokens` cached tokens take.
   static int64_t bytes(const ModelConfig& config, DType state, int64_t tokens) {
-    return 2 * config.layers * dtype_bytes(state, tokens * config.kv_width());
+    int64_t width = 0;
+    for (int64_t l = 0; l < config.layers; ++l) width += config.kv_width(l);
+    return 2 * dtype_bytes(state, tokens * width);
   }
 
   Tensor keys(int64_t l) const {
@@ -38,7 +40,7 @@ class KeyValueCache {
 
  private:
   DType state_;
-  int64_t layers_, width_;
+  std::vector<int64_t> widths_;  // of each layer
   std::vector<Buffer> keys_, values_;
   int64_t slots_ = 0, capacity_ = 0, held_ = 0;  // tokens that the buffers hold: held_
 };

@@ -20,17 +20,20 @@ void finish(ModelConfig& c, const ModelFamily& family, FileKind kind, const std:
   c.names = family.names;
   c.maps = family.maps;
   const bool interleaved = kind == FileKind::kGguf && c.names.interleaved_in_gguf;
-  for (const RotarySpec& spec : c.rotary) {
+  for (int64_t l = 0; l < c.layers; ++l) {
+    if (c.block(l).rotary < 0) continue;
+    const RotarySpec& spec = c.rotary[static_cast<size_t>(c.block(l).rotary)];
     if (!(spec.base > 0)) {
       throw Error(ErrorKind::kFormat, fmt::format("[model] expected a positive rope base, got {} "
                                                   "({})",
                                                   spec.base, where));
     }
-    if (spec.dims == c.head_dim) continue;
-    const bool fits = spec.dims > 0 && spec.dims < c.head_dim && spec.dims % 2 == 0;
+    const int64_t head_dim = c.head_dim_of(l);
+    if (spec.dims == head_dim) continue;
+    const bool fits = spec.dims > 0 && spec.dims < head_dim && spec.dims % 2 == 0;
     if (!family.partial_rotary || interleaved || !fits) {
       refuse(where, fmt::format("a rotary embedding over a part of each head ({} of {} columns)",
-                                spec.dims, c.head_dim));
+                                spec.dims, head_dim));
     }
   }
 }
@@ -70,22 +73,61 @@ bool ModelConfig::head_norms() const {
                              [](const BlockConfig& b) { return b.head_norm != HeadNorm::kNone; });
 }
 
-std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module) {
+bool ModelConfig::value_norms() const {
+  return std::ranges::any_of(blocks, &BlockConfig::value_norm);
+}
+
+bool ModelConfig::has(int64_t l, Module module) const {
+  if (!has_module(maps, module)) return false;
+  return module != Module::kValue || l >= std::ssize(blocks) || !block(l).keys_as_values;
+}
+int64_t ModelConfig::head_dim_of(int64_t l) const {
+  return l < std::ssize(blocks) && block(l).head_dim > 0 ? block(l).head_dim : head_dim;
+}
+int64_t ModelConfig::kv_heads_of(int64_t l) const {
+  return l < std::ssize(blocks) && block(l).kv_heads > 0 ? block(l).kv_heads : kv_heads;
+}
+int64_t ModelConfig::query_width() const {
+  int64_t widest = 0;
+  for (int64_t l = 0; l < layers; ++l) widest = std::max(widest, query_width(l));
+  return widest;
+}
+int64_t ModelConfig::kv_width() const {
+  int64_t widest = 0;
+  for (int64_t l = 0; l < layers; ++l) widest = std::max(widest, kv_width(l));
+  return widest;
+}
+bool ModelConfig::equal_heads() const {
+  return std::ranges::all_of(blocks, [&](const BlockConfig& b) {
+    return (b.head_dim == 0 || b.head_dim == head_dim) &&
+           (b.kv_heads == 0 || b.kv_heads == kv_heads);
+  });
+}
+int64_t ModelConfig::attention_input_parameters(int64_t l) const {
+  const bool joined = maps.joined_attention;
+  return width * (query_width(l) + (joined || has(l, Module::kValue) ? 2 : 1) * kv_width(l));
+}
+int64_t ModelConfig::gemm_parameters(int64_t l) const {
+  return attention_input_parameters(l) +
+         width * (query_width(l) + (maps.gated ? 3 : 2) * feed_forward);
+}
+
+std::array<int64_t, 2> module_shape(const ModelConfig& config, int64_t l, Module module) {
   switch (module) {
     case Module::kQuery:
-      return {config.width, config.query_width()};
+      return {config.width, config.query_width(l)};
     case Module::kKey:
     case Module::kValue:
-      return {config.width, config.kv_width()};
+      return {config.width, config.kv_width(l)};
     case Module::kOutput:
-      return {config.query_width(), config.width};
+      return {config.query_width(l), config.width};
     case Module::kGate:
     case Module::kUp:
       return {config.width, config.feed_forward};
     case Module::kDown:
       return {config.feed_forward, config.width};
     case Module::kQueryKeyValue:
-      return {config.width, config.query_width() + 2 * config.kv_width()};
+      return {config.width, config.query_width(l) + 2 * config.kv_width(l)};
     case Module::kGateUp:
       return {config.width, 2 * config.feed_forward};
   }

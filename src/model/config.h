@@ -47,6 +47,9 @@ struct BlockConfig {
   PositionScale position_scale;          // of queries
   double residual_multiplier = 1;        // of what the block adds to the residual stream, twice
   int64_t window = 0;  // a position attends so many, itself included; 0: all before it
+  int64_t head_dim = 0, kv_heads = 0;  // 0: the model's
+  bool value_norm = false;             // RMSNorm over each head of values, without weights
+  bool keys_as_values = false;         // values are what the map of keys gives; they have a norm
 };
 
 struct ModelConfig {
@@ -75,20 +78,29 @@ struct ModelConfig {
   TensorNames names;
 
   const BlockConfig& block(int64_t l) const { return blocks[static_cast<size_t>(l)]; }
-  bool has(Module module) const { return has_module(maps, module); }
   // Whether some block has it.
+  bool has(Module module) const { return has_module(maps, module); }
   bool post_norms() const;
   bool head_norms() const;
-  int64_t query_width() const { return heads * head_dim; }
-  int64_t kv_width() const { return kv_heads * head_dim; }
-  // Parameters of the base GEMMs of one layer (q, k, v, o, gate, up, down).
-  int64_t layer_gemm_parameters() const {
-    return width * (2 * query_width() + 2 * kv_width() + (maps.gated ? 3 : 2) * feed_forward);
-  }
+  bool value_norms() const;
+  // Layer l's.
+  bool has(int64_t l, Module module) const;
+  int64_t head_dim_of(int64_t l) const;
+  int64_t kv_heads_of(int64_t l) const;
+  int64_t query_width(int64_t l) const { return heads * head_dim_of(l); }
+  int64_t kv_width(int64_t l) const { return kv_heads_of(l) * head_dim_of(l); }
+  // Of the layer that is widest.
+  int64_t query_width() const;
+  int64_t kv_width() const;
+  // Whether all layers' heads are equally many and equally wide.
+  bool equal_heads() const;
+  // Parameters of a layer's base GEMMs, and of those that read its input (q, k, v).
+  int64_t gemm_parameters(int64_t l) const;
+  int64_t attention_input_parameters(int64_t l) const;
 };
 
-// {in, out} of a module in a model that has it.
-std::array<int64_t, 2> module_shape(const ModelConfig& config, Module module);
+// {in, out} of a module in a layer that has it.
+std::array<int64_t, 2> module_shape(const ModelConfig& config, int64_t l, Module module);
 
 // Throw Error(kFormat or kUnsupported) naming the file and the key. Of a folder of several models in
 // one (pictures, sound) the text model's, whose keys are under text_config.

@@ -138,13 +138,16 @@ BlockTensors find_block(TensorFinder<File>& finder, FileKind kind, const ModelCo
   }
   if (block.head_norm != HeadNorm::kNone) {
     const bool head = block.head_norm == HeadNorm::kHead;
-    found.query_norm = head_norm(names.query_norm, head ? c.head_dim : c.query_width());
-    found.key_norm = head_norm(names.key_norm, head ? c.head_dim : c.kv_width());
+    found.query_norm = head_norm(names.query_norm, head ? c.head_dim_of(l) : c.query_width(l));
+    found.key_norm = head_norm(names.key_norm, head ? c.head_dim_of(l) : c.kv_width(l));
   }
+  const std::string scale =
+      names.in_block(kind, l, names.output_scale) + (kind == FileKind::kGguf ? ".weight" : "");
+  if (finder.contains(scale)) found.output_scale = finder.take(scale, {1});
   for (const Module m : kAllModules) {
-    if (!c.has(m)) continue;
+    if (!c.has(l, m)) continue;
     const auto i = static_cast<size_t>(m);
-    const auto [in, out] = module_shape(c, m);
+    const auto [in, out] = module_shape(c, l, m);
     const std::string name = names.linear_in_block(kind, l, m);
     found.weight[i] = finder.take(name + ".weight", {out, in});
     if (block.bias[i]) found.bias[i] = finder.take(name + ".bias", {out});

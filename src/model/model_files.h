@@ -25,6 +25,7 @@ struct BlockTensors {  // null: the block has none
   NormTensors attention_post_norm, feed_forward_post_norm;
   const StoredTensor* query_norm = nullptr;               // (Dh), or (H*Dh)
   const StoredTensor* key_norm = nullptr;                 // (Dh), or (K*Dh)
+  const StoredTensor* output_scale = nullptr;             // (1)
   std::array<const StoredTensor*, kModules> weight = {};  // (out,in), by Module
   std::array<const StoredTensor*, kModules> bias = {};    // (out)
 };

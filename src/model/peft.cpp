@@ -170,7 +170,7 @@ void require_wanted(const PeftConfig& peft, const SafetensorsFile& file,
                     const ModelConfig& config) {
   for (int64_t layer = 0; layer < config.layers; ++layer) {
     for (const Module m : kAllModules) {
-      if (!config.has(m)) continue;
+      if (!config.has(layer, m)) continue;
       const std::string path = config.names.linear_in_block(FileKind::kFolder, layer, m);
       if (peft.wants(path, layer))
         file.tensor(fmt::format("base_model.model.{}.lora_A.weight", path));

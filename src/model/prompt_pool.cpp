@@ -6,6 +6,12 @@
 
 namespace ilora {
 
+std::span<const int32_t> before_last_answer(const Row& row) {
+  int64_t end = row.prompt_length;
+  if (!row.gaps.empty()) end = std::max<int64_t>(end, row.gaps.back().end);
+  return std::span(row.tokens).first(static_cast<size_t>(end));
+}
+
 std::vector<float> prompt_query(Engine& engine, std::span<const int32_t> tokens) {
   std::vector<float> query(static_cast<size_t>(engine.config().width));
   engine.mean_hidden(Tensor(query.data(), DType::kF32, {engine.config().width}), tokens, {});

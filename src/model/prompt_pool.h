@@ -15,6 +15,10 @@ namespace ilora {
 // A text's query: the mean over its tokens of the frozen model's hidden[L], (D).
 std::vector<float> prompt_query(Engine& engine, std::span<const int32_t> tokens);
 
+// What a row's query is of: all that stands before its last answer that is learned. Where a row is
+// scored, that is its prompt.
+std::span<const int32_t> before_last_answer(const Row& row);
+
 // query - centre, what a centred pool compares with its keys; the query itself where centre is empty.
 std::vector<float> centred(std::vector<float> query, Tensor centre);
 

@@ -34,6 +34,8 @@ struct TensorNames {
   TensorName feed_forward_post_norm{"post_feedforward_layernorm", "post_ffw_norm"};
   TensorName query_norm{"self_attn.q_norm", "attn_q_norm"};
   TensorName key_norm{"self_attn.k_norm", "attn_k_norm"};
+  // What a block's output is multiplied by, where a file has it (in folders without an end).
+  TensorName output_scale{"layer_scalar", "layer_output_scale"};
   std::array<TensorName, kModules> linear{{{"self_attn.q_proj", "attn_q"},
                                            {"self_attn.k_proj", "attn_k"},
                                            {"self_attn.v_proj", "attn_v"},

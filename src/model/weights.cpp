@@ -53,6 +53,12 @@ void expand(Tensor out, const StoredTensor& stored, std::span<const int32_t> map
   });
 }
 
+double figure(const StoredTensor& stored) {
+  float value = 0;
+  expand_finite_rows(&value, stored, 0, 1);
+  return static_cast<double>(value);
+}
+
 // The stored elements as a tensor. Nobody writes weights, and the file is mapped read-only.
 Tensor stored_view(const StoredTensor& stored) {
   // NOLINTNEXTLINE(cppcoreguidelines-pro-type-const-cast): a Tensor has one kind of pointer
@@ -72,6 +78,13 @@ Tensor Weights::own(DType type, std::initializer_list<int64_t> dims) {
   const Tensor counted(nullptr, type, dims);
   sizes_.owned_bytes += counted.bytes();
   return loads_ ? buffers_.emplace_back(type, dims).view() : counted;
+}
+
+// What the kernels of norms read where a norm has no weights.
+Tensor Weights::ones(DType type, int64_t count) {
+  const Tensor out = own(type, {count});
+  if (loads_) store_row(out, std::vector<float>(static_cast<size_t>(count), 1.0f).data());
+  return out;
 }
 
 // A norm's weights plus `offset`, or a bias with its elements in the order of `rows`.
@@ -152,6 +165,7 @@ Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightS
   const ModelConfig& c = files.config();
   const ModelTensors& tensors = files.tensors();
   const bool gguf = files.kind() == FileKind::kGguf;
+  ILORA_CHECK(c.equal_heads() || !c.names.interleaved_in_gguf, "rows of unequal heads");
   if (gguf && c.names.interleaved_in_gguf) row_map_ = interleaved_rows(c.query_width(), c.head_dim);
   const double norm_offset = gguf ? 0.0 : c.names.norm_offset_in_folder;
   const auto head_norm = [&](const StoredTensor* stored) {
@@ -163,7 +177,8 @@ Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightS
     return weights;
   };
   embedding_ = matrix(*tensors.embedding, {}, storage_);
-  for (const BlockTensors& block : tensors.blocks) {
+  for (int64_t l = 0; l < c.layers; ++l) {
+    const BlockTensors& block = tensors.blocks[static_cast<size_t>(l)];
     LayerWeights& layer = layers_.emplace_back();
     layer.attention_norm = norm(block.attention_norm);
     layer.feed_forward_norm = norm(block.feed_forward_norm);
@@ -171,8 +186,10 @@ Weights::Weights(const ModelFiles& files, DType state, ProductForm form, WeightS
     layer.feed_forward_post_norm = norm(block.feed_forward_post_norm);
     layer.query_norm = head_norm(block.query_norm);
     layer.key_norm = head_norm(block.key_norm);
+    if (c.block(l).value_norm) layer.value_norm = ones(state, c.head_dim_of(l));
+    if (block.output_scale != nullptr) layer.output_scale = figure(*block.output_scale);
     for (const Module m : kAllModules) {
-      if (!c.has(m)) continue;
+      if (!c.has(l, m)) continue;
       const auto i = static_cast<size_t>(m);
       std::span<const int32_t> rows;
       if (!row_map_.empty() && (m == Module::kQuery || m == Module::kKey))

@@ -56,8 +56,10 @@ struct LayerWeights {
   NormWeights attention_post_norm, feed_forward_post_norm;
   // T
   Tensor query_norm, key_norm;              // (Dh), or (H*Dh) and (K*Dh)
+  Tensor value_norm;                        // (Dh) of ones, where values have a norm
   std::array<WeightView, kModules> linear;  // (out,in), by Module
   std::array<Tensor, kModules> bias;        // (out) T; none but where the model has one
+  double output_scale = 1;                  // of what the block gives
 };
 
 // What weights take.
@@ -101,6 +103,7 @@ class Weights {
   Weights(const ModelFiles& files, DType state, ProductForm form, WeightStorage storage,
           bool loads);
   Tensor own(DType type, std::initializer_list<int64_t> dims);
+  Tensor ones(DType type, int64_t count);
   Tensor vector(const StoredTensor& stored, DType type, std::span<const int32_t> rows,
                 double offset);
   WeightView matrix(const StoredTensor& stored, std::span<const int32_t> rows,

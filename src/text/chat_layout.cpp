@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace ilora {
 namespace {
@@ -21,6 +22,41 @@ std::string without_space(std::string_view text) {
   for (const char c : text)
     if (std::string_view(" \t\r\n").find(c) == std::string_view::npos) rest += c;
   return rest;
+}
+
+// Throws Error(kUnsupported) for what a message says beside its text, and for what a tool says, where
+// the template does not write it while the message is the last one.
+void require_written(const ChatTemplate& chat, std::span<const ChatMessage> messages) {
+  const auto leaves_out = [&](size_t i, const std::string& what) {
+    throw Error(ErrorKind::kUnsupported,
+                fmt::format("[chat template] the template does not write {} of turn {} ({})", what,
+                            i, chat.source()),
+                "Take it out of the row, or write it into the turn's content.");
+  };
+  for (size_t i = 0; i < messages.size(); ++i) {
+    const ChatMessage& message = messages[i];
+    if (message.more.empty() && message.role != "tool") continue;
+    std::vector<ChatMessage> some(messages.begin(),
+                                  messages.begin() + static_cast<std::ptrdiff_t>(i) + 1);
+    const std::string text = chat.render(some, false);
+    if (message.role == "tool") {
+      some.back().content += kText;
+      if (chat.render(some, false) == text) leaves_out(i, "what a tool says");
+    }
+    const Json more = message.more.empty() ? Json::object() : parse_json(message.more, "a message");
+    for (const char* key : {"tool_calls", "reasoning_content"}) {
+      if (!more.contains(key)) continue;
+      Json less = more;
+      less.erase(key);
+      some.back() = message;
+      some.back().more = less.dump();
+      if (chat.render(some, false) == text) leaves_out(i, fmt::format("\"{}\"", key));
+    }
+  }
+  if (messages.empty() || messages.front().tools.empty()) return;
+  std::vector<ChatMessage> without(messages.begin(), messages.end());
+  without.front().tools.clear();
+  if (chat.render(without, false) == chat.render(messages, false)) leaves_out(0, "the \"tools\"");
 }
 
 class Layout {
@@ -83,6 +119,7 @@ class Layout {
     std::vector<ChatMessage> some(messages_.begin(),
                                   messages_.begin() + static_cast<std::ptrdiff_t>(count));
     some[i].content = kText;
+    some[i].more.clear();  // a part of the answer, not of what ends it
     const std::string text = chat_.render(some, generation);
     require_beginning(text, before, turn);
     const size_t at = text.find(kText, before.size());
@@ -127,11 +164,13 @@ class Layout {
 std::vector<ChatPart> lay_out(const ChatTemplate& chat, std::span<const ChatMessage> messages,
                               std::span<const size_t> answers) {
   ILORA_CHECK(!answers.empty() && answers.front() > 0 && answers.back() < messages.size());
+  require_written(chat, messages.first(answers.back() + 1));
   const Layout layout(chat, messages);
   return chat.marks_answers() ? layout.by_marks(answers) : layout.by_beginnings(answers);
 }
 
 AnswerToCome up_to_answer(const ChatTemplate& chat, std::span<const ChatMessage> messages) {
+  require_written(chat, messages);
   AnswerToCome come{chat.render(messages, true), {}};
   std::vector<ChatMessage> some(messages.begin(), messages.end());
   some.push_back({"assistant", std::string(kText)});

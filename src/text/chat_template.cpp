@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "text/jinja.h"
 
 namespace ilora {
@@ -27,6 +28,34 @@ size_t find_once(const std::string& text, const char* part, const std::string& w
   refuse("a template that writes each text once",
          at == text.npos ? "one that leaves a text out" : "one that writes it more than once",
          where);
+}
+
+jinja::Value value_of(const Json& json) {
+  if (json.is_boolean()) return json.get<bool>();
+  if (json.is_number_integer()) return json.get<int64_t>();
+  if (json.is_number()) return json.get<double>();
+  if (json.is_string()) return json.get<std::string>();
+  if (json.is_array()) {
+    jinja::Value::List list;
+    for (const Json& part : json) list.push_back(value_of(part));
+    return list;
+  }
+  if (!json.is_object()) return jinja::None{};
+  jinja::Value::Object object;
+  for (const auto& entry : json.items()) object.emplace_back(entry.key(), value_of(entry.value()));
+  return object;
+}
+
+// As transformers hands it to templates, which call reasoning by two names.
+jinja::Value message_value(const ChatMessage& message) {
+  jinja::Value value(jinja::Value::Object{{"role", message.role}, {"content", message.content}});
+  if (!message.name.empty()) value.put("name", message.name);
+  if (message.more.empty()) return value;
+  const Json more = parse_json(message.more, "a message");
+  for (const auto& entry : more.items()) value.put(entry.key(), value_of(entry.value()));
+  if (more.contains("reasoning_content"))
+    value.put("thinking", value_of(more["reasoning_content"]));
+  return value;
 }
 
 jinja::Value token_text(const Tokenizer& tokenizer, int32_t id) {
@@ -78,14 +107,14 @@ const std::string& ChatTemplate::source() const {
 std::string ChatTemplate::render(std::span<const ChatMessage> messages, bool generation,
                                  std::vector<TextSpan>* marked) const {
   jinja::Value::List list;
-  for (const ChatMessage& message : messages) {
-    jinja::Value::Object object{{"role", message.role}, {"content", message.content}};
-    if (!message.name.empty()) object.emplace_back("name", message.name);
-    list.emplace_back(std::move(object));
-  }
+  for (const ChatMessage& message : messages) list.push_back(message_value(message));
+  const std::string tools = messages.empty() ? std::string() : messages.front().tools;
   return jinja::render(program_->nodes,
                        {{"messages", std::move(list)},
                         {"add_generation_prompt", generation},
+                        {"tools", tools.empty() ? jinja::Value(jinja::None{})
+                                                : value_of(parse_json(tools, "tools"))},
+                        {"documents", jinja::None{}},
                         {"bos_token", program_->bos},
                         {"eos_token", program_->eos}},
                        program_->where, marked);

@@ -18,8 +18,11 @@
 namespace ilora {
 
 struct ChatMessage {
-  std::string role, content;  // "system", "user", "assistant"
+  std::string role, content;  // "system", "user", "assistant", "tool"
   std::string name = {};      // for templates that write it; empty: the message has none
+  // What else the message has, a JSON object ("tool_calls", "reasoning_content"; a "content" goes
+  // before the one above), and of the first one the conversation's tools, a JSON list. Empty: nothing.
+  std::string more = {}, tools = {};
 };
 
 // Bytes [begin, end) of a rendered text.

@@ -1,11 +1,13 @@
 // Chat templates' language: the part of Jinja (jinja.palletsprojects.com) that they are written in,
 // rendered as transformers renders them (trim_blocks, lstrip_blocks, no trailing line feed).
 //
-// Read are: set, if, for, break, continue, output, comments and trim marks; literals, lists, objects, arithmetic,
-// comparisons, and, or, not, in, is, conditional expressions, subscripts, slices; loop, namespace,
-// raise_exception; generation, which marks what the assistant says; and the filters, tests and methods that jinja_library.cpp lists. Anything else is
-// Error(kUnsupported) naming it, where it is met. There is no clock: strftime_now is undefined, so
-// that the same rows are always the same tokens. Internal to src/text.
+// Read are: set (also of what stands up to endset), if, for, break, continue, macro, output, comments
+// and trim marks; literals, lists, objects, arithmetic, comparisons, and, or, not, in, is, conditional
+// expressions, subscripts, slices; loop, namespace, raise_exception; generation, which marks what the
+// assistant says; and the filters, tests and methods that jinja_library.cpp lists. Anything else is
+// Error(kUnsupported) naming it, where it is met. There is no clock, so that the same rows are always
+// the same tokens: asked whether strftime_now is there, it is not; called all the same, it gives
+// one fixed day (fixed_day). Internal to src/text.
 #pragma once
 
 #include <cstdint>
@@ -51,6 +53,7 @@ class Value {
   const Value* find(std::string_view key) const;        // of an object; null where absent
   void put(const std::string& key, Value value);        // into an object
   std::string printed() const;                          // as output writes it
+  std::string python() const;                           // as Python's repr() does
   std::string json(int indent = -1, int at = 0) const;  // as Python's json.dumps
   const char* kind() const;                             // for messages
 
@@ -83,10 +86,11 @@ struct Node {
     kObject,  // keys and values in turn
     kText,    // text, as it stands
     kOutput,  // parts[0]
-    kSet,     // names = parts[0]; text: the attribute, where one is set
+    kSet,     // names = parts[0], or what body writes; text: the attribute, where one is set
     kIf,      // where parts[0]: body, else: other
     kBreak,   // the loop ends; text "continue": its turn does
     kMarked,  // body, of which render() says where it stands
+    kMacro,   // text (names) writes body; parts: defaults of the last names
     kFor,     // names in parts[0], those where parts[1] (if it is there): body, else: other
   };
   Kind kind = Kind::kText;
@@ -103,6 +107,10 @@ std::vector<Node> parse(std::string_view source, const std::string& where);
 using Span = std::pair<size_t, size_t>;
 std::string render(const std::vector<Node>& program, const Value::Object& variables,
                    const std::string& where, std::vector<Span>* marked = nullptr);
+
+// What strftime_now gives of the one day there is, 26 July 2024: the one that Llama 3's templates name
+// where they have no clock. Refuses directives beyond %A %a %B %b %d %e %H %I %M %m %p %S %Y %y %%.
+std::string fixed_day(const std::string& format, const std::string& where);
 
 // The language's functions on values (jinja_library.cpp). `named`: keyword arguments.
 struct Arguments {

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <utility>
 
 #include "text/jinja.h"
 #include "text/utf8.h"
@@ -72,7 +74,46 @@ std::string Value::printed() const {
   if (is_undefined()) return {};
   if (is_none()) return "None";
   if (const bool* b = boolean()) return *b ? "True" : "False";
-  return json();
+  if (list() == nullptr && object() == nullptr) return json();
+  return python();
+}
+
+namespace {
+
+// As Python's repr() writes a text.
+std::string python_text(const std::string& text) {
+  const bool apostrophe = text.find('\'') != text.npos && text.find('"') == text.npos;
+  const char quote = apostrophe ? '"' : '\'';
+  std::string out(1, quote);
+  for (const char c : text) {
+    if (c == quote || c == '\\') {
+      out += {'\\', c};
+    } else if (c == '\n' || c == '\t' || c == '\r') {
+      out += {'\\', c == '\n' ? 'n' : c == '\t' ? 't' : 'r'};
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + quote;
+}
+
+}  // namespace
+
+std::string Value::python() const {
+  if (const std::string* t = text()) return python_text(*t);
+  std::string inside;
+  if (const List* l = list()) {
+    for (const Value& v : *l) inside += (inside.empty() ? "" : ", ") + v.python();
+    return "[" + inside + "]";
+  }
+  if (const Object* o = object()) {
+    for (const auto& [key, v] : *o)
+      inside += (inside.empty() ? "" : ", ") + python_text(key) + ": " + v.python();
+    return "{" + inside + "}";
+  }
+  return printed();
 }
 
 std::string Value::json(int indent, int at) const {
@@ -142,6 +183,17 @@ std::string changed_case(std::string text, int (*change)(int)) {
   return text;
 }
 
+// Each word's first letter large, the others small.
+std::string titled(std::string text) {
+  bool inside = false;
+  for (char& c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80) c = static_cast<char>(inside ? std::tolower(byte) : std::toupper(byte));
+    inside = byte >= 0x80 || std::isalpha(byte) != 0;
+  }
+  return text;
+}
+
 std::string replaced(const std::string& text, const std::string& from, const std::string& to) {
   if (from.empty()) return text;
   std::string out;
@@ -202,7 +254,57 @@ Value joined(const Value& x, const Arguments& args) {
   return text;
 }
 
+// map('filter') and map(attribute='name'); selectattr('name') and with a test ('name', 'equalto', x).
+Value of_each(const std::string& name, const Value& x, const Arguments& args,
+              const std::string& where) {
+  const auto attribute =
+      std::ranges::find(args.named, "attribute", &std::pair<std::string, Value>::first);
+  const bool by_attribute = attribute != args.named.end() && attribute->second.text() != nullptr;
+  const std::string* first = by_attribute ? attribute->second.text() : text_argument(args, 0);
+  if (first == nullptr || args.named.size() > (by_attribute ? 1 : 0) ||
+      (by_attribute && !args.values.empty()))
+    refuse(fmt::format("the filter '{}' with such arguments", name), where);
+  Value::List out;
+  for (const Value& v : *x.list()) {
+    const Value* part = v.find(*first);
+    if (name == "map") {
+      const Arguments rest{
+          by_attribute ? Value::List() : Value::List(args.values.begin() + 1, args.values.end()),
+          {}};
+      out.push_back(by_attribute ? (part != nullptr ? *part : Value())
+                                 : filter(*first, v, rest, where));
+      continue;
+    }
+    const Value value = part != nullptr ? *part : Value();
+    bool holds = value.truth();
+    if (const std::string* is = text_argument(args, 1)) {
+      const Arguments rest{Value::List(args.values.begin() + 2, args.values.end()), {}};
+      holds = test(*is, value, rest, where);
+    }
+    if (holds == (name == "selectattr")) out.push_back(v);
+  }
+  return out;
+}
+
 }  // namespace
+
+std::string fixed_day(const std::string& format, const std::string& where) {
+  constexpr std::pair<char, const char*> kParts[] = {
+      {'A', "Friday"}, {'a', "Fri"}, {'B', "July"}, {'b', "Jul"}, {'d', "26"},
+      {'e', "26"},     {'H', "00"},  {'I', "12"},   {'M', "00"},  {'m', "07"},
+      {'p', "AM"},     {'S', "00"},  {'Y', "2024"}, {'y', "24"},  {'%', "%"}};
+  std::string out;
+  for (size_t i = 0; i < format.size(); ++i) {
+    if (format[i] != '%' || i + 1 == format.size()) {
+      out += format[i];
+      continue;
+    }
+    const auto part = std::ranges::find(kParts, format[++i], &std::pair<char, const char*>::first);
+    if (part == std::end(kParts)) refuse(fmt::format("%{} of a date", format[i]), where);
+    out += part->second;
+  }
+  return out;
+}
 
 Value filter(const std::string& name, const Value& x, const Arguments& args,
              const std::string& where) {
@@ -223,6 +325,7 @@ Value filter(const std::string& name, const Value& x, const Arguments& args,
     return x.json(static_cast<int>(indent));
   }
   if (name == "string") return x.printed();
+  if (name == "title" && x.text() != nullptr) return method(name, x, args, where);
   if (name == "safe") return x;
   if (const std::string* t = x.text()) {
     if (name == "trim" && args.values.empty()) return strip(*t, kSpaces, true, true);
@@ -243,7 +346,18 @@ Value filter(const std::string& name, const Value& x, const Arguments& args,
     if (name == "join") return joined(x, args);
     if (name == "reverse") return Value::List(l.rbegin(), l.rend());
   }
+  if (x.list() != nullptr && (name == "map" || name == "selectattr" || name == "rejectattr"))
+    return of_each(name, x, args, where);
   if (x.object() != nullptr && name == "items") return items_of(x);
+  if (x.object() != nullptr && name == "list") return method("keys", x, {}, where);
+  if (x.object() != nullptr && name == "dictsort" && args.values.empty() && args.named.empty()) {
+    Value sorted = items_of(x);
+    const auto key = [](const Value& item) {  // without regard to case, as Jinja does
+      return changed_case(*item.list()->front().text(), std::tolower);
+    };
+    std::ranges::stable_sort(*sorted.list(), {}, key);
+    return sorted;
+  }
   refuse(fmt::format("the filter '{}' of {}", name, x.kind()), where);
 }
 
@@ -276,6 +390,7 @@ Value method(const std::string& name, const Value& x, const Arguments& args,
       return strip(*t, first != nullptr ? *first : kSpaces, name != "rstrip", name != "lstrip");
     }
     if (name == "upper") return changed_case(*t, std::toupper);
+    if (name == "title" && args.values.empty()) return titled(*t);
     if (name == "lower") return changed_case(*t, std::tolower);
     if (name == "replace" && first != nullptr && text_argument(args, 1) != nullptr)
       return replaced(*t, *first, *text_argument(args, 1));

@@ -2,6 +2,7 @@
 #include <cctype>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "text/jinja.h"
@@ -128,13 +129,13 @@ class ExpressionParser {
   }
   // Of a for: its list ends where a filter of it may begin.
   Node without_choice() { return alternation(); }
-
- private:
-  const Token& next() const { return tokens_[at_]; }
   bool is(std::string_view text) const {
     return (next().kind == Token::Kind::kName || next().kind == Token::Kind::kSign) &&
            next().text == text;
   }
+
+ private:
+  const Token& next() const { return tokens_[at_]; }
   bool follows(std::string_view text) const {
     return at_ + 1 < tokens_.size() && tokens_[at_ + 1].text == text;
   }
@@ -281,8 +282,16 @@ class ExpressionParser {
   Node bracketed(const std::string& sign) {
     if (sign == "(") {
       Node inner = expression();
-      demand(")");
-      return inner;
+      if (!is(",")) {
+        demand(")");
+        return inner;
+      }
+      Node tuple = make(Node::Kind::kList, {std::move(inner)});
+      while (!take(")")) {
+        demand(",");
+        if (!is(")")) tuple.parts.push_back(expression());
+      }
+      return tuple;
     }
     const bool list = sign == "[";
     if (!list && sign != "{") refuse(fmt::format("'{}'", sign), where_);
@@ -353,13 +362,41 @@ class Parser {
     if (word == "for") return loop(parser);
     if (word == "generation") return marked(parser);
     if (word == "break" || word == "continue") return leave(parser, word);
+    if (word == "macro") return macro(parser);
     if (word != "set") refuse(fmt::format("the statement '{}'", word), where_);
     parser.demand("set");
     Node node{.kind = Node::Kind::kSet, .names = {parser.name()}};
     if (parser.take(".")) node.text = parser.name();
-    parser.demand("=");
-    node.parts.push_back(parser.expression());
+    if (parser.take("=")) {
+      node.parts.push_back(parser.expression());
+      parser.end();
+      return node;
+    }
     parser.end();
+    ++at_;
+    node.body = block({"endset"});
+    ended();
+    return node;
+  }
+  Node macro(ExpressionParser& parser) {
+    parser.demand("macro");
+    Node node{.kind = Node::Kind::kMacro, .text = parser.name()};
+    parser.demand("(");
+    while (!parser.take(")")) {
+      node.names.push_back(parser.name());
+      if (parser.take("=")) {
+        node.parts.push_back(parser.expression());
+      } else if (!node.parts.empty()) {
+        refuse("a parameter behind one with a default", where_);
+      }
+      if (!parser.is(")")) parser.demand(",");
+    }
+    parser.end();
+    ++at_;
+    const int loops = std::exchange(loops_, 0);  // those around it are not its own
+    node.body = block({"endmacro"});
+    loops_ = loops;
+    ended();
     return node;
   }
   Node branch(ExpressionParser& parser) {

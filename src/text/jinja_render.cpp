@@ -1,6 +1,8 @@
 // Runs a parsed template.
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <utility>
 
 #include "base/error.h"
 #include "text/jinja.h"
@@ -64,7 +66,12 @@ class Renderer {
       case Kind::kBreak:
         leaving_ = &node;
         return;
+      case Kind::kMacro:
+        if (scopes_.size() > 1) refuse("a macro inside a loop or another macro", where_);
+        macros_[node.text] = &node;
+        return;
       case Kind::kMarked: {
+        if (captures_ > 0) refuse("'generation' in what is written later", where_);
         const size_t begin = out_.size();
         body(node.body);
         marked_.emplace_back(begin, out_.size());
@@ -76,7 +83,7 @@ class Renderer {
     ILORA_CHECK(false, "an expression as a statement");
   }
   void assign(const Node& node) {
-    Value assigned = value(node.parts[0]);
+    Value assigned = node.parts.empty() ? Value(captured(node.body)) : value(node.parts[0]);
     if (node.text.empty()) return set(node.names[0], std::move(assigned));
     const Value* space = look_up(node.names[0]);
     if (space == nullptr || space->object() == nullptr)
@@ -84,6 +91,14 @@ class Renderer {
     if (!may_join(assigned, space->object())) refuse("a value inside itself", where_);
     Value shared = *space;  // the same object
     shared.put(node.text, std::move(assigned));
+  }
+  // What the statements write, in the place of writing it.
+  std::string captured(const std::vector<Node>& nodes) {
+    std::string outer = std::exchange(out_, {});
+    ++captures_;
+    body(nodes);
+    --captures_;
+    return std::exchange(out_, std::move(outer));
   }
   // A set inside a loop ends with its turn.
   void set(const std::string& name, Value assigned) {
@@ -148,9 +163,11 @@ class Renderer {
   }
 
   // ---- expressions
+  // Loops see what is around them; a macro its own names and the template's, not its caller's.
   const Value* look_up(const std::string& name) const {
-    for (auto scope = scopes_.rbegin(); scope != scopes_.rend(); ++scope) {
-      for (const auto& [known, value] : *scope) {
+    for (size_t i = scopes_.size(); i-- > 0;) {
+      if (i > 0 && i < first_scope_) continue;
+      for (const auto& [known, value] : scopes_[i]) {
         if (known == name) return &value;
       }
     }
@@ -208,13 +225,27 @@ class Renderer {
   Value item(const Value& x, const Value& key) const {
     if (key.text() != nullptr) return attribute(x, *key.text());
     const int64_t* index = key.integer();
+    if (x.text() != nullptr && index != nullptr) return item(characters(*x.text()), key);
     if (x.list() == nullptr || index == nullptr)
       refuse(fmt::format("{} at {}", x.kind(), key.kind()), where_);
     const int64_t size = std::ssize(*x.list()), at = *index < 0 ? *index + size : *index;
     return at >= 0 && at < size ? (*x.list())[static_cast<size_t>(at)] : Value();
   }
+  // A text's, each a text.
+  static Value characters(const std::string& text) {
+    Value::List all;
+    for (size_t at = 0, end = 0; at < text.size(); at = end) {
+      for (end = at + 1;
+           end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80;)
+        ++end;
+      all.emplace_back(text.substr(at, end - at));
+    }
+    return all;
+  }
   Value slice(const Node& n) {
-    const Value x = value(n.parts[0]);
+    const Value whole = value(n.parts[0]);
+    const bool text = whole.text() != nullptr;
+    const Value x = text ? characters(*whole.text()) : whole;
     if (x.list() == nullptr) refuse(fmt::format("a slice of {}", x.kind()), where_);
     const int64_t size = std::ssize(*x.list());
     const auto bound = [&](size_t i, int64_t fallback) {
@@ -234,7 +265,10 @@ class Renderer {
     Value::List part;
     for (int64_t i = begin; step > 0 ? i < end : i > end; i += step)
       part.push_back((*x.list())[static_cast<size_t>(i)]);
-    return part;
+    if (!text) return part;
+    std::string joined;
+    for (const Value& character : part) joined += *character.text();
+    return joined;
   }
 
   Arguments arguments(const Node& n) {
@@ -255,6 +289,10 @@ class Renderer {
     if (callee.kind == Kind::kAttribute)
       return method(callee.text, value(callee.parts[0]), args, where_);
     const std::string name = callee.kind == Kind::kName ? callee.text : "an expression";
+    if (const auto macro = macros_.find(name); macro != macros_.end())
+      return run_macro(*macro->second, args);
+    if (name == "strftime_now" && args.values.size() == 1 && args.values[0].text() != nullptr)
+      return fixed_day(*args.values[0].text(), where_);
     if (name == "namespace" || name == "dict") return args.named;
     if (name == "range" && !args.values.empty()) return range(args);
     if (name == "raise_exception") {
@@ -264,6 +302,36 @@ class Renderer {
     }
     refuse(fmt::format("the function '{}'", name), where_);
   }
+  Value run_macro(const Node& macro, const Arguments& args) {
+    constexpr int kMostCalls = 50;
+    const size_t count = macro.names.size(), first_default = count - macro.parts.size();
+    if (args.values.size() > count)
+      refuse(fmt::format("more than {} arguments of the macro '{}'", count, macro.text), where_);
+    if (++calls_ > kMostCalls || ++turns_ > kMostTurns)
+      refuse(fmt::format("so many calls of the macro '{}'", macro.text), where_);
+    const size_t outer = std::exchange(first_scope_, scopes_.size());
+    scopes_.emplace_back();
+    for (size_t i = 0; i < count; ++i) {
+      const auto named =
+          std::ranges::find(args.named, macro.names[i], &std::pair<std::string, Value>::first);
+      if (i < args.values.size()) {
+        set(macro.names[i], args.values[i]);
+      } else if (named != args.named.end()) {
+        set(macro.names[i], named->second);
+      } else {
+        set(macro.names[i], i >= first_default ? value(macro.parts[i - first_default]) : Value());
+      }
+    }
+    for (const auto& [name, unused] : args.named) {
+      if (std::ranges::find(macro.names, name) == macro.names.end())
+        refuse(fmt::format("the argument '{}' of the macro '{}'", name, macro.text), where_);
+    }
+    std::string text = captured(macro.body);
+    scopes_.pop_back();
+    first_scope_ = outer;
+    --calls_;
+    return text;
+  }
   Value range(const Arguments& args) const {
     std::vector<int64_t> bounds;
     for (const Value& v : args.values) {
@@ -271,11 +339,14 @@ class Renderer {
       bounds.push_back(*v.integer());
     }
     if (bounds.size() == 1) bounds.insert(bounds.begin(), 0);
+    if (bounds.size() == 2) bounds.push_back(1);
     constexpr int64_t kMost = 100000;
-    if (bounds.size() > 2 || std::max(std::abs(bounds[0]), std::abs(bounds[1])) > kMost)
-      refuse("such a range", where_);
+    const bool huge =
+        std::ranges::any_of(bounds, [](int64_t b) { return b < -kMost || b > kMost; });
+    if (bounds.size() > 3 || bounds[2] == 0 || huge) refuse("such a range", where_);
     Value::List list;
-    for (int64_t i = bounds[0]; i < bounds[1]; ++i) list.emplace_back(i);
+    for (int64_t i = bounds[0]; bounds[2] > 0 ? i < bounds[1] : i > bounds[1]; i += bounds[2])
+      list.emplace_back(i);
     return list;
   }
 
@@ -334,11 +405,15 @@ class Renderer {
     if (all.list() != nullptr)
       return std::ranges::any_of(*all.list(), [&](const Value& v) { return v.equals(one); });
     if (all.object() != nullptr) return one.text() != nullptr && all.find(*one.text()) != nullptr;
+    if (all.is_undefined()) return false;
     refuse(fmt::format("{} in {}", one.kind(), all.kind()), where_);
   }
 
   const std::string& where_;
-  std::vector<Value::Object> scopes_;
+  std::vector<Value::Object> scopes_;  // the template's, and those of what is under way
+  size_t first_scope_ = 1;  // of the macro that is under way; before it the template's alone
+  std::map<std::string, const Node*> macros_;
+  int calls_ = 0, captures_ = 0;  // under way
   std::string out_;
   std::vector<Span> marked_;
   const Node* leaving_ = nullptr;  // the break or continue that is under way

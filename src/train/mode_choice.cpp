@@ -135,16 +135,18 @@ std::string settled_mode(const std::string& mode, const ModelConfig& config) {
 std::vector<ProductShape> product_shapes(const ModelConfig& config) {
   std::vector<ProductShape> shapes;
   for (const Module module : kAllModules) {
-    if (!config.has(module)) continue;
-    const std::array<int64_t, 2> sizes = module_shape(config, module);
-    ProductShape shape{.outputs = sizes[1], .inputs = sizes[0], .count = config.layers};
-    const auto known = std::ranges::find_if(shapes, [&](const ProductShape& s) {
-      return s.outputs == shape.outputs && s.inputs == shape.inputs;
-    });
-    if (known != shapes.end()) {
-      known->count += config.layers;
-    } else {
-      shapes.push_back(shape);
+    for (int64_t l = 0; l < config.layers; ++l) {
+      if (!config.has(l, module)) continue;
+      const std::array<int64_t, 2> sizes = module_shape(config, l, module);
+      const ProductShape shape{.outputs = sizes[1], .inputs = sizes[0], .count = 1};
+      const auto known = std::ranges::find_if(shapes, [&](const ProductShape& s) {
+        return s.outputs == shape.outputs && s.inputs == shape.inputs;
+      });
+      if (known != shapes.end()) {
+        ++known->count;
+      } else {
+        shapes.push_back(shape);
+      }
     }
   }
   return shapes;

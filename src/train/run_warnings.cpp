@@ -1,5 +1,6 @@
 #include "train/run_warnings.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
@@ -15,6 +16,32 @@ void warn_of_wording(const std::vector<TaskText>& tasks, const Recipe& recipe,
     check_wording(findings, task, {}, recipe.special_tokens == "parse");
     for (const Finding& finding : findings)
       observer.warning(fmt::format("{}: {}", task.name, finding.text));
+  }
+}
+
+void warn_of_template(const std::vector<TaskText>& tasks, const std::string& chat_template,
+                      const Recipe& recipe, TrainingObserver& observer) {
+  if (recipe.text_template != "chat") return;
+  const auto has = [&](std::string_view part) {
+    return chat_template.find(part) != std::string::npos;
+  };
+  if (has("strftime_now(") && !has("strftime_now is defined")) {
+    observer.warning(
+        "the chat template writes today's date; it gets 26 July 2024, so that the same rows are "
+        "always the same tokens. Where the model is used with the present date, its system turn is "
+        "another");
+  }
+  if (has(".name") || has("['name']") || has("[\"name\"]") || has("'name'")) return;
+  for (const TaskText& task : tasks) {
+    const auto named = [](const Example& row) {
+      return std::ranges::any_of(row.turns, [](const Turn& turn) { return !turn.name.empty(); });
+    };
+    const auto count = std::ranges::count_if(task.train, named);
+    if (count == 0) continue;
+    observer.warning(
+        fmt::format("{}: {} training rows have names in turns, which the chat template "
+                    "does not write",
+                    task.name, count));
   }
 }
 

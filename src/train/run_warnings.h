@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "continual/method.h"
@@ -14,6 +15,10 @@ namespace ilora {
 // Labels that look alike, texts without anything to see, and what else eval/wording.h finds.
 void warn_of_wording(const std::vector<TaskText>& tasks, const Recipe& recipe,
                      TrainingObserver& observer);
+// Where rows are written in the chat template: names of turns that it does not write, and the day that
+// it gets where it asks for one (text/jinja.h).
+void warn_of_template(const std::vector<TaskText>& tasks, const std::string& chat_template,
+                      const Recipe& recipe, TrainingObserver& observer);
 // Of tasks that are still to be learned, those that end before much can have been learned; those
 // without steps are not meant to.
 void warn_of_few_steps(std::span<const StreamTask> ahead, const Recipe& recipe,

@@ -107,6 +107,7 @@ Trainer::Trainer(const Recipe& recipe, const OptionList& options, Method& method
       scoring_(recipe, method, run_, bench, folder_, tasks, observer_),
       made_from_(describe_sources(recipe, options, bench.model.files, tasks)) {
   warn_of_wording(tasks, recipe, observer_);
+  warn_of_template(tasks, bench.encoder.tokenizer().chat_template(), recipe, observer_);
   for (size_t t = 0; t < tasks.size(); ++t) {
     StreamTask& task = stream_.emplace_back();
     task.name = tasks[t].name;

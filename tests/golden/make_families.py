@@ -90,7 +90,12 @@ FAMILIES = {
                        own=dict(head_dim=8, max_position_embeddings=64,
                                 rope_parameters={"rope_type": "yarn", "rope_theta": 1e3, "factor": 8.0, "beta_fast": 4.0,
                                                  "beta_slow": 1.0, "mscale": 1.0, "mscale_all_dim": 1.0,
-                                                 "original_max_position_embeddings": 4, "llama_4_scaling_beta": 0.3})),
+                                                 "original_max_position_embeddings": 4, "llama_4_scaling_beta": 0.3}),
+                       arch="mistral3", interleaved=True,
+                       keys=lambda w: (w.add_rope_scaling_type(gguf.RopeScalingType.YARN), w.add_rope_scaling_factor(8.0),
+                                       w.add_rope_scaling_orig_ctx_len(4), w.add_rope_scaling_yarn_beta_fast(4.0),
+                                       w.add_rope_scaling_yarn_beta_slow(1.0), w.add_rope_scaling_yarn_log_mul(1.0),
+                                       w.add_attn_temperature_scale(0.3), w.add_rope_dimension_count(8))),
     "glm4": dict(config="Glm4", own=dict(head_dim=8, rope_parameters={**DEFAULT, "partial_rotary_factor": 0.5}),
                  arch="glm4", modules=["q_proj", "k_proj", "v_proj", "o_proj", "gate_up_proj", "down_proj"],
                  keys=lambda w: w.add_rope_dimension_count(4)),
@@ -112,6 +117,30 @@ FAMILIES = {
                                                                w.add_parallel_residual(True))),
     "starcoder2": dict(config="Starcoder2", own=dict(rope_parameters=DEFAULT), arch="starcoder2",
                        modules=["q_proj", "k_proj", "v_proj", "o_proj", "c_fc", "c_proj"]),
+    "gemma4": dict(config="Gemma4Text", own=dict(num_hidden_layers=4, head_dim=8, global_head_dim=12,
+                                                 num_global_key_value_heads=1, attention_k_eq_v=True,
+                                                 hidden_size_per_layer_input=0, sliding_window=WINDOW,
+                                                 layer_types=["sliding_attention", "full_attention"] * 2,
+                                                 final_logit_softcapping=3.0,
+                                                 rope_parameters={"sliding_attention": {"rope_type": "default",
+                                                                                        "rope_theta": 50.0},
+                                                                  "full_attention": {"rope_type": "proportional",
+                                                                                     "partial_rotary_factor": 0.5,
+                                                                                     "rope_theta": 1e5}}),
+                   arch="gemma4", base=1e5, head_dim=12, kv_heads=[2, 1] * 2,
+                   keys=lambda w: (w.add_sliding_window(WINDOW), w.add_sliding_window_pattern([True, False] * 2),
+                                   w.add_key_length_swa(8), w.add_value_length_swa(8), w.add_rope_freq_base_swa(50.0),
+                                   w.add_rope_dimension_count(12), w.add_rope_dimension_count_swa(8),
+                                   w.add_embedding_length_per_layer_input(0), w.add_final_logit_softcapping(3.0)),
+                   tensors={"rope_freqs": [1.0, 1.0, 1.0, 1e30, 1e30, 1e30]}),
+    # As the 12B is written by others: its heads in keys of their own, and all values of their own.
+    "gemma4-values": dict(config="Gemma4UnifiedText",
+                          own=dict(num_hidden_layers=3, head_dim=8, global_head_dim=8, sliding_window=WINDOW,
+                                   layer_types=["sliding_attention"] * 2 + ["full_attention"],
+                                   rope_parameters={"sliding_attention": DEFAULT,
+                                                    "full_attention": {"rope_type": "proportional",
+                                                                       "partial_rotary_factor": 0.25,
+                                                                       "rope_theta": 1e5}})),
     # Text models of folders that hold others beside them.
     "gemma3-vision": dict(config="Gemma3", model="Gemma3ForConditionalGeneration",
                           text=dict(model_type="gemma3_text", head_dim=8, sliding_window=WINDOW, query_pre_attn_scalar=8),
@@ -147,6 +176,9 @@ def random_model(model, seed, gemma):
                 p.copy_((0.0 if gemma else 1.0) + 0.3 * noise)
             else:
                 p.copy_(0.3 * noise)
+        for name, scale in model.named_buffers():
+            if name.endswith("layer_scalar"):
+                scale.copy_(1 + 0.3 * torch.randn(scale.shape, generator=generator))
     return model
 
 
@@ -199,14 +231,14 @@ def interleaved(rows, heads):
 def write_gguf(path, family, config, state):
     """Keys and tensors as llama.cpp's converter writes them."""
     arch = family["arch"]
-    gemma = arch.startswith("gemma")
+    gemma = arch in ("gemma2", "gemma3")
     writer = gguf.GGUFWriter(path, arch)
     writer.add_name(f"tiny {arch}")
     writer.add_block_count(config.num_hidden_layers)
     writer.add_embedding_length(config.hidden_size)
     writer.add_head_count(config.num_attention_heads)
-    writer.add_head_count_kv(config.num_key_value_heads)
-    head_dim = getattr(config, "head_dim", None)
+    writer.add_head_count_kv(family.get("kv_heads") or config.num_key_value_heads)
+    head_dim = family.get("head_dim") or getattr(config, "head_dim", None)
     if head_dim:
         writer.add_key_length(head_dim)
         writer.add_value_length(head_dim)
@@ -221,7 +253,7 @@ def write_gguf(path, family, config, state):
     for name, value in family.get("tensors", {}).items():
         writer.add_tensor(name + ".weight", torch.tensor(value).float().numpy())
     post_norm = {"gemma2": "post_attention_norm", "gemma3": "post_attention_norm", "olmo2": "post_attention_norm",
-                 "exaone4": "post_attention_norm"}
+                 "gemma4": "post_attention_norm", "exaone4": "post_attention_norm"}
     names = {**NAMES, "post_attention_layernorm": post_norm.get(arch, "ffn_norm")}
 
     def add(name, value):
@@ -234,6 +266,8 @@ def write_gguf(path, family, config, state):
     if not config.tie_word_embeddings:
         add("output.weight", state["lm_head.weight"])
     for layer in range(config.num_hidden_layers):
+        if f"model.layers.{layer}.layer_scalar" in state:
+            add(f"blk.{layer}.layer_output_scale.weight", state[f"model.layers.{layer}.layer_scalar"])
         for hf, name in names.items():
             for end in ("weight", "bias"):
                 value = state.get(f"model.layers.{layer}.{hf}.{end}")
@@ -275,7 +309,7 @@ def make_family(name, family, seed):
         config = config_class(**{**COMMON, **family["own"]}, attn_implementation="eager", dtype="float32")
         model = transformers.AutoModelForCausalLM.from_config(config).float().eval()
         vocabulary, modules = config.vocab_size, family.get("modules", SEVEN)
-    random_model(model, seed, family["config"].startswith("Gemma"))
+    random_model(model, seed, family["config"].startswith(("Gemma2", "Gemma3")))
     save(model, folder / "model")
     if "arch" in family:
         write_gguf(folder / "model.gguf", family, config, model.state_dict())

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "data/turn_keys.h"
 
 namespace ilora {
 namespace {
@@ -25,10 +26,14 @@ bool says_nothing(const Json& value) {
          ((value.is_array() || value.is_object()) && value.empty());
 }
 
-void refuse_meaningful(const Record& record, const Json& fields) {
+// Of them turns of a conversation, and a record of one, have some (turn_keys.h).
+void refuse_meaningful(const Record& record, const Json& fields, bool conversation = false) {
   for (const char* name : kMeaningful) {
     const auto at = fields.find(name);
     if (at == fields.end() || says_nothing(*at)) continue;
+    const std::string_view key = name;
+    if (conversation && (key == "tools" || std::ranges::find(kTurnKeys, key) != kTurnKeys.end()))
+      continue;
     fail_record(record, fmt::format("no \"{}\": rows are text that is asked and answered", name),
                 "Leave such records out, or, where the field does not matter, say so: --ignore " +
                     std::string(name));
@@ -58,11 +63,7 @@ std::string role_of(const Record& turn, const std::string& who, bool pairs) {
   if (is(kAnswering)) return "assistant";
   if (is(kTelling)) return "system";
   if (who == "human" || who == "user") return "user";
-  if (is(kTools) && pairs) return "user";
-  if (is(kTools)) {
-    fail_record(turn, fmt::format("no turn of a {}: what tools say is not learned from", who),
-                "--pairs reads such a turn as something that was said before an answer.");
-  }
+  if (is(kTools)) return pairs ? "user" : "tool";
   fail_record(turn, fmt::format("one of {} (who answer) or human, user, {}, {}, got '{}'",
                                 fmt::join(kAnswering, ", "), fmt::join(kTelling, ", "),
                                 fmt::join(kTools, ", "), who));
@@ -129,12 +130,15 @@ Turns turns_of(const Record& record, bool pairs) {
   for (const Json& fields : list) {
     const Record turn{fields, record.where};
     if (!fields.is_object()) fail_record(record, "an object for each turn");
-    refuse_meaningful(record, fields);
+    refuse_meaningful(record, fields, !pairs);
     // Either convention, whatever the list is called.
     const std::string who = turn.text(fields.contains("role") ? "role" : "from");
-    Turn& read =
-        turns.emplace_back(Turn{role_of(turn, who, pairs),
-                                text_of(turn, fields.contains("content") ? "content" : "value")});
+    const std::string role = role_of(turn, who, pairs);
+    const std::string more = pairs ? "" : turn_keys(fields, role, record.where);
+    const char* said = fields.contains("content") ? "content" : "value";
+    const bool silent = calls_tools(more) && (!fields.contains(said) || says_nothing(fields[said]));
+    Turn& read = turns.emplace_back(Turn{role, silent ? "" : text_of(turn, said)});
+    read.more = more;
     read.name = turn.text_or_nothing("name");
     read.learned = learned_of(turn);
     if (is_answer(read)) continue;
@@ -180,8 +184,10 @@ std::vector<ImportedRow> conversation_rows(std::span<const Record> records,
                                            const ImportTemplates& templates) {
   std::vector<ImportedRow> rows;
   for (const Record& record : records) {
-    refuse_meaningful(record, record.fields);
+    refuse_meaningful(record, record.fields, !templates.pairs);
     Turns turns = turns_of(record, templates.pairs);
+    if (!templates.pairs && !turns.empty() && record.fields.contains("tools"))
+      turns.front().tools = tools_of(record.fields["tools"], record.where);
     const std::vector<size_t> learned = learned_answers(turns, false);
     if (learned.empty()) continue;  // left out, and counted
     if (!templates.pairs) {
@@ -203,10 +209,11 @@ std::set<std::string> alpaca_unread(std::span<const Record> records) {
 }
 
 std::set<std::string> conversation_unread(std::span<const Record> records) {
-  static const std::set<std::string> read = {"conversations", "messages", "system",
-                                             "system_prompt"},
-                                     of_turns = {"role", "from",   "content", "value",
-                                                 "name", "weight", "train",   "loss"};
+  static const std::set<std::string> read = {"conversations", "messages", "system", "system_prompt",
+                                             "tools"};
+  std::set<std::string> of_turns = {"role", "from",   "content", "value",
+                                    "name", "weight", "train",   "loss"};
+  of_turns.insert(kTurnKeys.begin(), kTurnKeys.end());
   std::set<std::string> unread;
   for (const Record& record : records) {
     add_unread(unread, record.fields, read);

@@ -8,9 +8,18 @@
 namespace ilora {
 namespace {
 
+constexpr int64_t kMostLayers = int64_t{1} << 16;
+
 // The width of a head, where a file does not say it itself.
 int64_t default_head_dim(const ModelConfig& c) {
   return c.heads > 0 ? c.width / c.heads : 0;
+}
+
+// Before so many values are asked for.
+int64_t bounded_layers(const ModelConfig& c, const std::string& where) {
+  if (c.layers > 0 && c.layers <= kMostLayers) return c.layers;
+  throw Error(ErrorKind::kFormat, fmt::format("[model] expected 1 to {} layers, got {} ({})",
+                                              kMostLayers, c.layers, where));
 }
 
 void refuse_quantised(const FolderKeys& keys) {
@@ -41,7 +50,7 @@ void require_sizes(const ModelConfig& c, const std::string& where) {
   demand(c.head_dim > 0 && c.head_dim % 2 == 0,
          fmt::format("expected an even head width, got {}", c.head_dim));
   // More is a damaged file, and would overflow where sizes are multiplied.
-  constexpr int64_t kMost = int64_t{1} << 24, kMostLayers = int64_t{1} << 16;
+  constexpr int64_t kMost = int64_t{1} << 24;
   for (const int64_t size : {c.width, c.heads, c.head_dim, c.feed_forward, c.vocabulary, c.context,
                              c.heads * c.head_dim})
     demand(size <= kMost, fmt::format("expected sizes of at most {}, got {}", kMost, size));
@@ -79,8 +88,12 @@ void read_decoder(const FolderKeys& keys, ModelConfig& c, const DecoderDefaults&
   for (BlockConfig& block : c.blocks) block.gelu = defaults.gelu;
   if (!keys.boolean("is_causal", true))
     refuse(keys.where(), "attention that is not causal (is_causal: false)");
-  if (keys.boolean("use_bidirectional_attention", false))
-    refuse(keys.where(), "attention that is not causal (use_bidirectional_attention: true)");
+  // "vision": among tokens of pictures, which no row has.
+  constexpr const char* kAhead = "use_bidirectional_attention";
+  const std::string ahead = keys.is_text(kAhead) ? keys.text(kAhead) : "";
+  if (ahead.empty() ? keys.boolean(kAhead, false) : ahead != "vision")
+    refuse(keys.where(), fmt::format("attention that is not causal ({}: {})", kAhead,
+                                     ahead.empty() ? "true" : ahead));
   const auto biases = [&](const char* key, bool honoured, std::initializer_list<Module> modules) {
     if (!keys.boolean(key, false)) return;
     if (!honoured) refuse(keys.where(), fmt::format("a bias ({}: true)", key));
@@ -157,7 +170,12 @@ void read_decoder(const GgufKeys& keys, ModelConfig& c, const DecoderDefaults& d
   c.layers = keys.integer("block_count");
   c.width = keys.integer("embedding_length");
   c.heads = keys.integer("attention.head_count");
-  c.kv_heads = keys.integer("attention.head_count_kv", c.heads);
+  constexpr const char* kKvHeads = "attention.head_count_kv";
+  if (defaults.unequal_heads && keys.is_array(kKvHeads)) {
+    c.kv_heads = std::ranges::max(keys.integers(kKvHeads, bounded_layers(c, keys.where())));
+  } else {
+    c.kv_heads = keys.integer(kKvHeads, c.heads);
+  }
   c.head_dim = keys.integer("attention.key_length", default_head_dim(c));
   if (keys.integer("attention.value_length", c.head_dim) != c.head_dim)
     refuse(keys.where(), "heads of values that are not as wide as those of keys");

@@ -36,6 +36,7 @@ struct DecoderDefaults {
   // Of folders: q, k, v and o have biases where attention_bias says so, the maps of the feed-forward
   // where mlp_bias does; else such a key is refused.
   bool attention_bias = false, mlp_bias = false;
+  bool unequal_heads = false;  // layers may differ in their heads, which the family reads
 };
 
 // A dense decoder: sizes, norm epsilon, rotary positions, tied head, and a default BlockConfig per

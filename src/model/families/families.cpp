@@ -30,7 +30,9 @@ namespace ilora {
   family(kGranite)             \
   family(kPhi3)                \
   family(kGemma2)              \
-  family(kGemma3)
+  family(kGemma3)              \
+  family(kGemma4)              \
+  family(kGemma4Unified)
 // clang-format on
 
 #define ILORA_DECLARE(name) extern const ModelFamily name;

@@ -106,6 +106,22 @@ std::vector<bool> GgufKeys::booleans(const char* key) const {
   return all;
 }
 
+std::vector<int64_t> GgufKeys::integers(const char* key, int64_t count) const {
+  const auto size = static_cast<size_t>(count);
+  if (!is_array(key)) return std::vector<int64_t>(size, integer(key));
+  const GgufValue& value = *file_.find(prefix_ + key);
+  std::vector<int64_t> all;
+  for (int64_t i = 0; i < value.count; ++i) {
+    if (const std::optional<int64_t> one = value.integer_at(i)) all.push_back(*one);
+  }
+  if (value.count != count || all.size() != size) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[model] expected {} whole numbers for {}{}, got {} ({})", count,
+                            prefix_, key, value.describe(), where()));
+  }
+  return all;
+}
+
 FolderKeys FolderKeys::object(const char* key) const {
   static const Json kNone = Json::object();
   return {has(key) ? (*json_)[key] : kNone, where_, fmt::format("{}{}.", prefix_, key)};
@@ -113,6 +129,16 @@ FolderKeys FolderKeys::object(const char* key) const {
 
 bool FolderKeys::empty() const {
   return json_->empty();
+}
+
+std::vector<std::string> FolderKeys::names() const {
+  std::vector<std::string> names;
+  for (const auto& entry : json_->items()) names.push_back(entry.key());
+  return names;
+}
+
+bool FolderKeys::is_text(const char* key) const {
+  return has(key) && (*json_)[key].is_string();
 }
 
 bool FolderKeys::has_objects() const {

@@ -33,7 +33,9 @@ class FolderKeys {
   // The object under a key; empty where absent.
   FolderKeys object(const char* key) const;
   bool empty() const;
-  bool has_objects() const;  // whether some value is itself an object
+  bool has_objects() const;                // whether some value is itself an object
+  std::vector<std::string> names() const;  // of the keys
+  bool is_text(const char* key) const;
 
  private:
   const Json& value(const char* key, const char* expected) const;
@@ -56,6 +58,8 @@ class GgufKeys {
   int64_t integer(const char* key, int64_t fallback) const {
     return file_.integer(prefix_ + key, fallback);
   }
+  // An array of `count` of them, or one that holds for all.
+  std::vector<int64_t> integers(const char* key, int64_t count) const;
   double number(const char* key) const { return file_.number(prefix_ + key); }
   double number(const char* key, double fallback) const {
     return file_.number(prefix_ + key, fallback);

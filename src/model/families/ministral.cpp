@@ -1,7 +1,8 @@
 // Ministral (Mistral AI 2024): a Llama some of whose layers look back over a window. Ministral 3 (2025):
-// one whose queries are multiplied by what hangs on their positions, beside YaRN. Their GGUF files are
-// not read.
+// one whose queries are multiplied by what hangs on their positions, beside YaRN; the architecture of
+// its GGUF files is also that of Mistral Small 3's text model, which has neither.
 #include "model/families/common.h"
+#include "model/families/rotary_keys.h"
 
 namespace ilora {
 namespace {
@@ -33,11 +34,25 @@ void read_third(const FolderKeys& keys, ModelConfig& config) {
   }
 }
 
+void read_gguf(const GgufKeys& keys, ModelConfig& config) {
+  read_decoder(keys, config, {.one_rotary = false});
+  config.rotary = {read_rotary(keys, config, 10000.0, YarnLogMultiplier::kSecondMagnitude)};
+  const PositionScale scale = {
+      keys.number("attention.temperature_scale", 0.0),
+      keys.integer("rope.scaling.original_context_length", config.context)};
+  if (scale.step <= 0) refuse(keys.where(), "rope.scaling.original_context_length below 1");
+  for (BlockConfig& block : config.blocks) block.position_scale = scale;
+}
+
 }  // namespace
 
 extern const ModelFamily kMinistral = {
     .name = "Ministral", .model_type = "ministral", .from_folder = read_first};
-extern const ModelFamily kMinistral3 = {
-    .name = "Ministral 3", .model_type = "ministral3", .from_folder = read_third};
+extern const ModelFamily kMinistral3 = {.name = "Ministral 3",
+                                        .model_type = "ministral3",
+                                        .architecture = "mistral3",
+                                        .names = {.interleaved_in_gguf = true},
+                                        .from_folder = read_third,
+                                        .from_gguf = read_gguf};
 
 }  // namespace ilora

@@ -1,6 +1,7 @@
 #include "model/families/rotary_keys.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "base/error.h"
 #include "model/families/common.h"
@@ -54,6 +55,15 @@ void read_yarn(const FolderKeys& keys, const FolderKeys& scaling, const ModelCon
   spec.magnitude = scaling.number("attention_factor", spec.magnitude);
 }
 
+// Of the whole head the first `part` turns, at the speeds that all of it would have (Gemma 4).
+std::vector<float> proportional_divisors(const RotarySpec& spec, double part, double factor) {
+  const auto turning = static_cast<int64_t>(part * static_cast<double>(spec.dims) / 2);
+  std::vector<float> divisors(static_cast<size_t>(spec.dims / 2), static_cast<float>(factor));
+  for (int64_t i = turning; i < spec.dims / 2; ++i)
+    divisors[static_cast<size_t>(i)] = std::numeric_limits<float>::infinity();
+  return divisors;
+}
+
 void read_longrope(const FolderKeys& keys, const FolderKeys& scaling, ModelConfig& c,
                    RotarySpec& spec) {
   const double original = original_context(keys, scaling, c);
@@ -88,10 +98,16 @@ RotarySpec read_rotary(const FolderKeys& keys, const FolderKeys& scaling, ModelC
     read_yarn(keys, scaling, c, spec);
   } else if (type == "longrope" || type == "su") {
     read_longrope(keys, scaling, c, spec);
+  } else if (type == "proportional") {
+    const double factor = scaling.number("factor", 1.0);
+    require_factor(factor, keys.where());
+    spec.dims = c.head_dim;
+    spec.divisors = proportional_divisors(spec, part, factor);
   } else if (type != "default" && type != "dynamic") {
     // "dynamic" changes nothing for rows within the context, and there are no others.
     refuse(keys.where(), fmt::format("rope scaling of type '{}'", type),
-           "Types read from folders: default, linear, dynamic, llama3, yarn, longrope.");
+           "Types read from folders: default, linear, dynamic, llama3, yarn, longrope, "
+           "proportional.");
   }
   return spec;
 }
@@ -111,7 +127,8 @@ std::vector<float> read_divisors(const StoredTensor& stored) {
   return divisors;
 }
 
-void read_yarn(const GgufKeys& keys, double factor, const ModelConfig& c, RotarySpec& spec) {
+void read_yarn(const GgufKeys& keys, double factor, const ModelConfig& c,
+               YarnLogMultiplier multiplier, RotarySpec& spec) {
   YarnScaling yarn;
   require_factor(factor, keys.where());
   yarn.factor = factor;
@@ -119,17 +136,22 @@ void read_yarn(const GgufKeys& keys, double factor, const ModelConfig& c, Rotary
       keys.number("rope.scaling.original_context_length", static_cast<double>(c.context));
   yarn.beta_fast = keys.number("rope.scaling.yarn_beta_fast", yarn.beta_fast);
   yarn.beta_slow = keys.number("rope.scaling.yarn_beta_slow", yarn.beta_slow);
-  for (const char* key : {"yarn_log_multiplier", "yarn_ext_factor", "yarn_attn_factor"}) {
-    const std::string name = std::string("rope.scaling.") + key;
-    if (keys.has(name.c_str())) refuse(keys.where(), "YaRN with " + name);
+  constexpr const char* kMultiplier = "rope.scaling.yarn_log_multiplier";
+  const bool divides = multiplier == YarnLogMultiplier::kSecondMagnitude;
+  for (const char* key :
+       {kMultiplier, "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor"}) {
+    if (keys.has(key) && !(divides && key == kMultiplier))
+      refuse(keys.where(), std::string("YaRN with ") + key);
   }
   spec.divisors = yarn_divisors(spec, yarn);
   spec.magnitude = yarn_magnitude(factor) * keys.number("rope.scaling.attn_factor", 1.0);
+  if (divides) spec.magnitude /= yarn_magnitude(factor, keys.number(kMultiplier, 0.0));
 }
 
 }  // namespace
 
-RotarySpec read_rotary(const GgufKeys& keys, ModelConfig& c, double base) {
+RotarySpec read_rotary(const GgufKeys& keys, ModelConfig& c, double base,
+                       YarnLogMultiplier multiplier) {
   RotarySpec spec;
   spec.base = keys.number("rope.freq_base", base);
   spec.dims = keys.integer("rope.dimension_count", c.head_dim);
@@ -141,7 +163,7 @@ RotarySpec read_rotary(const GgufKeys& keys, ModelConfig& c, double base) {
     if (scaled) spec.divisors = linear_divisors(spec, factor);
     require_factor(scaled ? factor : 1, keys.where());
   } else if (type == "yarn") {
-    read_yarn(keys, factor, c, spec);
+    read_yarn(keys, factor, c, multiplier, spec);
   } else if (type != "none" && type != "longrope") {
     refuse(
         keys.where(), fmt::format("rope scaling of type '{}'", type),

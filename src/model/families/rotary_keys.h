@@ -17,7 +17,13 @@ RotarySpec read_rotary(const FolderKeys& keys, ModelConfig& config, double base,
 // The same of one object of parameters.
 RotarySpec read_rotary(const FolderKeys& keys, const FolderKeys& parameters, ModelConfig& config,
                        double base, double part = 1);
+// What rope.scaling.yarn_log_multiplier means: converters write it in several senses.
+enum class YarnLogMultiplier : uint8_t {
+  kRefused,
+  kSecondMagnitude,  // mscale_all_dim, beside an mscale of 1: what turns is divided by its magnitude
+};
 // From a GGUF's rope.* keys and the tensors rope_freqs and rope_factors_short.
-RotarySpec read_rotary(const GgufKeys& keys, ModelConfig& config, double base);
+RotarySpec read_rotary(const GgufKeys& keys, ModelConfig& config, double base,
+                       YarnLogMultiplier multiplier = YarnLogMultiplier::kRefused);
 
 }  // namespace ilora

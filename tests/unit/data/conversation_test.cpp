@@ -40,6 +40,21 @@ TEST(ReadTurns, ReadsWhatTurnsSay) {
   EXPECT_EQ(read(turns_json(turns).dump()), turns);
 }
 
+TEST(ReadTurns, ReadsToolsAndReasoning) {
+  const Turns turns = read(R"([{"role":"user","content":"a"},
+      {"role":"assistant","content":null,"thinking":"t","tool_calls":[{"id":"1","type":"function",
+       "function":{"name":"f","arguments":"{\"b\": 1}"}}]},
+      {"role":"tool","content":"7","tool_call_id":"1"},{"role":"assistant","content":"c"}])");
+  ASSERT_EQ(turns.size(), 4U);
+  EXPECT_EQ(turns[1].content, "");
+  EXPECT_EQ(turns[1].more, R"({"reasoning_content":"t","tool_calls":[{"id":"1","type":"function",)"
+                           R"("function":{"name":"f","arguments":{"b":1}}}],"content":null})");
+  EXPECT_EQ(turns[2].more, R"({"tool_call_id":"1"})");
+  EXPECT_EQ(read(turns_json(turns).dump()), turns);
+  EXPECT_EQ(last_answer(turns), 3U);
+  EXPECT_THAT(learned_answers(turns, false), ElementsAre(1, 3));
+}
+
 TEST(ReadTurns, LearnsAllAnswersOrTheLast) {
   Turns turns = read(R"([{"role":"assistant","content":"Hi!"},{"role":"user","content":"a"},
       {"role":"assistant","content":"b"},{"role":"user","content":"c"},{"role":"assistant","content":"d"}])");
@@ -56,14 +71,14 @@ TEST(ReadTurns, RefusesByName) {
       read(R"([{"role":"user","content":"a"},{"role":"assistant","content":"b"},)" + turn + "]");
     });
   };
-  EXPECT_THAT(
-      refused(R"({"role":"tool","content":"x"})"),
-      AllOf(HasSubstr("system, user or assistant, got \"tool\""), HasSubstr("turn 2 of row 3")));
+  EXPECT_THAT(refused(R"({"role":"critic","content":"x"})"),
+              AllOf(HasSubstr("system, user, assistant or tool, got \"critic\""),
+                    HasSubstr("turn 2 of row 3")));
   EXPECT_THAT(refused(R"({"content":"x"})"), HasSubstr("a \"role\""));
   EXPECT_THAT(refused(R"({"role":"assistant","content":null,"tool_calls":[{"id":1}]})"),
-              HasSubstr("\"tool_calls\" is not learned from"));
-  EXPECT_THAT(refused(R"({"role":"assistant","content":"x","reasoning_content":"y"})"),
-              HasSubstr("\"reasoning_content\""));
+              HasSubstr("a function with a \"name\""));
+  EXPECT_THAT(refused(R"({"role":"assistant","content":"x","function_call":{"name":"f"}})"),
+              HasSubstr("\"function_call\" is not learned from"));
   EXPECT_THAT(refused(R"({"role":"user","content":[{"type":"image_url"}]})"),
               HasSubstr("parts of type text"));
   EXPECT_THAT(refused(R"({"role":"user"})"), HasSubstr("\"content\""));

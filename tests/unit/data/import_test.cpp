@@ -180,14 +180,14 @@ TEST_F(Import, WhatARecordSaysOfItsRowsIsKept) {
 }
 
 TEST_F(Import, WhatRowsCannotHoldIsRefusedByNameUnlessItIsIgnored) {
-  const std::string tools = R"([{"tools":"[{}]","id":7,"conversations":[
+  const std::string tools = R"([{"images":"[{}]","id":7,"conversations":[
       {"from":"human","value":"Hi","mood":"glad"},{"from":"gpt","value":"Hello"}]},{"conversations":[
       {"from":"human","value":"Ho"},{"from":"gpt","value":"Hum"}]},{"conversations":[
       {"from":"human","value":"Hey"},{"from":"gpt","value":"Hoy"}]}])";
   ImportOptions options{.source = write("a.json", tools), .eval_share = 0, .test_share = 0.34};
   EXPECT_THAT(message_of([&] { import("sharegpt", options); }),
-              AllOf(HasSubstr("no \"tools\""), HasSubstr("row 0 of")));
-  options.ignore = {"tools"};
+              AllOf(HasSubstr("no \"images\""), HasSubstr("row 0 of")));
+  options.ignore = {"images"};
   const Imported imported = import("sharegpt", options);
   EXPECT_EQ(imported.records, 3);
   EXPECT_THAT(imported.unread, ::testing::ElementsAre("id", "mood"));
@@ -201,14 +201,26 @@ TEST_F(Import, WhatRowsCannotHoldIsRefusedByNameUnlessItIsIgnored) {
   };
   EXPECT_THAT(refused(R"("content":"y","weight":0.5)"),
               HasSubstr("0 or 1 for \"weight\", got 0.5"));
-  EXPECT_THAT(refused(R"("content":null,"tool_calls":[{"id":1}])"), HasSubstr("no \"tool_calls\""));
+  EXPECT_THAT(refused(R"("content":null,"tool_calls":[{"id":1}])"),
+              HasSubstr("a function with a \"name\""));
+  EXPECT_THAT(refused(R"("content":"y","function_call":{"name":"f"})"),
+              HasSubstr("no \"function_call\""));
   EXPECT_THAT(refused(R"("content":[{"type":"image_url"}])"), HasSubstr("parts of type text"));
-  EXPECT_THAT(refused(R"("content":"y","reasoning_content":"z")"),
-              HasSubstr("no \"reasoning_content\""));
   const auto tool = write("t.json", R"([{"messages":[{"role":"user","content":"x"},
       {"role":"tool","content":"3"},{"role":"assistant","content":"y"}]}])");
-  EXPECT_THAT(message_of([&] { rows("sharegpt", tool); }), HasSubstr("no turn of a tool"));
+  EXPECT_EQ(rows("sharegpt", tool)[0].example.turns[1].role, "tool");
   EXPECT_EQ(rows("sharegpt", tool, {.pairs = true})[0].example.prompt, "x\n\n3\n\n");
+  const auto calls = write("v.json", R"([{"tools":"[{\"name\":\"f\"}]","messages":[
+      {"role":"user","content":"x"},{"role":"assistant","reasoning_content":"r","tool_calls":[
+      {"function":{"name":"f","arguments":{"a":1}}}]},{"role":"tool","content":"3"},
+      {"role":"assistant","content":"y"}]}])");
+  const Turns turns = rows("sharegpt", calls)[0].example.turns;
+  EXPECT_EQ(turns[0].tools, R"([{"name":"f"}])");
+  EXPECT_THAT(turns[1].more,
+              AllOf(HasSubstr("\"tool_calls\""), HasSubstr("\"reasoning_content\"")));
+  EXPECT_THAT(message_of([&] { rows("sharegpt", calls, {.pairs = true}); }),
+              HasSubstr("no \"tools\""))
+      << "a prompt and an answer have no tools";
   EXPECT_THAT(message_of([&] {
                 rows("sharegpt", write("u.json", R"([{"messages":[{"role":"user","content":"x",
                     "train":true},{"role":"assistant","content":"y"}]}])"));

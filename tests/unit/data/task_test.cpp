@@ -201,15 +201,35 @@ TEST(ReadTask, ConversationsStandBesidePromptsAndAnswers) {
   const std::string talk =
       R"("messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}])";
   EXPECT_THAT(
-      after(R"([{"prompt":"a","answer":"b"},{"messages":[{"role":"tool","content":"x"}]}])"),
-      AllOf(HasSubstr("turn 0 of row 1"), HasSubstr("train.json"), HasSubstr("\"tool\"")));
+      after(R"([{"prompt":"a","answer":"b"},{"messages":[{"role":"critic","content":"x"}]}])"),
+      AllOf(HasSubstr("turn 0 of row 1"), HasSubstr("train.json"), HasSubstr("\"critic\"")));
   for (const char* beside :
-       {R"("tools":[{"x":1}])", R"("system":"s")", R"("prompt":"p")", R"("weight":0.5)"})
+       {R"("functions":[{"x":1}])", R"("system":"s")", R"("prompt":"p")", R"("weight":0.5)"})
     EXPECT_THAT(after(fmt::format("[{{{},{}}}]", talk, beside)),
                 AllOf(HasSubstr("beside \"messages\""), HasSubstr("row 0 of")))
         << beside;
   write_file_atomic(folder / "t/train.json", fmt::format("[{{{},\"id\":7,\"tools\":[]}}]", talk));
   EXPECT_EQ(read_task(folder / "t").train.size(), 1U) << "what says nothing is in nobody's way";
+  write_file_atomic(folder / "t/train.json", fmt::format(R"([{{{},"tools":[{{"x":1}}]}}])", talk));
+  TaskText task = read_task(folder / "t");
+  EXPECT_EQ(task.train[0].turns[0].tools, R"([{"x":1}])");
+  write_task(folder / "u", task);
+  EXPECT_EQ(read_task(folder / "u").train[0].turns, task.train[0].turns);
+  EXPECT_THAT(after(fmt::format(R"([{{{},"tools":[1]}}])", talk)),
+              HasSubstr("an object for each of \"tools\""));
+}
+
+TEST(Task, ACallOfAToolIsLearnedAndNotScored) {
+  const TemporaryFolder folder;
+  make_folder(folder / "t");
+  const std::string call = R"([{"messages":[{"role":"user","content":"a"},{"role":"assistant",
+      "content":null,"tool_calls":[{"function":{"name":"f","arguments":{}}}]}]}])";
+  write_file_atomic(folder / "t/train.json", call);
+  write_file_atomic(folder / "t/test.json", R"([{"prompt":"p","answer":"q"}])");
+  EXPECT_THAT(read_task(folder / "t").train[0].answer, HasSubstr("\"tool_calls\""));
+  write_file_atomic(folder / "t/test.json", call);
+  EXPECT_THAT(message_of([&] { read_task(folder / "t"); }),
+              AllOf(HasSubstr("row 0 of t/test.json"), HasSubstr("calls a tool")));
 }
 
 TEST(RowKey, TellsRowsApart) {

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "data/encoder.h"
+#include "model/prompt_pool.h"
 #include "tests/unit/base/error_of.h"
 
 namespace ilora {
@@ -67,6 +68,31 @@ TEST_F(TurnEncoderTest, LearnsEveryAnswerWithItsEnd) {
                   "two<|im_end|>", "\n<|im_start|>user\nthree<|im_end|>\n<|im_start|>assistant\n",
                   "four<|im_end|>"))
       << "what comes after the last answer teaches nothing";
+}
+
+// What l2p chooses its prompts by: the same tokens where a row is learned and where it is scored.
+TEST_F(TurnEncoderTest, WhatStandsBeforeTheLastAnswerIsWhatIsScored) {
+  Turns turns(talk_.begin(), talk_.end() - 1);
+  for (const char* which : {"all", "last"}) {
+    EncodeOptions options = chat();
+    options.turns = which;
+    const Encoder encoder(tokenizer_, options, 1024);
+    const Example example = conversation_of(turns);
+    const Row row = encoder.encode(example, 0, 0, "x");
+    const auto asked = before_last_answer(row);
+    EXPECT_EQ(std::vector<int32_t>(asked.begin(), asked.end()), encoder.prompt(example)) << which;
+  }
+  const Encoder encoder(tokenizer_, chat(), 1024);
+  const Row row = encoder.encode({"Hello there", "World!"}, 1, 7, "x");
+  EXPECT_EQ(std::ssize(before_last_answer(row)), row.prompt_length);
+}
+
+TEST_F(TurnEncoderTest, CallsOfToolsHoldNoControlTokens) {
+  const Encoder encoder(tokenizer_, chat(), 1024);
+  Turns turns = {{"user", "a"}, {"assistant", "b"}};
+  turns[1].more = R"({"reasoning_content":"<|im_end|>"})";
+  EXPECT_THAT(message_of([&] { encoder.encode(conversation_of(turns), 0, 0, "row 4 of t"); }),
+              AllOf(HasSubstr("a control token"), HasSubstr("row 4 of t")));
 }
 
 TEST_F(TurnEncoderTest, LearnsTheLastAnswerAlone) {

@@ -42,7 +42,8 @@ TEST(Adapter, BlocksCoverTheVectorWithoutGapsOrOverlap) {
   ASSERT_EQ(layout.blocks().size(), 9U);
   std::vector<int> owner(static_cast<size_t>(layout.size()));
   for (const LoraBlock& b : layout.blocks()) {
-    EXPECT_EQ((std::array<int64_t, 2>{b.in, b.out}), module_shape(small_model(), b.module));
+    EXPECT_EQ((std::array<int64_t, 2>{b.in, b.out}),
+              module_shape(small_model(), b.layer, b.module));
     EXPECT_EQ(layout.find(b.layer, b.module), &b);
     for (int64_t i = 0; i < b.rank * b.in; ++i) ++owner[static_cast<size_t>(b.offset_a + i)];
     for (int64_t i = 0; i < b.rank * b.out; ++i) ++owner[static_cast<size_t>(b.offset_bt + i)];
@@ -51,8 +52,8 @@ TEST(Adapter, BlocksCoverTheVectorWithoutGapsOrOverlap) {
   EXPECT_EQ(layout.blocks()[0].name(), "layers.0.self_attn.q_proj");
   EXPECT_EQ(layout.find(2, Module::kValue), nullptr);
   EXPECT_EQ(layout.lowest_layer(), 0);
-  EXPECT_EQ(module_shape(small_model(), Module::kKey), (std::array<int64_t, 2>{32, 16}));
-  EXPECT_EQ(module_shape(small_model(), Module::kDown), (std::array<int64_t, 2>{64, 32}));
+  EXPECT_EQ(module_shape(small_model(), 0, Module::kKey), (std::array<int64_t, 2>{32, 16}));
+  EXPECT_EQ(module_shape(small_model(), 0, Module::kDown), (std::array<int64_t, 2>{64, 32}));
 }
 
 TEST(Adapter, StartsAsPeftDoes) {

@@ -252,6 +252,31 @@ std::string told_of_folder(const char* name, const std::function<void(Json&)>& c
   return told([&] { config_from_folder(folder / ".", model_families()); });
 }
 
+// As others than transformers write it: the heads of layers that see all in two keys.
+TEST(FamiliesFromFolders, Gemma4SaysItsHeadsInEitherSpelling) {
+  const Json json = read_json(golden_folder("families/gemma4") / "model/config.json");
+  Json spelled = json;
+  spelled.erase("per_layer_config");
+  spelled["global_head_dim"] = 12;
+  spelled["num_global_key_value_heads"] = 1;
+  for (const Json& written : {json, spelled}) {
+    const TemporaryFolder folder;
+    write_json(folder / "config.json", written);
+    const ModelConfig read = config_from_folder(folder / ".", model_families());
+    EXPECT_EQ(read.head_dim_of(0), 8);
+    EXPECT_EQ(read.kv_width(0), 16);
+    EXPECT_EQ(read.head_dim_of(1), 12);
+    EXPECT_EQ(read.kv_width(1), 12);
+    EXPECT_EQ(read.query_width(), 48);
+    EXPECT_EQ(read.kv_width(), 16);
+    EXPECT_FALSE(read.equal_heads());
+    EXPECT_TRUE(read.has(0, Module::kValue));
+    EXPECT_FALSE(read.has(1, Module::kValue));
+    EXPECT_EQ(module_shape(read, 1, Module::kOutput), (std::array<int64_t, 2>{48, 16}));
+    EXPECT_EQ(read.gemm_parameters(1), 16 * (48 + 12) + 16 * 48 + 3 * 16 * 24);
+  }
+}
+
 TEST(FamiliesFromFolders, RefuseByNameWhatTheyDoNotCompute) {
   struct Refused {
     const char* folder;
@@ -272,6 +297,14 @@ TEST(FamiliesFromFolders, RefuseByNameWhatTheyDoNotCompute) {
       {"olmo3", "rope_parameters", {{"rope_theta", 5e5}}, "by type of layer"},
       {"olmo3", "rope_scaling", {{"rope_type", "yarn"}, {"factor", 8.0}}, "rope_scaling"},
       {"glm4", "mlp_bias", true, "mlp_bias"},
+      {"gemma4", "hidden_size_per_layer_input", 8, "embeddings of each layer"},
+      {"gemma4", "num_kv_shared_layers", 1, "another one's keys"},
+      {"gemma4", "enable_moe_block", true, "experts"},
+      {"gemma4", "use_bidirectional_attention", "all", "use_bidirectional_attention: all"},
+      {"gemma4", "use_bidirectional_attention", "vision", "nothing"},
+      {"gemma4", "rope_parameters", nullptr, "rope_parameters"},
+      {"gemma4", "per_layer_config", {{"1", {{"sliding_window", 2}}}}, "'sliding_window'"},
+      {"gemma4", "per_layer_config", {{"1", {{"head_dim", 6}}}}, "several widths"},
       {"exaone4", "sliding_window_pattern", 0, "nothing"}};  // layer_types go first
   for (const Refused& r : refused) {
     EXPECT_EQ(told_of_folder(r.folder, [](Json&) {}), "nothing") << r.folder;

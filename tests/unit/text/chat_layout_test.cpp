@@ -121,9 +121,61 @@ TEST(ChatLayout, AskingGoesUpToTheText) {
   }
 }
 
+// A message with all its keys, and the first one with the conversation's tools.
+std::vector<ChatMessage> messages_with_keys(const Json& list, const Json& tools) {
+  std::vector<ChatMessage> messages;
+  for (Json turn : list) {
+    ChatMessage& message = messages.emplace_back();
+    message.role = turn["role"].get<std::string>();
+    turn.erase("role");
+    if (turn["content"].is_string()) {
+      message.content = turn["content"].get<std::string>();
+      turn.erase("content");
+    }
+    if (!turn.empty()) message.more = turn.dump();
+  }
+  if (!tools.is_null()) messages.front().tools = tools.dump();
+  return messages;
+}
+
+TEST(ChatLayout, ToolsAndReasoningAsTransformersWritesThem) {
+  for (const Json& entry : read_json(kTests / "golden/chat/tools.json")) {
+    const ChatTemplate chat(with_template(entry["template"].get<std::string>()));
+    ASSERT_GE(entry["results"].size(), 4U);
+    for (const Json& result : entry["results"]) {
+      const std::vector<ChatMessage> messages =
+          messages_with_keys(result["messages"], result["tools"]);
+      EXPECT_EQ(chat.render(messages, false), result["text"].get<std::string>());
+      std::vector<std::string> answers;
+      for (const ChatPart& part : lay_out(chat, messages, answers_of(messages)))
+        if (part.answer >= 0) answers.push_back(part.text);
+      EXPECT_EQ(answers, result["answers"].get<std::vector<std::string>>());
+    }
+  }
+}
+
 std::string refusal(const std::string& source, const std::vector<ChatMessage>& messages) {
   const ChatTemplate chat(with_template(source));
   return message_of([&] { lay_out(chat, messages, answers_of(messages)); });
+}
+
+TEST(ChatLayout, RefusesWhatTheTemplateDoesNotWrite) {
+  const std::string plain =
+      "{% for m in messages if m.role != 'tool' %}[{{ m.role }}]{{ m.content }}<|im_end|>{% endfor "
+      "%}"
+      "{% if add_generation_prompt %}[assistant]{% endif %}";
+  std::vector<ChatMessage> talk = {{"user", "a"}, {"assistant", "b"}};
+  const ChatTemplate chat(with_template(plain));
+  EXPECT_NO_THROW(lay_out(chat, talk, answers_of(talk)));
+  talk[1].more = R"({"tool_calls":[{"function":{"name":"f","arguments":{}}}]})";
+  EXPECT_THAT(refusal(plain, talk), HasSubstr("does not write \"tool_calls\" of turn 1"));
+  talk[1].more = R"({"reasoning_content":"because"})";
+  EXPECT_THAT(refusal(plain, talk), HasSubstr("does not write \"reasoning_content\" of turn 1"));
+  talk[1].more.clear();
+  talk[0].tools = R"([{"function":{"name":"f"}}])";
+  EXPECT_THAT(refusal(plain, talk), HasSubstr("does not write the \"tools\""));
+  EXPECT_THAT(refusal(plain, {{"user", "a"}, {"tool", "7"}, {"assistant", "b"}}),
+              HasSubstr("does not write what a tool says of turn 1"));
 }
 
 TEST(ChatLayout, RefusesTemplatesWhoseAnswersCannotBeTold) {

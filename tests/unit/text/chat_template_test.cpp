@@ -81,7 +81,7 @@ TEST(ChatTemplate, WhatCannotBeUsedIsAnError) {
   expect_unknown(with_template(""), "got none");
   expect_unknown(with_template(known, false), "'<|im_end|>");  // no token of the vocabulary
   expect_unknown(with_template(known.substr(0, known.size() - 5)), "without its end");
-  expect_unknown(with_template("{% macro f() %}{% endmacro %}"), "'macro'");
+  expect_unknown(with_template("{% include 'f' %}"), "'include'");
   expect_unknown(with_template("{{ messages[0]['content'] | rot13 }}"), "'rot13'");
   expect_unknown(with_template("nothing"), "leaves a text out");
   const std::string twice = "{{ messages[0].content + messages[0].content }}";

@@ -71,6 +71,20 @@ TEST(Jinja, LoopsMayBeLeft) {
   EXPECT_THROW(jinja::parse("{% for i in [] %}{% else %}{% break %}{% endfor %}", "here"), Error);
 }
 
+TEST(Jinja, HasOneDayAndNoClock) {
+  EXPECT_EQ(rendered("{{ strftime_now('%d %b %Y, %B %m') }}{{ strftime_now is defined }}"),
+            "26 Jul 2024, July 07False");
+}
+
+TEST(Jinja, AMacroSeesItsOwnNamesAndTheTemplates) {
+  EXPECT_EQ(rendered("{% set a = 1 %}{% macro f(b) %}{{ a }}{{ b }}{{ c is defined }}{% endmacro %}"
+                     "{% for c in [3] %}{% set a = 2 %}{{ f() }}{{ f(c) }}{% endfor %}"),
+            "1False13False");
+  EXPECT_EQ(rendered("{% macro f(n) %}{{ n }}{% if n %}{{ f(n - 1) }}{% endif %}{% endmacro %}"
+                     "{{ f(3) }}"),
+            "3210");
+}
+
 TEST(Jinja, TellsWhatIsMarked) {
   std::vector<jinja::Span> marked;
   const auto program = jinja::parse(
@@ -88,11 +102,18 @@ std::string told(const std::string& source) {
 
 TEST(Jinja, NamesWhatItDoesNotKnow) {
   const std::pair<const char*, const char*> cases[] = {
-      {"{% macro f() %}{% endmacro %}", "the statement 'macro'"},
+      {"{% include 'f' %}", "the statement 'include'"},
+      {"{% macro f() %}{% endmacro %}{{ f(1) }}", "more than 0 arguments of the macro 'f'"},
+      {"{% macro f(a) %}{% endmacro %}{{ f(b=1) }}", "the argument 'b' of the macro 'f'"},
+      {"{% macro f(a=1, b) %}{% endmacro %}", "a parameter behind one with a default"},
+      {"{% for i in [1] %}{% macro f() %}{% endmacro %}{% endfor %}", "a macro inside a loop"},
+      {"{% macro f() %}{% generation %}a{% endgeneration %}{% endmacro %}{{ f() }}",
+       "'generation' in what is written later"},
       {"{{ 'a' | rot13 }}", "the filter 'rot13'"},
       {"{{ 1 is prime }}", "the test 'prime'"},
       {"{{ 'a'.encode() }}", "the method 'encode'"},
-      {"{{ strftime_now('%d') }}", "the function 'strftime_now'"},
+      {"{{ strftime_now('%j') }}", "%j of a date"},
+      {"{{ clock() }}", "the function 'clock'"},
       {"{{ x.y }}", "'y' of something undefined"},
       {"{{ 1 + 'a' }}", "a number + a text"},
       {"{% if true %}x", "a block without its end"},
