@@ -27,11 +27,26 @@ void add_methods(CLI::App& app) {
     }
     Json json = Json::array();
     for (const MethodEntry& entry : methods()) {
-      json.push_back({{"name", entry.name}, {"summary", entry.summary}, {"source", entry.source}});
-      if (!a->json)
-        std::cout << fmt::format("{:<10} {}  [{}]\n", entry.name, entry.summary, entry.source);
+      json.push_back({{"name", entry.name},
+                      {"summary", entry.summary},
+                      {"source", entry.source},
+                      {"stores", entry.stores},
+                      {"cost", entry.cost}});
+      if (!a->json) {
+        std::cout << fmt::format("{:<10} {}  [{}]\n", entry.name, entry.summary, entry.source)
+                  << fmt::format("{:<10} a step costs {}; keeps {}\n", "", entry.cost,
+                                 entry.stores);
+      }
     }
-    if (a->json) std::cout << json_text(json) << "\n";
+    if (a->json) {
+      std::cout << json_text(json) << "\n";
+    } else {
+      std::cout << "\nA step's cost is counted from the second task on, in steps of seq, where "
+                   "replayed rows "
+                   "are as long\nas current ones: B rows a step, t tasks so far. What is kept "
+                   "stands beside the "
+                   "adapter.\n";
+    }
   });
 }
 

@@ -50,6 +50,10 @@ class Memory {
                                     int64_t step) const;
 
   const std::vector<Row>& rows() const { return rows_; }
+  // visit(row) for each row kept: it may add to a row what is kept with it (its top_logits).
+  void each_row(const std::function<void(Row& row)>& visit) {
+    for (Row& row : rows_) visit(row);
+  }
   int64_t capacity() const { return capacity_; }
   int64_t seen() const { return seen_; }  // rows shown so far
   int64_t bytes() const;                  // of the rows kept

@@ -66,21 +66,26 @@ void weigh_by_task(Pass& pass, const Run& run, int64_t tasks) {
 
 }  // namespace
 
-void Replay::add_options(OptionList& list, const std::string& method) {
+void Replay::add_memory_options(OptionList& list, const std::string& method) {
   const auto key = [&](const char* name) { return method + "." + name; };
   ReplayOptions& o = options;
+  // A method with a memory of its own kind has set it before (sure).
+  const bool default_policy = o.memory.policy == MemoryOptions().policy;
   list.add(key("memory_size"), &o.memory.size, "rows that the memory keeps over the whole sequence",
            {.min = 1, .source = "the I-LoRA paper's 500", .fixed_once_learned = true});
   list.add(key("policy"), &o.memory.policy, "which rows the memory keeps",
            {.choices = memory_policies(),
-            .source = "the I-LoRA paper's reservoir",
+            .source = default_policy ? "the I-LoRA paper's reservoir" : "paper",
             .fixed_once_learned = true});
   list.add(key("surprise_cap"), &o.memory.surprise.cap,
            "surprise: standard deviations above its task's mean at which a loss is an outlier",
-           {.min = 0, .source = "ours", .fixed_once_learned = true});
+           {.min = 0, .source = default_policy ? "ours" : "paper", .fixed_once_learned = true});
   list.add(key("surprise_random"), &o.memory.surprise.random_share,
            "surprise: share of the memory that is a uniform sample",
-           {.min = 0, .max = 1, .source = "ours", .fixed_once_learned = true});
+           {.min = 0,
+            .max = 1,
+            .source = default_policy ? "ours" : "paper",
+            .fixed_once_learned = true});
   list.add(key("ratio"), &o.ratio, "replayed rows per current row, in a step that replays",
            {.min = 0, .source = "Chaudhry et al. 2019, the I-LoRA paper"});
   list.add(key("ratio_per_task"), &o.ratio_per_task,
@@ -96,13 +101,18 @@ void Replay::add_options(OptionList& list, const std::string& method) {
   list.add(key("insert_again"), &o.insert_again,
            "rows enter in every epoch, not in the first alone",
            {.source = "the I-LoRA reference code: true", .fixed_once_learned = true});
-  list.add(key("two_means"), &o.two_means,
-           "half the mean of current and half that of replayed rows, not one mean over both",
-           {.source = "the I-LoRA reference code: true"});
   list.add(key("draw"), &o.draw,
            "all: of the whole memory, which holds rows of the present task too; past: of earlier "
            "tasks alone, tasks in turn",
            {.choices = {"all", "past"}, .source = "the I-LoRA paper; past: ours"});
+}
+
+void Replay::add_weight_options(OptionList& list, const std::string& method) {
+  const auto key = [&](const char* name) { return method + "." + name; };
+  ReplayOptions& o = options;
+  list.add(key("two_means"), &o.two_means,
+           "half the mean of current and half that of replayed rows, not one mean over both",
+           {.source = "the I-LoRA reference code: true"});
   list.add(key("weight"), &o.weight,
            "rows: as two_means says; by-task: the present task at least a quarter or its share of "
            "the tasks, and what is left equally to the tasks that are replayed",
@@ -158,23 +168,33 @@ int64_t Replay::rows_due(const Run& run, int64_t current) {
   return whole(current_rows_) - whole(before);
 }
 
-bool Replay::add_to(Pass& pass, Run& run) {
-  const std::vector<const Row*> current = pass.segments.front().rows;
+std::vector<std::vector<const Row*>> Replay::take(Run& run, const std::vector<const Row*>& current,
+                                                  int draws) {
   if (options.insert_first) insert(run, current, {});
-  if (run.position.task == 0 || !due(run.position.task_step)) return false;
+  if (run.position.task == 0 || !due(run.position.task_step)) return {};
   const int64_t count = rows_due(run, static_cast<int64_t>(current.size()));
-  const auto replayed = draw(run, count);
-  if (replayed.empty()) return false;
+  std::vector<std::vector<const Row*>> taken;
+  for (int i = 0; i < draws; ++i) {
+    const uint64_t seed = i == 0 ? run.seed : hash_combine(run.seed, static_cast<uint64_t>(i));
+    taken.push_back(draw(run, count, seed));
+    if (taken.back().empty()) return {};
+  }
+  return taken;
+}
+
+bool Replay::add_to(Pass& pass, Run& run) {
+  const auto taken = take(run, pass.segments.front().rows, 1);
+  if (taken.empty()) return false;
   pass.segments.push_back(pass.segments.front());
-  pass.segments.back().rows = replayed;
+  pass.segments.back().rows = taken.front();
   weigh(pass, run);
   return true;
 }
 
-std::vector<const Row*> Replay::draw(const Run& run, int64_t count) {
+std::vector<const Row*> Replay::draw(const Run& run, int64_t count, uint64_t seed) {
   const Position& at = run.position;
-  if (options.draw == "past") return memory().draw_past(count, at.task, run.seed, at.step);
-  return memory().draw(count, run.seed, at.step);
+  if (options.draw == "past") return memory().draw_past(count, at.task, seed, at.step);
+  return memory().draw(count, seed, at.step);
 }
 
 void Replay::weigh(Pass& pass, const Run& run) {
@@ -188,7 +208,7 @@ void Replay::weigh(Pass& pass, const Run& run) {
   for (size_t i = 0; i < weights.size(); ++i) all[i] *= weights[i];
 }
 
-void Replay::insert(const Run& run, const std::vector<const Row*>& current,
+void Replay::insert(Run& run, const std::vector<const Row*>& current,
                     std::span<const double> losses) {
   if (run.position.epoch > 0 && !options.insert_again) return;
   for (size_t i = 0; i < current.size(); ++i) {
@@ -197,6 +217,7 @@ void Replay::insert(const Run& run, const std::vector<const Row*>& current,
     memory().insert(*current[i], run.seed,
                     losses.empty() ? std::nullopt : std::optional(losses[i]));
   }
+  if (keep_with) memory().each_row([&](Row& row) { keep_with(run, row); });
 }
 
 void Replay::remember(Run& run, const std::vector<const Row*>& current) {

@@ -35,9 +35,17 @@ class Replay {
   ReplayOptions options;
   // Rows that never enter the memory; empty: none.
   std::function<bool(const Row& row)> left_out;
+  // Sees the rows that the memory holds whenever some may have entered, and may add to them what is
+  // kept with a row; empty: nothing.
+  std::function<void(Run& run, Row& row)> keep_with;
 
   // Declares METHOD.memory_size, METHOD.policy, METHOD.ratio, …
-  void add_options(OptionList& list, const std::string& method);
+  void add_options(OptionList& list, const std::string& method) {
+    add_memory_options(list, method);
+    add_weight_options(list, method);
+  }
+  // All but those that say what replayed rows weigh, for a method that says it.
+  void add_memory_options(OptionList& list, const std::string& method);
 
   // Throws Error(kUsage) for options that exclude each other.
   void check() const;
@@ -46,6 +54,10 @@ class Replay {
   // rows as a second one, trained with cross-entropy. False, and nothing added, in the first task,
   // in steps that do not replay, and while the memory is empty.
   bool add_to(Pass& pass, Run& run);
+  // In place of add_to(), for a method that makes its own segments of them: the step's replayed
+  // rows, drawn `draws` times over, each draw by itself. No draw where add_to() would add nothing.
+  std::vector<std::vector<const Row*>> take(Run& run, const std::vector<const Row*>& current,
+                                            int draws);
   // Once per step, after the update: shows the current rows to the memory, once each, in their
   // task's first epoch (unless the options say otherwise); replayed rows never. Reports memory_rows
   // and memory_bytes.
@@ -59,11 +71,11 @@ class Replay {
 
  private:
   Memory& memory();
-  std::vector<const Row*> draw(const Run& run, int64_t count);
+  void add_weight_options(OptionList& list, const std::string& method);
+  std::vector<const Row*> draw(const Run& run, int64_t count, uint64_t seed);
   void weigh(Pass& pass, const Run& run);
   // `losses`: of each row, for policies that ask; empty before the step has told them.
-  void insert(const Run& run, const std::vector<const Row*>& current,
-              std::span<const double> losses);
+  void insert(Run& run, const std::vector<const Row*>& current, std::span<const double> losses);
   int64_t rows_due(const Run& run, int64_t current);
 
   std::unique_ptr<Memory> memory_;  // made at first use, when the options are known

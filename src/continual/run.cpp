@@ -1,6 +1,7 @@
 #include "continual/run.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "base/random.h"
 
@@ -125,6 +126,28 @@ std::vector<double> Run::losses(const Adapter& adapter, std::span<const Row* con
   for (size_t i = 0; i < each.size(); ++i)
     each[i] /= static_cast<double>(rows[i]->label_count(loss.labels));
   return each;
+}
+
+TopLogits Run::top_logits(const Adapter& adapter, const Row& row, int64_t k) {
+  std::vector<int32_t> positions;
+  row.each_label(loss.labels, [&](int64_t i) { positions.push_back(static_cast<int32_t>(i)); });
+  TopLogits top;
+  top.k = std::min(k, config().vocabulary);
+  std::vector<int32_t> order(static_cast<size_t>(config().vocabulary));
+  const auto tokens = std::span(row.tokens).first(static_cast<size_t>(row.length()));
+  engine_.logits_at(
+      tokens, positions, {{&adapter, 1.0, {}}}, [&](size_t, std::span<const float> logits) {
+        std::iota(order.begin(), order.end(), 0);
+        const auto at = [&](int32_t v) { return logits[static_cast<size_t>(v)]; };
+        std::ranges::partial_sort(order, order.begin() + top.k, [&](int32_t a, int32_t b) {
+          return at(a) != at(b) ? at(a) > at(b) : a < b;
+        });
+        for (int64_t i = 0; i < top.k; ++i) {
+          top.tokens.push_back(order[static_cast<size_t>(i)]);
+          top.logits.push_back(at(top.tokens.back()));
+        }
+      });
+  return top;
 }
 
 void Run::clear_reported() {

@@ -89,6 +89,10 @@ class Run {
   // Of each row, in order, -log p(answer | prompt) per label under an adapter, without dropout: of
   // this process's rows. No gradient, so their tokens do not count as trained.
   std::vector<double> losses(const Adapter& adapter, std::span<const Row* const> rows);
+  // The k largest logits at each of the row's labels under an adapter, without dropout, largest
+  // first; all of them where the vocabulary has fewer. The row runs alone, so that the bits depend
+  // on nothing else. No gradient, so its tokens do not count as trained.
+  TopLogits top_logits(const Adapter& adapter, const Row& row, int64_t k);
   // How an adapter answers by itself; which soft prompts a text chooses; values to begin them with
   // (model/prompt_pool.h).
   Answerer answerer_of(const Adapter& adapter) { return ilora::answerer_of(engine_, adapter); }

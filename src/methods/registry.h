@@ -14,6 +14,8 @@ struct MethodEntry {
   const char* name;
   const char* summary;  // one line
   const char* source;   // the paper
+  const char* stores;   // beside the adapter
+  const char* cost;     // of a step from the second task on, in steps of seq, as counted
   std::unique_ptr<Method> (*make)();
 };
 
@@ -29,8 +31,16 @@ std::unique_ptr<Method> make_mtl();
 std::unique_ptr<Method> make_er();
 std::unique_ptr<Method> make_ewc();
 std::unique_ptr<Method> make_lwf();
+std::unique_ptr<Method> make_sfa();
+std::unique_ptr<Method> make_slao();
+std::unique_ptr<Method> make_pm();
+std::unique_ptr<Method> make_olora();
+std::unique_ptr<Method> make_ogd();
 std::unique_ptr<Method> make_gem();
 std::unique_ptr<Method> make_agem();
+std::unique_ptr<Method> make_derpp();
+std::unique_ptr<Method> make_sure();
+std::unique_ptr<Method> make_clser();
 std::unique_ptr<Method> make_ilora();
 std::unique_ptr<Method> make_l2p();
 std::unique_ptr<Method> make_pp();

@@ -294,11 +294,16 @@ void Engine::step(std::span<const Feed> feeds, std::span<const Uses> lists, KeyV
 
 void Engine::all_logits(std::span<const int32_t> tokens, const Uses& uses,
                         const LogitsVisitor& visit) {
+  std::vector<int32_t> positions(tokens.size());
+  for (size_t i = 0; i < positions.size(); ++i) positions[i] = static_cast<int32_t>(i);
+  logits_at(tokens, positions, uses, visit);
+}
+
+void Engine::logits_at(std::span<const int32_t> tokens, std::span<const int32_t> positions,
+                       const Uses& uses, const LogitsVisitor& visit) {
   const Feed whole{tokens, {}, 0, 0};
-  feed({&whole, 1}, {&uses, 1}, nullptr, Read::kAll, static_cast<int64_t>(tokens.size()));
-  std::vector<int32_t> rows(tokens.size());
-  for (size_t i = 0; i < rows.size(); ++i) rows[i] = static_cast<int32_t>(i);
-  visit_logits(rows, visit);
+  feed({&whole, 1}, {&uses, 1}, nullptr, Read::kAll, static_cast<int64_t>(positions.size()));
+  visit_logits(positions, visit);
 }
 
 void Engine::mean_hidden(Tensor out, std::span<const int32_t> tokens, const Uses& uses) {

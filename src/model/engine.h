@@ -74,6 +74,9 @@ class Engine {
   bool has_steps() const { return has_steps_; }
   // Logits (V) at every token of one sequence, without a cache: for tests and comparisons.
   void all_logits(std::span<const int32_t> tokens, const Uses& uses, const LogitsVisitor& visit);
+  // The same at chosen positions alone, in their order; the visitor's first argument counts them.
+  void logits_at(std::span<const int32_t> tokens, std::span<const int32_t> positions,
+                 const Uses& uses, const LogitsVisitor& visit);
 
   // out (D) T = the mean of hidden[L] over a sequence's positions: a feature of the text. The
   // sequence runs alone, so that the bits depend on nothing else.

@@ -84,7 +84,17 @@ def check_defaults(options):
 # ---- lists -----------------------------------------------------------------------------------
 
 
+def check_costs(program):
+    """What `ilora methods` says of each method's cost and store is what its row of methods.md says."""
+    rows = re.findall(r"^\| `.*", section("docs/methods.md", "# Methods").split("**Cost**")[0], re.M)
+    said = {cells(row)[0]: cells(row)[3:5] for row in rows}
+    for method in program.json("methods"):
+        if said.get(method["name"]) != [method["cost"], method["stores"]]:
+            problem(f"docs/methods.md: {method['name']} costs and stores {method['cost']}; {method['stores']}")
+
+
 def check_lists(program):
+    check_costs(program)
     compare("docs/methods.md", first_cells(section("docs/methods.md", "# Methods").split("**Cost**")[0]),
             [method["name"] for method in program.json("methods")])
     compare("docs/formats.md, measures", first_cells(section("docs/formats.md", "## Measures")),

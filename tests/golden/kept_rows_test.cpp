@@ -106,7 +106,8 @@ TEST_P(KeptRowsTest, OfATaskThatIsBeingLearnedStay) {
   EXPECT_EQ(read_file(RunFolder(run_).state()), state);
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, KeptRowsTest, ::testing::Values("er", "gem", "agem", "ilora"));
+INSTANTIATE_TEST_SUITE_P(Methods, KeptRowsTest,
+                         ::testing::Values("er", "gem", "agem", "ilora", "derpp", "sure"));
 
 using KeptRowsOfOneMethod = KeptRowsTest;
 INSTANTIATE_TEST_SUITE_P(Methods, KeptRowsOfOneMethod, ::testing::Values("ilora"));

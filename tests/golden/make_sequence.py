@@ -26,6 +26,8 @@ RATE, WARM_UP, DECAY, CLIP = 0.01, 0.1, 0.01, 1.0
 TASKS, STEPS = 3, 10
 LAMBDA, MARGIN, GAMMA = 20.0, 0.5, 1.0
 DISTIL, TEMPERATURE = 1.0, 2.0
+SOUP, SOUPS = 0.25, 0.25  # sfa: the earlier adapter's share, averages in a task's steps
+DARK, LABELS, TOP = 0.7, 0.4, 8  # derpp: alpha, beta, logits kept
 
 
 class Lora(torch.nn.Module):
@@ -130,12 +132,16 @@ class Naive:
     def after(self, step):
         pass
 
+    def begin_task(self, task):
+        pass
+
     def end_task(self, task, rows):
         pass
 
     def run(self):
         losses = []
         for task in range(TASKS):
+            self.begin_task(task)
             optimiser = torch.optim.AdamW(self.learner.params, lr=RATE, weight_decay=DECAY)
             for s in range(STEPS):
                 step = task * STEPS + s
@@ -259,15 +265,128 @@ class AGem(Gem):
         return gradient - product / (r @ r) * r if product < 0 else gradient
 
 
+class DerPlus(Naive):
+    """Current cross-entropy + alpha KL(top logits kept || now) + beta cross-entropy on the replayed rows."""
+
+    def __init__(self, learner, order):
+        super().__init__(learner, order)
+        self.kept = {}
+
+    def loss(self, task, step, current):
+        loss, replayed = self.learner.loss(current), self.order["replayed"][step]
+        if not replayed:
+            self.figures.append(0.0)
+            return loss
+        terms = []
+        for i in replayed:
+            logits, tokens = self.kept[i]
+            says = torch.log_softmax(self.learner.label_logits(self.learner.rows[i]), -1).gather(1, tokens)
+            told = torch.log_softmax(logits, -1)
+            terms.append((told.exp() * (told - says)).sum(-1).mean())
+        term = DARK * torch.stack(terms).mean()
+        self.figures.append(term.item())
+        return loss + term + LABELS * self.learner.loss(replayed)
+
+    def after(self, step):
+        for i in self.order["current"][step - 1]:
+            if i not in self.kept:  # a task's first epoch: rows enter once
+                with torch.no_grad():
+                    self.kept[i] = tuple(self.learner.label_logits(self.learner.rows[i]).topk(TOP))
+
+
+class Sfa(Naive):
+    """theta <- (1 - beta) theta + beta theta_before, after each share of a task's steps, and at its end."""
+
+    def begin_task(self, task):
+        self.before, self.task = self.learner.values(), task
+
+    def after(self, step):
+        step = (step - 1) % STEPS + 1
+        due = {math.ceil(n * SOUPS * STEPS - 1e-9) for n in range(1, STEPS + 1)} | {STEPS}
+        if self.task > 0 and step in due:
+            self.learner.set((1 - SOUP) * self.learner.values() + SOUP * self.before)
+        self.figures.append(float((self.learner.values() - self.before).norm()) if self.task > 0 else 0.0)
+
+
+class Slao(Naive):
+    """Orthonormal A by QR before each later task; merged: the newest A, B's average with weights 1/sqrt(task)."""
+
+    def begin_task(self, task):
+        if task == 0:
+            self.merged = self.learner.values()
+            return
+        with torch.no_grad():
+            for a in self.learner.params[::2]:
+                q, r = torch.linalg.qr(a.T)
+                a.copy_((q * torch.sign(torch.diagonal(r))).T)
+
+    def after(self, step):
+        self.figures.append(float((self.learner.values() - self.merged).norm()))
+
+    def end_task(self, task, rows):
+        sizes = [p.numel() for p in self.learner.params]
+        fast, merged = self.learner.values().split(sizes), self.merged.split(sizes)
+        share = (task + 1) ** -0.5
+        self.merged = torch.cat([f if i % 2 == 0 else m + share * (f - m) for i, (f, m) in enumerate(zip(fast, merged))])
+
+
+class Merge(Ewc):
+    """pm without perturbation: v + a (theta - v), a the minimum of the tasks' summed quadratic forms."""
+
+    def begin_task(self, task):
+        self.before, self.task = self.learner.values(), task
+
+    def loss(self, task, step, current):
+        return self.learner.loss(current)
+
+    def after(self, step):
+        self.figures.append(float((self.learner.values() - self.before).norm()))
+
+    def end_task(self, task, rows):
+        super().end_task(task, rows)
+        if task == 0:
+            return
+        moved = self.learner.values() - self.before
+        above = sum((moved * f * (end - self.before)).sum() for f, end in self.anchors)
+        below = sum((moved * f * moved).sum() for f, _ in self.anchors)
+        share = float(min(max(above / below, torch.tensor(0.0)), torch.tensor(1.0)))
+        print("        share", share)
+        self.learner.set(self.before + share * moved)
+
+
+class Ogd(Naive):
+    """Gradients lose their part along the span of earlier tasks' gradients of log p(answer)."""
+
+    def __init__(self, learner, order):
+        super().__init__(learner, order)
+        self.kept = []
+
+    def edit(self, gradient):
+        if not self.kept:
+            self.figures.append(0.0)
+            return gradient
+        basis, _ = torch.linalg.qr(torch.stack(self.kept).T)
+        removed = basis @ (basis.T @ gradient)
+        self.figures.append(float(removed.norm() / gradient.norm()))
+        return gradient - removed
+
+    def end_task(self, task, rows):
+        kept = [self.learner.gradient(self.learner.label_losses(self.learner.rows[i]).sum()) for i in rows]
+        self.kept += [g / g.norm() for g in kept]
+
+
 def main():
     torch.set_num_threads(1)
     order = json.loads((HERE / "order.json").read_text())
     write_start(adapted_model()[1])
     settings = {"lora.targets": ",".join(TARGETS), "train.learning_rate": RATE, "train.warm_up": WARM_UP,
                 "train.weight_decay": DECAY, "train.clip": CLIP, "ewc.lambda": LAMBDA, "gem.margin": MARGIN,
-                "ilora.gamma": GAMMA, "lwf.weight": DISTIL, "lwf.temperature": TEMPERATURE}  # fmt: skip
+                "ilora.gamma": GAMMA, "lwf.weight": DISTIL, "lwf.temperature": TEMPERATURE,
+                "sfa.beta": SOUP, "sfa.every": SOUPS, "derpp.alpha": DARK, "derpp.beta": LABELS,
+                "derpp.top_k": TOP}  # fmt: skip
     reference = {"settings": settings, "methods": {}}
-    methods = {"seq": Naive, "er": Replay, "lwf": Lwf, "ilora": Ilora, "ewc": Ewc, "gem": Gem, "agem": AGem}
+    methods = {"seq": Naive, "er": Replay, "lwf": Lwf, "ilora": Ilora, "ewc": Ewc, "gem": Gem, "agem": AGem,
+               "derpp": DerPlus, "sfa": Sfa, "slao": Slao, "pm": Merge, "ogd": Ogd}  # fmt: skip
     for name, method in methods.items():
         run = method(Learner(order["rows"]), order)
         losses = run.run()

@@ -95,10 +95,11 @@ std::vector<Case> killed_cases() {
   for (const std::string& method : training_methods()) {
     // Memories too small for all rows, so that chance decides what they hold.
     Settings settings;
-    if (method == "er" || method == "ilora") settings = {method + ".memory_size=10"};
+    for (const char* replays : {"er", "ilora", "derpp", "sure"})
+      if (method == replays) settings = {method + ".memory_size=10"};
     if (method == "gem" || method == "agem")
       settings = {method + ".memory_size=10", method + ".draw=4"};
-    if (method == "ewc") settings = {"ewc.rows=10"};
+    if (method == "ewc" || method == "pm") settings = {method + ".rows=10"};
     cases.push_back({method, method, settings});
   }
   cases.push_back({"ilora_dropout", "ilora", {"lora.dropout=0.2"}});
@@ -302,7 +303,8 @@ TEST_P(Continued, LearnsOneMoreTaskAndKeepsWhatItKnew) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Runs, Continued,
-                         ::testing::Values("er", "ilora", "ewc", "gem", "agem", "one", "l2p", "pp"),
+                         ::testing::Values("er", "ilora", "ewc", "gem", "agem", "one", "l2p", "pp",
+                                           "derpp", "sure", "sfa", "slao", "pm", "olora", "ogd"),
                          [](const auto& kind) { return std::string(kind.param); });
 
 TEST(Continued, IsRefusedWhereAllTasksAreLearnedTogether) {

@@ -30,6 +30,7 @@ class EveryMethod : public ::testing::TestWithParam<std::string> {
   const std::string method_ = GetParam();
   const bool together_ = method_ == "mtl";  // nothing is evaluated between the tasks
   const bool trains_ = method_ != "zero-shot" && method_ != "constant";
+  const bool has_slow_ = method_ == "ilora" || method_ == "sure";
 };
 
 void EveryMethod::expect_scores(const Json& results) const {
@@ -39,7 +40,7 @@ void EveryMethod::expect_scores(const Json& results) const {
   EXPECT_EQ(results.at("seed"), 1);
   EXPECT_EQ(results.at("tasks"), Json({"alpha", "beta", "gamma"}));
   ASSERT_EQ(results.at("scores").size(), 4U);  // row 0: before training
-  const std::string deployed = method_ == "ilora" ? "slow" : "fast";
+  const std::string deployed = find_method(method_).make()->deployed();
   EXPECT_EQ(results.at("deployed"), deployed);
   const bool told_the_task = method_ == "one" || method_ == "pp";
   EXPECT_EQ(results.contains("note"), together_ || told_the_task);
@@ -53,7 +54,7 @@ void EveryMethod::expect_scores(const Json& results) const {
     }
   }
   EXPECT_EQ(results.at("scores_by").at(deployed).at("choice"), results.at("scores"));
-  EXPECT_EQ(results.at("scores_by").contains("slow"), method_ == "ilora");
+  EXPECT_EQ(results.at("scores_by").contains("slow"), has_slow_);
   if (!trains_) {
     EXPECT_EQ(results.at("scores")[0], results.at("scores")[3]);
   }
@@ -88,8 +89,7 @@ void EveryMethod::expect_folder(const fs::path& run) const {
   EXPECT_EQ(written.last_task(), 3);
   for (int64_t task = together_ ? 3 : 1; task <= 3; ++task) {
     EXPECT_TRUE(fs::exists(written.adapter(task, "fast") / "adapter_model.safetensors"));
-    EXPECT_EQ(fs::exists(written.adapter(task, "slow") / "adapter_model.safetensors"),
-              method_ == "ilora");
+    EXPECT_EQ(fs::exists(written.adapter(task, "slow") / "adapter_model.safetensors"), has_slow_);
   }
 }
 

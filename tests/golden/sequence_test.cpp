@@ -1,6 +1,6 @@
 // Three tasks of ten steps each, with every method that can be written down in a few lines, against
 // an independent PyTorch implementation of the papers (make_sequence.py): the loss of every step,
-// the penalty, the divergence, the violated constraints. The program's own trainer runs; nothing is driven by hand.
+// the penalty, the divergence, the violated constraints, the distance to what is averaged or merged. The program's own trainer runs; nothing is driven by hand.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -77,8 +77,14 @@ class AgainstPyTorch : public ::testing::TestWithParam<const char*> {};
 TEST_P(AgainstPyTorch, EveryStepHasTheReferencesLoss) {
   const std::string method = GetParam();
   const Json reference = read_json(sequence_folder() / "reference.json");
-  Settings settings = {"lora.start=" + (sequence_folder() / "start").string(), "er.memory_size=10",
-                       "ilora.memory_size=10", "gem.draw=0", "agem.draw=0"};
+  Settings settings = {"lora.start=" + (sequence_folder() / "start").string(),
+                       "er.memory_size=10",
+                       "ilora.memory_size=10",
+                       "gem.draw=0",
+                       "agem.draw=0",
+                       "derpp.memory_size=10",
+                       "derpp.second_draw=false",
+                       "pm.perturb=0"};
   for (const auto& [key, value] : reference.at("settings").items())
     settings.push_back(key + "=" + (value.is_string() ? value.get<std::string>() : value.dump()));
   const Sequence run(method, settings);
@@ -86,7 +92,7 @@ TEST_P(AgainstPyTorch, EveryStepHasTheReferencesLoss) {
   const Json order = read_json(sequence_folder() / "order.json");
   ASSERT_EQ(run.rows, order.at("rows"));
   ASSERT_EQ(run.current, order.at("current")) << "another data order: write order.json anew";
-  if (method == "er" || method == "ilora") {
+  if (method == "er" || method == "ilora" || method == "derpp") {
     ASSERT_EQ(run.replayed, order.at("replayed")) << "other rows are replayed: write it anew";
   }
 
@@ -102,10 +108,14 @@ TEST_P(AgainstPyTorch, EveryStepHasTheReferencesLoss) {
     if (expected.at("figures").empty()) continue;
     const double figure = expected.at("figures")[i];
     figures += figure > 0 ? 1 : 0;
-    if (method == "ewc" || method == "lwf") {
+    if (method == "ewc" || method == "lwf" || method == "derpp") {
       const char* term = method == "ewc" ? "penalty" : "logit_distillation";
       EXPECT_EQ(step.at("terms").contains(term), i >= 10) << "step " << i + 1;
       EXPECT_NEAR(step.at("terms").value(term, 0.0), figure, kLossTolerance);
+    } else if (method == "ogd") {
+      EXPECT_NEAR(step.value("removed", 0.0), figure, kLossTolerance) << "step " << i + 1;
+    } else if (method == "sfa" || method == "slao" || method == "pm") {
+      EXPECT_NEAR(step.value("distance", 0.0), figure, 2e-4 * figure) << "step " << i + 1;
     } else {
       EXPECT_EQ(step.value("violated", 0.0), figure) << "step " << i + 1;
     }
@@ -115,7 +125,8 @@ TEST_P(AgainstPyTorch, EveryStepHasTheReferencesLoss) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Sequence, AgainstPyTorch,
-                         ::testing::Values("seq", "er", "lwf", "ilora", "ewc", "gem", "agem"),
+                         ::testing::Values("seq", "er", "lwf", "ilora", "ewc", "gem", "agem",
+                                           "derpp", "sfa", "slao", "pm", "ogd"),
                          [](const auto& method) { return std::string(method.param); });
 
 // The reference stepped through the rows that the program drew; with ILORA_WRITE_ORDER=FILE they are

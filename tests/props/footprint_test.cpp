@@ -33,8 +33,12 @@ TEST(Footprint, CountsVectorsOfTheAdaptersLength) {
   const RunExtent seq = extent("seq");
   const int64_t vector = 4 * AdapterLayout(tiny_files().config(), seq.adapter).size();
   // ewc: four anchors of two, the penalty's gradient, the gradients of eight rows.
+  // pm: the start of the task, the values before a perturbation, two sums and a task's information,
+  // the gradients of eight rows. ogd: sixteen rows' vectors of each task and of the one that ends, and of
+  // eight that are measured.
   const std::map<std::string, int64_t> expected = {
-      {"seq", 0}, {"er", 0}, {"ilora", 1}, {"one", 5}, {"gem", 3}, {"agem", 1}, {"ewc", 17}};
+      {"seq", 0},   {"er", 0},   {"ilora", 1}, {"one", 5},  {"gem", 3}, {"agem", 1},  {"ewc", 17},
+      {"derpp", 0}, {"sure", 1}, {"sfa", 1},   {"slao", 1}, {"pm", 13}, {"olora", 8}, {"ogd", 90}};
   for (const auto& [method, count] : expected) {
     RunExtent own = extent(method);
     own.method.segments = seq.method.segments;

@@ -76,7 +76,11 @@ INSTANTIATE_TEST_SUITE_P(
     Methods, SwitchedOff,
     ::testing::Values(Case{"er", {"er.ratio=0"}}, Case{"ewc", {"ewc.lambda=0"}},
                       Case{"lwf", {"lwf.weight=0"}}, Case{"gem", {"gem.memory_size=0"}},
-                      Case{"agem", {"agem.memory_size=0"}}, Case{"ilora", {"ilora.ratio=0"}}),
+                      Case{"agem", {"agem.memory_size=0"}}, Case{"ilora", {"ilora.ratio=0"}},
+                      Case{"derpp", {"derpp.alpha=0", "derpp.beta=0"}},
+                      Case{"sure", {"sure.ratio=0"}}, Case{"sfa", {"sfa.beta=0"}},
+                      Case{"slao", {"slao.orthonormal=false"}}, Case{"ogd", {"ogd.rows=0"}},
+                      Case{"pm", {"pm.coefficient=1", "pm.perturb=0"}}),
     ::testing::PrintToStringParamName());
 
 int64_t tokens_of(const std::vector<Row>& rows) {

@@ -1,4 +1,4 @@
-// gem and agem with the second moment of AdamW taken from the raw gradient: the steps against AdamW in
+// gem, agem and ogd with the second moment of AdamW taken from the raw gradient: the steps against AdamW in
 // double, whose first moment takes the projected gradient.
 #include <gtest/gtest.h>
 
@@ -54,7 +54,7 @@ TEST_P(ProjectedMoments, AreTheProjectedGradientsAndTheRawOnes) {
   EXPECT_NE(fast, plain.fast());
 }
 
-INSTANTIATE_TEST_SUITE_P(Methods, ProjectedMoments, ::testing::Values("gem", "agem"),
+INSTANTIATE_TEST_SUITE_P(Methods, ProjectedMoments, ::testing::Values("gem", "agem", "ogd"),
                          [](const auto& method) { return std::string(method.param); });
 
 }  // namespace
