@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -21,7 +22,7 @@ void finish(ModelConfig& c, const ModelFamily& family, FileKind kind, const std:
   c.maps = family.maps;
   const bool interleaved = kind == FileKind::kGguf && c.names.interleaved_in_gguf;
   for (const RotarySpec& spec : c.rotary) {
-    if (!(spec.base > 0)) {
+    if (!(spec.base > 0) || !std::isfinite(spec.base)) {
       throw Error(ErrorKind::kFormat, fmt::format("[model] expected a positive rope base, got {} "
                                                   "({})",
                                                   spec.base, where));
