@@ -1,5 +1,7 @@
 #include "base/descriptor.h"
 
+#include <fcntl.h>
+
 #include <cerrno>
 #include <cstring>
 
@@ -18,6 +20,14 @@ void fail_on_file(const std::string& verb, const std::filesystem::path& path, in
               hint);
 }
 
+int open_again(const char* path, int flags, unsigned mode) {
+  int fd = -1;
+  do {
+    fd = ::open(path, flags, mode);
+  } while (fd < 0 && errno == EINTR);
+  return fd;
+}
+
 void write_all(int fd, std::string_view content, const std::filesystem::path& path) {
   while (!content.empty()) {
     const ssize_t n = ::write(fd, content.data(), content.size());
@@ -28,8 +38,11 @@ void write_all(int fd, std::string_view content, const std::filesystem::path& pa
 }
 
 void sync_descriptor(int fd, const std::filesystem::path& path) {
-  // EINVAL: nothing there can be synced.
-  if (::fsync(fd) != 0 && errno != EINVAL) fail_on_file("write", path, errno);
+  while (::fsync(fd) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EINVAL) return;  // nothing there can be synced
+    fail_on_file("write", path, errno);
+  }
 }
 
 }  // namespace ilora

@@ -1,6 +1,6 @@
 // A file descriptor that closes itself, and what fails on one as an Error.
 //
-// Used by file.cpp and new_file.cpp.
+// Used by file.cpp, new_file.cpp and process.cpp.
 #pragma once
 
 #include <unistd.h>
@@ -21,6 +21,9 @@ struct Descriptor {
     if (fd >= 0) ::close(fd);
   }
 };
+
+// open(2), again where a signal cut it off.
+int open_again(const char* path, int flags, unsigned mode = 0);
 
 // Throws Error(kFile): "cannot VERB PATH", the system's words for `code` (errno), and what to do.
 [[noreturn]] void fail_on_file(const std::string& verb, const std::filesystem::path& path,

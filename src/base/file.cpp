@@ -14,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <utility>
+#include <vector>
 
 #include "base/descriptor.h"
 #include "base/error.h"
@@ -64,7 +65,7 @@ const char* mapped_file_at(const void* address) noexcept {
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const Descriptor file{open_again(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) fail_on_file("open", path, errno);
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) fail_on_file("read", path, errno);
@@ -109,7 +110,7 @@ void release_pages(std::span<const std::byte> mapped) {
 
 // What a pipe brings, to its end.
 std::string read_stream(const std::filesystem::path& path) {
-  const Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  const Descriptor file{open_again(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) fail_on_file("open", path, errno);
   std::string content;
   std::array<char, 1 << 16> part{};
@@ -166,7 +167,7 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
   } else if (S_ISREG(old.st_mode)) {
     replace_file(target, content, &old);
   } else if (S_ISCHR(old.st_mode) || S_ISFIFO(old.st_mode)) {
-    const Descriptor file{::open(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
+    const Descriptor file{open_again(target.c_str(), O_WRONLY | O_CLOEXEC | O_NOCTTY)};
     if (file.fd < 0) fail_on_file("write", path, errno);
     write_all(file.fd, content, path);
   } else {
@@ -181,30 +182,44 @@ void keep_file(const std::filesystem::path& path, const std::filesystem::path& c
   if (::link(path.c_str(), copy.c_str()) != 0) write_file_atomic(copy, read_file(path));
 }
 
+namespace {
+
+// Whether a name is one that new_file.cpp gave, by a process that is no more.
+bool is_leftover(const std::string& name) {
+  if (!name.ends_with(kTemporary)) return false;
+  const std::string stem = name.substr(0, name.size() - kTemporary.size());
+  int pid = 0, length = 0;
+  const size_t dot = stem.rfind('.');
+  if (dot == std::string::npos) return false;
+  const bool ours = std::sscanf(stem.c_str() + dot, ".%d-%*u%n", &pid, &length) == 1 &&
+                    dot + static_cast<size_t>(length) == stem.size();
+  return ours && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH;
+}
+
+}  // namespace
+
 void remove_leftovers(const std::filesystem::path& folder) {
+  namespace fs = std::filesystem;
+  std::vector<fs::path> found;
   std::error_code code;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, code)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.ends_with(kTemporary)) continue;
-    const std::string stem = name.substr(0, name.size() - kTemporary.size());
-    int pid = 0, length = 0;
-    const size_t dot = stem.rfind('.');
-    if (dot == std::string::npos) continue;
-    const bool ours = std::sscanf(stem.c_str() + dot, ".%d-%*u%n", &pid, &length) == 1 &&
-                      dot + static_cast<size_t>(length) == stem.size();
-    if (ours && pid > 0 && ::kill(pid, 0) != 0 && errno == ESRCH)
-      std::filesystem::remove(entry.path(), code);
+  for (fs::recursive_directory_iterator entry(folder, code), end; !code && entry != end;
+       entry.increment(code)) {
+    if (!is_leftover(entry->path().filename().string())) continue;
+    found.push_back(entry->path());
+    entry.disable_recursion_pending();
   }
+  for (const fs::path& path : found) fs::remove_all(path, code);
 }
 
 void sync_folder(const std::filesystem::path& folder) {
   const char* name = folder.empty() ? "." : folder.c_str();
-  const Descriptor opened{::open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (opened.fd >= 0) sync_descriptor(opened.fd, folder);
+  const Descriptor opened{open_again(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (opened.fd >= 0) return sync_descriptor(opened.fd, folder);
+  if (errno != EACCES) fail_on_file("write", name, errno);  // what cannot be read cannot be synced
 }
 
 void sync_file(const std::filesystem::path& path) {
-  const Descriptor file{::open(path.c_str(), O_WRONLY | O_CLOEXEC)};
+  const Descriptor file{open_again(path.c_str(), O_WRONLY | O_CLOEXEC)};
   if (file.fd < 0 && errno == ENOENT) return;
   if (file.fd < 0) fail_on_file("write", path, errno);
   sync_descriptor(file.fd, path);
@@ -225,7 +240,7 @@ std::string expand_home(const std::string& path) {
 
 void append_line(const std::filesystem::path& path, std::string_view line) {
   refuse_home(path);
-  const Descriptor file{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)};
+  const Descriptor file{open_again(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644)};
   if (file.fd < 0) fail_on_file("write", path, errno);
   write_all(file.fd, std::string(line) + "\n", path);
 }

@@ -46,8 +46,8 @@ void write_file_atomic(const std::filesystem::path& path, std::string_view conte
 // there is no such file.
 void keep_file(const std::filesystem::path& path, const std::filesystem::path& copy);
 
-// Removes what write_file_atomic left in `folder` and below where its process was killed. Called
-// by who holds the folder.
+// Removes what write_file_atomic, NewFolder and remove_folder (new_file.h) left in `folder` and below
+// where their process was killed. Called by who holds the folder.
 void remove_leftovers(const std::filesystem::path& folder);
 
 void append_line(const std::filesystem::path& path, std::string_view line);  // adds '\n'

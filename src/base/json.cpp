@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stand_in.h"
 
 template class nlohmann::basic_json<nlohmann::ordered_map>;
 
@@ -20,6 +21,7 @@ namespace {
 
 [[noreturn]] void fail_at(std::string_view text, size_t offset, const std::string& where,
                           const std::string& cause) {
+  refuse_stand_in(text, "json", "JSON", where);
   const std::string_view before = text.substr(0, std::min(offset, text.size()));
   const auto line = 1 + std::count(before.begin(), before.end(), '\n');
   const size_t last = before.rfind('\n');

@@ -2,9 +2,12 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cctype>
 #include <cerrno>
 #include <cstdio>
+#include <fstream>
 #include <utility>
 
 #include "base/error.h"
@@ -28,7 +31,7 @@ int open_beside(const fs::path& path, std::string& temporary) {
   while (true) {
     temporary = name_beside(path);
     const int fd =
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
+        open_again(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0666);
     if (fd >= 0) return fd;
     if (errno != EEXIST) fail_on_file("write", path, errno);
   }
@@ -61,7 +64,9 @@ void NewFile::follow(const struct stat& old) {
 
 void NewFile::finish() {
   sync_descriptor(file_.fd, path_);
-  if (::close(std::exchange(file_.fd, -1)) != 0) fail_on_file("write", path_, errno);
+  // Cut off by a signal it is closed all the same; what was written is on the disk.
+  if (::close(std::exchange(file_.fd, -1)) != 0 && errno != EINTR)
+    fail_on_file("write", path_, errno);
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_on_file("write", path_, errno);
   temporary_.clear();
   sync_folder(path_.parent_path());
@@ -93,10 +98,35 @@ void NewFolder::finish() {
   sync_folder(path_.parent_path());
 }
 
+void remove_folder(const fs::path& path) {
+  std::string gone;
+  do {
+    gone = name_beside(path);
+  } while (fs::exists(fs::symlink_status(gone)));
+  if (::rename(path.c_str(), gone.c_str()) != 0) {
+    if (errno == ENOENT) return;
+    fail_on_file("remove", path, errno);
+  }
+  sync_folder(path.parent_path());
+  std::error_code code;
+  fs::remove_all(gone, code);
+  if (code) fail_on_file("remove", gone, code.value());
+}
+
 void require_new_file(const fs::path& path, const std::string& option) {
   const fs::file_status status = fs::symlink_status(path);
   if (fs::is_directory(status)) refuse(path, option, "is a folder");
   if (fs::exists(status) && !fs::is_regular_file(status)) refuse(path, option, "is no plain file");
+}
+
+void require_same_kind(const fs::path& path, const std::string& option, std::string_view begin) {
+  if (!fs::is_regular_file(path) || fs::file_size(path) == 0) return;
+  std::ifstream file(path, std::ios::binary);
+  std::string there(begin.size(), '\0');
+  file.read(there.data(), static_cast<std::streamsize>(there.size()));
+  const auto lower = [](char c) { return std::tolower(static_cast<unsigned char>(c)); };
+  if (!std::ranges::equal(there, begin, {}, lower, lower))
+    refuse(path, option, "holds something else than what is written");
 }
 
 void require_new_folder(const fs::path& path, const std::string& option) {
@@ -105,11 +135,12 @@ void require_new_folder(const fs::path& path, const std::string& option) {
 }
 
 void refuse_home(const fs::path& path) {
-  if (!path.native().starts_with('~')) return;
+  const std::string& name = path.native();
+  if (!name.starts_with('~') && !name.starts_with("$HOME") && !name.starts_with("${")) return;
   throw Error(
       ErrorKind::kUsage,
       fmt::format("[file] expected a path, got {}, which no shell has expanded", path.string()),
-      "Write the folder in full, or ./~ for one of that name.");
+      "Write the folder in full, or put ./ before it for one of that name.");
 }
 
 }  // namespace ilora

@@ -1,7 +1,8 @@
 // Files and folders that are there as a whole or not at all: filled under another name beside their
 // own, then renamed.
 //
-// Called by write_file_atomic (file.h), by the writers of models (formats/) and by `ilora export`.
+// Called by write_file_atomic (file.h), by the writers of models (formats/), by `ilora export` and
+// `ilora data import`, and for what a run was before it learns more (session/training.cpp).
 #pragma once
 
 #include <sys/stat.h>
@@ -57,12 +58,21 @@ class NewFolder {
   std::filesystem::path path_, filled_;
 };
 
+// Removes a folder that may be taken for whole: its name goes at once, then what was in it. Nothing
+// where there is none. Throws Error(kFile).
+void remove_folder(const std::filesystem::path& path);
+
 // Throws Error(kUsage), naming `option`, where `path` is anything but a regular file or a name that
 // nothing has; a link is neither. For a folder: where anything has the name.
 void require_new_file(const std::filesystem::path& path, const std::string& option);
+// Throws Error(kUsage), naming `option`, where `path` is a regular file that does not begin as what is
+// to take its place does (letters in either case): somebody's model, configuration or rows, named by
+// mistake. An empty file may go.
+void require_same_kind(const std::filesystem::path& path, const std::string& option,
+                       std::string_view begin);
 void require_new_folder(const std::filesystem::path& path, const std::string& option);
 
-// Throws Error(kUsage) for a path that begins with "~": no shell has expanded it.
+// Throws Error(kUsage) for a path that begins with "~", "$HOME" or "${": no shell has expanded it.
 void refuse_home(const std::filesystem::path& path);
 
 }  // namespace ilora

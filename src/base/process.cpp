@@ -14,6 +14,7 @@
 #include <system_error>
 #include <thread>
 
+#include "base/descriptor.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -58,7 +59,7 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 }
 
 int open_file(const std::filesystem::path& path, int flags) {
-  const int file = ::open(path.c_str(), flags, 0644);
+  const int file = open_again(path.c_str(), flags, 0644);
   if (file < 0) {
     throw Error(ErrorKind::kFile,
                 fmt::format("[file] cannot open {}: {}", path.string(), std::strerror(errno)));
@@ -115,7 +116,11 @@ FolderLock::FolderLock(const std::filesystem::path& folder) {
   make_folder(folder);
   // Not closed on exec: a child that outlives its parent still holds the folder.
   file_ = open_file(folder / ".lock", O_RDWR | O_CREAT);
-  if (::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+  int failed = 0;
+  do {
+    failed = ::flock(file_, LOCK_EX | LOCK_NB);
+  } while (failed != 0 && errno == EINTR);
+  if (failed == 0) return;
   const int reason = errno;
   ::close(file_);
   if (reason != EWOULDBLOCK) {

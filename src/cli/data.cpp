@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/new_file.h"
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/data_show.h"
@@ -145,24 +146,11 @@ struct ImportArguments {
   bool json = false;
 };
 
-// All files appear at once: written beside, then renamed.
+// All files appear at once.
 void write_folder(const fs::path& out, const TaskText& task) {
-  const fs::path beside = out.string() + ".tmp";
-  if (fs::exists(beside)) {
-    throw Error(ErrorKind::kFile, fmt::format("[data] {} is in the way", beside.string()),
-                "An import that was stopped leaves such a folder: remove it.");
-  }
-  try {
-    write_task(beside, task);
-    fs::rename(beside, out);
-  } catch (const fs::filesystem_error& e) {
-    fs::remove_all(beside);
-    throw Error(ErrorKind::kFile,
-                fmt::format("[data] cannot write {}: {}", out.string(), e.code().message()));
-  } catch (...) {
-    fs::remove_all(beside);
-    throw;
-  }
+  NewFolder folder(out);
+  write_task(folder.path(), task);
+  folder.finish();
 }
 
 // The format that is named, or that the records have. Whoever names the fields reads them as they
@@ -232,7 +220,6 @@ void run_import(ImportArguments& a) {
                 "Mend the source where the lines above say so. --drop-leaks leaves rows out whose "
                 "prompt a later split holds; --max-answer N cuts answers that are too long.");
   }
-  if (fs::path parent = out.parent_path(); !parent.empty()) make_folder(parent);
   write_folder(out, imported.task);
   if (*format.task != '\0' && imported.task.name != format.task) {
     log().info("Name the folder {} to have the built-in measure and options of that task.",

@@ -166,6 +166,7 @@ void run_export(const ExportArguments& a) {
     require_new_folder(a.out, "--out");
   } else {
     require_new_file(a.out, "--out");
+    require_same_kind(a.out, "--out", "GGUF");
   }
   const ExportSubject exported(a.from);
   form->write(a, exported);
@@ -221,6 +222,7 @@ void add_export(CLI::App& app) {
     const bool gguf = exported.base().gguf() != nullptr;
     if (gguf) {
       require_new_file(m->out, "--out");
+      require_same_kind(m->out, "--out", "GGUF");
       write_gguf(*m, exported);
     } else {
       require_new_folder(m->out, "--out");

@@ -1,6 +1,7 @@
 // ilora report: one page for one or more runs.
 #include <iostream>
 
+#include "base/new_file.h"
 #include "cli/command.h"
 #include "report/report.h"
 
@@ -21,6 +22,7 @@ void add_report(CLI::App& app) {
     for (const std::string& run : a->runs) runs.push_back(open_run(run).path());
     const std::filesystem::path out =
         a->out.empty() ? RunFolder(runs.front()).report() : std::filesystem::path(a->out);
+    if (!a->out.empty()) require_same_kind(out, "--out", "<!doctype html");
     write_report(runs, out);
     std::cout << comparison_table(runs) << "report: " << out.string() << "\n";
   });

@@ -64,7 +64,7 @@ Example read_row(const Json& row, int64_t number, const std::string& where) {
     throw Error(ErrorKind::kData,
                 fmt::format("[data] row {} has no \"{}\" text ({})", number, key, where),
                 R"(Each row is {"prompt": "...", "answer": "..."}, or {"messages": [...]}; rows )"
-                "count from 0.");
+                "count from 0. `ilora data import` makes a task folder of other forms.");
   }
   return {row["prompt"].get<std::string>(), row["answer"].get<std::string>(), number};
 }
@@ -75,7 +75,7 @@ std::vector<Example> read_split(const std::filesystem::path& path) {
   if (!json.is_array()) {
     throw Error(ErrorKind::kData, fmt::format("[data] expected a list of rows in {}", where),
                 R"(Each file holds a JSON list of {"prompt": "...", "answer": "..."}, or of )"
-                R"({"messages": [...]}.)");
+                R"({"messages": [...]}. `ilora data import` makes a task folder of other forms.)");
   }
   std::vector<Example> examples;
   for (size_t i = 0; i < json.size(); ++i) {

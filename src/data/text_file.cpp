@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stand_in.h"
 #include "text/utf8.h"
 
 namespace ilora {
@@ -20,8 +21,12 @@ struct Kind {
 // Files that are no text, by their first bytes.
 const Kind* kind_of(std::string_view bytes) {
   static constexpr const char* kUtf16 = "Convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW.";
+  static constexpr const char* kUtf32 = "Convert it: iconv -f UTF-32 -t UTF-8 FILE > NEW.";
   static constexpr const char* kUnpack = "Unpack it first.";
   static constexpr std::array kKinds = {
+      Kind{std::string_view("\xff\xfe\0\0", 4), "UTF-32",
+           kUtf32},  // before UTF-16, which begins it
+      Kind{std::string_view("\0\0\xfe\xff", 4), "UTF-32", kUtf32},
       Kind{"\xff\xfe", "UTF-16", kUtf16},
       Kind{"\xfe\xff", "UTF-16", kUtf16},
       Kind{"\x1f\x8b", "a gzip file", "Unpack it: gunzip FILE."},
@@ -46,6 +51,7 @@ std::string read_utf8(const std::filesystem::path& path) {
   constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   std::string text = read_file(path);
   if (text.starts_with(kByteOrderMark)) text.erase(0, kByteOrderMark.size());
+  refuse_stand_in(text, "data", "rows", path.string());
   if (const Kind* kind = kind_of(text)) {
     throw Error(ErrorKind::kData,
                 fmt::format("[data] expected a text, got {} ({})", kind->name, path.string()),

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/stand_in.h"
 #include "formats/check.h"
 #include "formats/gguf_parts.h"
 #include "formats/gguf_writer.h"
@@ -41,6 +42,9 @@ class Cursor {
   uint64_t position() const { return position_; }
   uint64_t left() const { return bytes_.size() - position_; }
   const std::string& file() const { return file_; }
+  std::string_view whole() const {
+    return {reinterpret_cast<const char*>(bytes_.data()), bytes_.size()};
+  }
 
   // `part` of `what`: "the length of " "metadata ...". Two pieces, so that nothing is composed
   // unless it fails.
@@ -264,6 +268,7 @@ uint32_t read_header(Cursor& in) {
     fail(fmt::format("expected a GGUF file, got {} bytes ({})", in.left(), in.file()));
   const auto magic = in.take(4, "", "the magic");
   if (std::memcmp(magic.data(), &kMagic, 4) != 0) {
+    refuse_stand_in(in.whole(), "gguf", "a GGUF file", in.file());
     fail(fmt::format("expected the magic \"GGUF\", got {} ({})",
                      printable({reinterpret_cast<const char*>(magic.data()), 4}), in.file()),
          "This is not a GGUF file.");

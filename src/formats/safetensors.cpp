@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/new_file.h"
+#include "base/stand_in.h"
 #include "formats/check.h"
 #include "formats/planned_tensor.h"
 
@@ -170,6 +171,8 @@ void SafetensorsFile::parse(std::span<const std::byte> bytes) {
   uint64_t length = 0;
   std::memcpy(&length, bytes.data(), kLengthBytes);
   if (length > bytes.size() - kLengthBytes) {
+    refuse_stand_in({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, "safetensors",
+                    "a safetensors file", name_);
     fail(fmt::format("expected a header of {} bytes, got a file of {} ({})", length, bytes.size(),
                      name_),
          "This is not a safetensors file, or it was cut short.");

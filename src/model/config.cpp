@@ -1,6 +1,7 @@
 #include "model/config.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -23,7 +24,7 @@ void finish(ModelConfig& c, const ModelFamily& family, FileKind kind, const std:
   for (int64_t l = 0; l < c.layers; ++l) {
     if (c.block(l).rotary < 0) continue;
     const RotarySpec& spec = c.rotary[static_cast<size_t>(c.block(l).rotary)];
-    if (!(spec.base > 0)) {
+    if (!(spec.base > 0) || !std::isfinite(spec.base)) {
       throw Error(ErrorKind::kFormat, fmt::format("[model] expected a positive rope base, got {} "
                                                   "({})",
                                                   spec.base, where));

@@ -182,8 +182,9 @@ ModelFiles::ModelFiles(const std::filesystem::path& path, ModelFamilies families
   if (!std::filesystem::exists(path)) {
     throw Error(ErrorKind::kFile,
                 fmt::format("[model] there is no file or folder {}", path.string()),
-                "Give a GGUF file or a Hugging Face folder with config.json and model.safetensors; "
-                "scripts/model.sh obtains a small model.");
+                "Give a GGUF file or a Hugging Face folder with config.json and model.safetensors. "
+                "Nothing is downloaded by a name on the hub or an address; scripts/model.sh "
+                "obtains a small model.");
   }
   if (std::filesystem::is_directory(path)) {
     config_ = config_from_folder(path, families);

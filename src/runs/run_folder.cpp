@@ -64,7 +64,7 @@ bool RunFolder::has_state() const {
 }
 
 std::vector<fs::path> RunFolder::rewritten_files() const {
-  return {state(), earlier_state(), path(ScoredRows::kFile), path(Results::kFile), config()};
+  return {state(), earlier_state(), path(ScoredRows::kFile), config(), path(Results::kFile)};
 }
 
 const std::vector<std::string>& kept_files() {

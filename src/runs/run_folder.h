@@ -46,7 +46,8 @@ class RunFolder {
 
   bool exists() const;
   bool has_state() const;  // a checkpoint to go on from
-  // What training writes anew as it goes on; metrics.jsonl and adapters are only added to.
+  // What training writes anew as it goes on; metrics.jsonl and adapters are only added to. Last what
+  // says that the run is finished, so that who puts old files back may be stopped between any two.
   std::vector<std::filesystem::path> rewritten_files() const;
 
  private:

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/new_file.h"
 #include "base/process.h"
 #include "runs/metrics.h"
 
@@ -20,15 +21,13 @@ class Before {
   bool there() const { return fs::exists(place_); }
 
   void keep() const {
-    const fs::path beside = place_.string() + ".tmp";
-    fs::remove_all(beside);
-    fs::remove_all(place_);
-    make_folder(beside);
+    drop();
+    NewFolder kept(place_);
     for (const fs::path& file : folder_.rewritten_files()) {
-      if (fs::exists(file)) fs::copy_file(file, beside / file.filename());
+      if (fs::exists(file)) write_file_atomic(kept.path() / file.filename(), read_file(file));
     }
-    write_file_atomic(beside / kMetricsBytes, std::to_string(metrics_bytes(folder_)));
-    fs::rename(beside, place_);
+    write_file_atomic(kept.path() / kMetricsBytes, std::to_string(metrics_bytes(folder_)));
+    kept.finish();
   }
 
   void put_back() const {
@@ -44,7 +43,7 @@ class Before {
     drop();
   }
 
-  void drop() const { fs::remove_all(place_); }
+  void drop() const { remove_folder(place_); }
 
  private:
   static constexpr const char* kMetricsBytes = "metrics.bytes";
@@ -59,6 +58,15 @@ bool repeats(const Error& e) {
          e.kind() == ErrorKind::kNumeric || e.kind() == ErrorKind::kUnsupported;
 }
 
+// As is_finished(); a damaged file says nothing, and is written anew.
+bool says_finished(const RunFolder& folder) {
+  try {
+    return is_finished(folder);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void train(const PreparedRun& prepared, Trainer& trainer) {
@@ -66,10 +74,16 @@ void train(const PreparedRun& prepared, Trainer& trainer) {
   const FolderLock lock(folder.path());
   remove_leftovers(folder.path());
   const Before before(folder);
-  if (prepared.learns_more) before.keep();
+  if (prepared.learns_more) {
+    before.keep();
+  } else if (before.there() && says_finished(folder)) {
+    before.drop();  // it was stopped when all was learned
+  }
   if (!prepared.restore) truncate_metrics(folder, 0);
+  // Sources that have changed since it was stopped are no reason to give up what it has learned.
+  if (prepared.restore && !prepared.learns_more) trainer.restore(prepared.accept_changes);
   try {
-    if (prepared.restore) trainer.restore(prepared.accept_changes);
+    if (prepared.learns_more) trainer.restore(prepared.accept_changes);
     trainer.run();
   } catch (const Error& e) {
     if (!before.there() || !repeats(e)) throw;

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/stand_in.h"
 #include "text/pieces.h"
 
 namespace ilora {
@@ -128,6 +129,7 @@ struct Settings {
 
 TokenizerSpec tokenizer_spec_of_sentencepiece(const std::filesystem::path& path) {
   const std::string content = read_file(path), where = path.string();
+  refuse_stand_in(content, "tokenizer", "a SentencePiece model", where);
   std::vector<Piece> pieces;
   Settings settings;
   for (Message message(content, where); message.next();) {

@@ -156,9 +156,12 @@ void Trainer::run() {
   warn_of_few_steps(std::span(stream_).subspan(static_cast<size_t>(run_.position.task)), recipe_,
                     observer_);
   make_folder(folder_.path());
-  write_file_atomic(folder_.config(), options_.to_yaml());
-  // From here on a run that fails is to be resumed, also one that was finished and learns more.
+  const bool is_new = !std::filesystem::exists(folder_.config());
+  if (is_new) write_file_atomic(folder_.config(), options_.to_yaml());
+  // From here on a run that fails is to be resumed, also one that was finished and learns more: that
+  // is said before its configuration has the new task, which is as good as learned where it is finished.
   if (run_.position.task < run_.position.tasks) write_results("running");
+  if (!is_new) write_file_atomic(folder_.config(), options_.to_yaml());
   if (rows_scored_ == 0 && scores_base()) {
     evaluate(0);
     save();

@@ -195,6 +195,12 @@ TEST_F(ExportOverGguf, TheBaseStaysWhatItIs) {
   EXPECT_EQ(read_file(folder_ / "base.gguf"), before);
 }
 
+TEST_F(ExportOverGguf, AFileOfAnotherKindStaysToo) {
+  write_file_atomic(folder_ / "config.yaml", "method: ilora\n");
+  refused(adapter_, "config.yaml", to("gguf-lora"));
+  EXPECT_EQ(read_file(folder_ / "config.yaml"), "method: ilora\n");
+}
+
 TEST_F(ExportOverGguf, ForOllama) {
   const fs::path out = exported(adapter_, "o", to("ollama"));
   EXPECT_EQ(read_file(out / "mixed.gguf"), read_file(base_));

@@ -1,12 +1,11 @@
 """What the soak tests share: tiny runs, how a command ended, whether two runs are the same."""
+import contextlib
 import json
+import os
 import pathlib
-import random
-import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -21,8 +20,19 @@ METHODS = {
     "ewc": {"ewc.rows": 10},
     "pp": {},
     "lwf": {},
+    "er": {"er.memory_size": 10},
+    "l2p": {},
     "surprise": {"method": "er", "er.memory_size": 10, "er.policy": "surprise"},
 }
+
+
+@contextlib.contextmanager
+def scratch_folder():
+    """A folder that goes away; in memory where the machine has such, for what is killed needs no disk."""
+    memory = pathlib.Path("/dev/shm")
+    place = None if "TMPDIR" in os.environ or not memory.is_dir() else memory
+    with tempfile.TemporaryDirectory(dir=place) as scratch:
+        yield pathlib.Path(scratch)
 
 
 def settings_of(name, **more):

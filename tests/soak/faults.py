@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """Lets calls of a run fail, and its memory run out: each must be said, and nothing of the run lost.
 
-  tests/soak/faults.py PROGRAM                  every kind; --only NAME of these: eio, enospc, memory, folders
+  tests/soak/faults.py PROGRAM                  every kind; --only NAMES of these: eio, enospc, edquot, eintr, short, memory, folders
   tests/soak/faults.py PROGRAM --every 10       each tenth call of a kind alone
 
-EIO or ENOSPC are the answers to the n-th write, sync, rename and so on of a run (strace). Memory is `ulimit -v`, in steps from
-what the program needs to start up to what a run needs. Folders: read-only, removed while the run writes, a file in the way.
-After each failure the run goes on and ends as an undisturbed one. A failure is said where the program ends with a code other
-than 0, a line `error: …` that names the file or says what is short, and no message of another library.
+EIO, ENOSPC, EDQUOT or EINTR are the answers to the n-th write, sync, rename, open and so on of a run, or a write does half
+of its work (calls.c). Memory is `ulimit -v`, in steps from what the program needs to start up to what a run needs. Folders:
+read-only, removed while the run writes, a file in the way. After each failure the run goes on and ends as an undisturbed one.
+A failure is said where the program ends with a code other than 0, a line `error: …` that names the file or says what is
+short, and no message of another library.
 """
 import argparse
+import errno
 import itertools
 import os
 import pathlib
@@ -17,11 +19,20 @@ import resource
 import shutil
 import subprocess
 import sys
-import tempfile
 
-from common import differences, must, run, settings_of, train_command
+from calls import CHANGES, OTHERS, Calls
+from common import differences, must, run, scratch_folder, settings_of, train_command
 
-CALLS = ("write", "fsync", "rename", "link", "mkdir", "fchmod", "openat")
+FULL = tuple(kind for kind in CHANGES if kind not in ("unlink", "truncate"))
+# What happens, to which kinds of calls.
+DO = {"eio": errno.EIO, "enospc": errno.ENOSPC, "edquot": errno.EDQUOT, "eintr": errno.EINTR, "short": "short"}
+KINDS = {
+    "eio": CHANGES + OTHERS,
+    "enospc": FULL,
+    "edquot": FULL,
+    "eintr": ("write", "read", "sync", "open", "create", "lock", "close"),
+    "short": ("write",),
+}
 FOREIGN = ("json.exception", "vector::", "basic_string", "std::", "bug in ilora", "filesystem error", "dnnl")
 
 
@@ -59,25 +70,25 @@ def goes_on(program, folder, settings, whole, tally, where):
         tally.wrong(f"{where}: goes on to other bits: {', '.join(found)}")
 
 
-def failing_calls(program, scratch, settings, whole, code, every, tally):
-    folder = scratch / "cut"
-    for call in CALLS:
-        quiet = 0  # calls that nobody minds, such as those of the terminal's lines
-        for number in itertools.count(1, every):
-            shutil.rmtree(folder, ignore_errors=True)
-            fault = f"inject={call}:error={code}:when={number}"
-            words = ["strace", "-f", "-qq", "-o", scratch / "trace", "-e", f"trace={call}", "-e", fault, *train_command(program, folder, settings)]
-            ended = run(words)
-            if "INJECTED" not in (scratch / "trace").read_text(errors="replace"):
-                break
-            where = f"{code} of {call} {number}"
-            if ended.returncode == 127:  # before main()
-                continue
-            if tally.check(ended, where):
-                goes_on(program, folder, settings, whole, tally, where)
-            elif found := differences(whole, folder):
-                tally.wrong(f"{where}: was not said and changed {', '.join(found)}")
-        print(f"{code} of {call}: {number - 1} calls; {tally.failed} of {tally.tried} failed, {tally.bad} bad", flush=True)
+def failing_calls(program, scratch, settings, whole, fault, every, tally):
+    """The calls one by one, each in a run of its own that is then resumed; quiet ones among them are those that nobody
+    minds, such as the removal of what is not there."""
+    calls, folder, quiet = Calls(scratch), scratch / "cut", 0
+    before = tally.failed
+    for number in itertools.count(1, every):
+        remove(folder)
+        ended = run(train_command(program, folder, settings), env=calls.environment(KINDS[fault], number, DO[fault]))
+        kind = calls.hit()
+        if kind is None:
+            break
+        where = f"{fault} at call {number}, a {kind}"
+        if tally.check(ended, where):
+            goes_on(program, folder, settings, whole, tally, where)
+        elif found := differences(whole, folder):
+            tally.wrong(f"{where}: was not said and changed {', '.join(found)}")
+        else:
+            quiet += 1
+    print(f"{fault}: {number - 1} calls; {tally.failed - before} failed, {quiet} made no difference; {tally.bad} bad so far", flush=True)
 
 
 def short_memory(program, scratch, settings, whole, tally):
@@ -136,18 +147,16 @@ def bad_folders(program, scratch, settings, whole, tally):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    parser.add_argument("--only", default="eio,enospc,memory,folders")
+    parser.add_argument("--only", default=",".join([*DO, "memory", "folders"]))
     parser.add_argument("--every", type=int, default=1)
     a = parser.parse_args()
     program, only, tally = pathlib.Path(a.program).resolve(), a.only.split(","), Tally()
     settings = settings_of("ilora", **{"checkpoint.every": 2})
-    with tempfile.TemporaryDirectory() as scratch:
-        scratch = pathlib.Path(scratch)
+    with scratch_folder() as scratch:
         whole = scratch / "whole"
         must(train_command(program, whole, settings))
-        for code in ("EIO", "ENOSPC"):
-            if code.lower() in only:
-                failing_calls(program, scratch, settings, whole, code, a.every, tally)
+        for fault in (f for f in DO if f in only):
+            failing_calls(program, scratch, settings, whole, fault, a.every, tally)
         if "memory" in only:
             short_memory(program, scratch, settings, whole, tally)
         if "folders" in only:

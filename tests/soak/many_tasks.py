@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """A long run of small tasks: what a task costs at its beginning and at its end.
 
-  tests/soak/many_tasks.py PROGRAM --tasks 200 --methods ilora,seq,er,ewc
+  tests/soak/many_tasks.py PROGRAM --tasks 200 --methods ilora,seq,er,ewc,gem
 
 Prints, for the second and the last tenth of the tasks, seconds of a task (training and its own scoring), and at the end
-the largest memory, the sizes of the state and of the report, and the run folder's.
+the largest memory, the sizes of the state and of the report, and the run folder's. Exits with 1 where the last tenth takes
+more than 1.5 times the second (3 with --tasks below 100: too short to tell), but of gem, whose step has a gradient per
+task before it; or where the state has more than 16 KiB per task.
 """
 import argparse
 import json
@@ -57,6 +59,7 @@ def main():
     parser.add_argument("--methods", default="seq,ilora")
     parser.add_argument("--matrix", default="diagonal", help="eval.matrix")
     a = parser.parse_args()
+    failed = False
     for method in a.methods.split(","):
         with tempfile.TemporaryDirectory() as scratch:
             scratch = pathlib.Path(scratch)
@@ -80,7 +83,15 @@ def main():
                 f"run folder {total:.0f} KiB",
                 flush=True,
             )
+            early, late = statistics.median(seconds[tenth : 2 * tenth]), statistics.median(seconds[-tenth:])
+            if method != "gem" and late > (1.5 if a.tasks >= 100 else 3) * early:
+                failed = True
+                print(f"{method}: a task takes longer and longer")
+            if size(folder / "checkpoints/last/state.safetensors") > 16 * a.tasks:
+                failed = True
+                print(f"{method}: the state grows")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,6 +1,7 @@
 #include "model/families/common.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/error.h"
 #include "model/families/rotary_keys.h"
@@ -56,8 +57,18 @@ void require_sizes(const ModelConfig& c, const std::string& where) {
     demand(size <= kMost, fmt::format("expected sizes of at most {}, got {}", kMost, size));
   demand(c.layers <= kMostLayers,
          fmt::format("expected layers of at most {}, got {}", kMostLayers, c.layers));
-  demand(c.norm_epsilon > 0,
+  demand(c.norm_epsilon > 0 && std::isfinite(c.norm_epsilon),
          fmt::format("expected a positive norm epsilon, got {}", c.norm_epsilon));
+  demand(std::isfinite(c.embedding_multiplier) && std::isfinite(c.logit_scale),
+         fmt::format("expected finite multipliers of embeddings and logits, got {} and {}",
+                     c.embedding_multiplier, c.logit_scale));
+  demand(c.logit_soft_cap >= 0 && std::isfinite(c.logit_soft_cap),
+         fmt::format("expected a cap of logits that is not negative, got {}", c.logit_soft_cap));
+  for (const BlockConfig& block : c.blocks)
+    demand(std::isfinite(block.query_scale) && std::isfinite(block.residual_multiplier) &&
+               block.soft_cap >= 0 && std::isfinite(block.soft_cap),
+           "expected finite scales of queries and of the residual stream, and a cap of attention's "
+           "scores that is not negative");
 }
 
 void read_decoder(const FolderKeys& keys, ModelConfig& c, const DecoderDefaults& defaults) {

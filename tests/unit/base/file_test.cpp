@@ -164,6 +164,9 @@ TEST(File, LeftoversOfAKilledWriterGo) {
   ASSERT_EQ(::waitpid(child, nullptr, 0), child);  // a number that nobody has any more
   write_file_atomic(folder / fmt::format("below/state.{}-3.tmp", child), "half");
   write_file_atomic(folder / fmt::format("state.{}-0.tmp", ::getpid()), "being written");
+  make_folder(folder /
+              fmt::format("kept.{}-1.tmp/below", child));  // a folder that was not finished
+  write_file_atomic(folder / fmt::format("kept.{}-1.tmp/below/x", child), "half");
   write_file_atomic(folder / "mine.tmp", "a user's");
   write_file_atomic(folder / fmt::format("notes.{}-3b.tmp", child), "a user's");
   remove_leftovers(folder.path());
@@ -178,9 +181,10 @@ TEST(File, HomeIsExpandedOrRefused) {
   EXPECT_EQ(expand_home("~/runs"), "/home/me/runs");
   EXPECT_EQ(expand_home("~"), "/home/me");
   EXPECT_EQ(error_of([] { expand_home("~somebody/runs"); }).kind(), ErrorKind::kUsage);
-  for (const auto& action : std::vector<std::function<void()>>{[] { write_file_atomic("~/x", ""); },
-                                                               [] { append_line("~x/y", ""); },
-                                                               [] { make_folder("~"); }})
+  for (const auto& action : std::vector<std::function<void()>>{
+           [] { write_file_atomic("~/x", ""); }, [] { append_line("~x/y", ""); },
+           [] { make_folder("~"); }, [] { make_folder("$HOME/x"); },
+           [] { make_folder("${RUNS}/x"); }})
     EXPECT_THAT(error_of(action).what(), HasSubstr("which no shell has expanded"));
   EXPECT_FALSE(std::filesystem::exists("./~"));
 }

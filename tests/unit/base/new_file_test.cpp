@@ -53,6 +53,30 @@ TEST(NewFile, LeavesNothingWhereItIsGivenUp) {
   EXPECT_EQ(error_of([&] { NewFile file(folder / "absent/x"); }).kind(), ErrorKind::kFile);
 }
 
+TEST(RemoveFolder, TakesItAwayWithWhatIsInIt) {
+  const TemporaryFolder folder;
+  make_folder(folder / "a/b");
+  write_file_atomic(folder / "a/b/x", "1");
+  remove_folder(folder / "a");
+  EXPECT_TRUE(names_in(folder.path()).empty());
+  remove_folder(folder / "a");  // nothing to do
+  EXPECT_EQ(error_of([&] { remove_folder("/dev/null/x"); }).kind(), ErrorKind::kFile);
+}
+
+TEST(RequireSameKind, SparesWhatIsNamedByMistake) {
+  const TemporaryFolder folder;
+  write_file_atomic(folder / "page.html", "<!DOCTYPE html>\n<html>");
+  write_file_atomic(folder / "config.yaml", "method: ilora\n");
+  write_file_atomic(folder / "short", "<!d");
+  write_file_atomic(folder / "empty", "");
+  for (const char* name : {"page.html", "empty", "absent"})
+    EXPECT_NO_THROW(require_same_kind(folder / name, "--out", "<!doctype html")) << name;
+  for (const char* name : {"config.yaml", "short"}) {
+    const auto action = [&] { require_same_kind(folder / name, "--out", "<!doctype html"); };
+    EXPECT_THAT(error_of(action).what(), HasSubstr("left as it is (--out)")) << name;
+  }
+}
+
 TEST(NewFolder, IsThereWhenItIsFinished) {
   const TemporaryFolder folder;
   {
