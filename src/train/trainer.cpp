@@ -329,7 +329,17 @@ void Trainer::visit(StateVisitor& visitor) {
   method_.visit(visitor);
 }
 
+// Whoever moves a run's folder away does not get another one in its place, with a part of the run.
+void Trainer::require_folder() const {
+  if (std::filesystem::exists(folder_.config())) return;
+  throw Error(
+      ErrorKind::kFile,
+      fmt::format("[train] {} is gone while the run writes into it", folder_.path().string()),
+      fmt::format("Put it back and go on with: ilora train --resume {}", folder_.path().string()));
+}
+
 void Trainer::save() {
+  require_folder();
   StateWriter writer;
   visit(writer);
   std::vector<std::string> learners;
@@ -437,10 +447,14 @@ void Trainer::restore(bool accept_changes) {
   }
   visit(reader);
   require_position();
-  if (scores_base()) scoring_.evaluate_untaught(known, run_.position.task);
+  if (!scores_base()) return;
+  const Position& at = run_.position;
+  const bool at_end = at.task_step == 0 && at.task == static_cast<int64_t>(known);
+  scoring_.evaluate_untaught(known, at_end ? std::optional(at.task) : std::nullopt);
 }
 
 void Trainer::save_adapters() {
+  require_folder();
   for (const Exported& saved : method_.exported(run_)) {
     save_peft(folder_.adapter(current().learned, saved.name), *saved.adapter, recipe_.model);
   }

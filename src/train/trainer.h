@@ -52,6 +52,7 @@ class Trainer {
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked
   void save();
+  void require_folder() const;
   StateReader open_state() const;
   void require_position() const;
   void save_adapters();
