@@ -352,12 +352,14 @@ void Trainer::save() {
   sync_file(folder_.path(kMetricsFile));
   writer.json("metrics_bytes", metrics_bytes(folder_));
   make_folder(folder_.state().parent_path());
-  keep_file(folder_.state(), folder_.earlier_state());
+  // A damaged one does not take the place of the one that served.
+  if (last_state_whole_) keep_file(folder_.state(), folder_.earlier_state());
   writer.write(folder_.state());
+  last_state_whole_ = true;
 }
 
 // The last state, or where it is damaged the one before.
-StateReader Trainer::open_state() const {
+StateReader Trainer::open_state() {
   const StateReader::Bounds bounds = {bench_.model.config().vocabulary,
                                       static_cast<int64_t>(train_rows_.size())};
   try {
@@ -365,6 +367,7 @@ StateReader Trainer::open_state() const {
   } catch (const Error& e) {
     if (!std::filesystem::exists(folder_.earlier_state())) throw;
     observer_.warning(fmt::format("{}; going on from the checkpoint before it", e.what()));
+    last_state_whole_ = false;
     return StateReader(folder_.earlier_state(), bounds);
   }
 }
