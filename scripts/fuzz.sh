@@ -11,6 +11,8 @@
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# Readers of files get them as such: in memory where there is a place for that.
+[ -n "${TMPDIR:-}" ] || [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 program=build/fuzz/bin/ilora_fuzz
 log=build/fuzz/log.txt
 rounds=1

@@ -26,12 +26,13 @@
 // without it.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -257,15 +258,21 @@ void append_run_line(const RunFolder& folder, const Line& line) {
   append_line(folder.path(Line::kFile), run_line(line));
 }
 
-// All lines, in order; none where there is no file. Throws Error(kFormat) naming file and line.
+// All lines, in order; none where there is no file. Throws Error(kFile) where it cannot be read and
+// Error(kFormat) naming file and line.
 template <class Line>
 std::vector<Line> read_run_lines(const RunFolder& folder) {
   std::vector<Line> lines;
-  std::ifstream stream(folder.path(Line::kFile));
-  for (std::string text; std::getline(stream, text);) {
-    const std::string where =
-        fmt::format("{}, line {}", folder.path(Line::kFile).string(), lines.size() + 1);
-    lines.push_back(JsonReader::parse<Line>(parse_json(text, where), {where, Line::kRemedy}));
+  const std::filesystem::path path = folder.path(Line::kFile);
+  if (!std::filesystem::exists(path)) return lines;
+  // Whole: a stream would take what the disk refuses for the end.
+  const std::string all = read_file(path);
+  for (size_t begin = 0, end = 0; begin < all.size(); begin = end + 1) {
+    end = std::min(all.find('\n', begin), all.size());
+    const std::string where = fmt::format("{}, line {}", path.string(), lines.size() + 1);
+    lines.push_back(
+        JsonReader::parse<Line>(parse_json(std::string_view(all).substr(begin, end - begin), where),
+                                {where, Line::kRemedy}));
   }
   return lines;
 }

@@ -104,12 +104,12 @@ void Scoring::evaluate_base(size_t first) {
   }
 }
 
-void Scoring::evaluate_untaught(size_t first, int64_t row) {
+void Scoring::evaluate_untaught(size_t first, std::optional<int64_t> row) {
   for (size_t column = first; column < tasks_.size(); ++column) {
     stop_if_requested();
     const double base = *scores_.get("fast", 0, column);
     for (const std::string& learner : method_.scored(run_)) scores_.set(learner, 0, column, base);
-    evaluate_task(row, column);
+    if (row) evaluate_task(*row, column);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,10 +40,10 @@ class Scoring {
   // unless they are the first of the configuration's, measured as they were.
   size_t restore(ScoreBook scores);
   // Tasks from `first` on, which are new to a run that goes on: first row 0, while the run is as
-  // training began, then row `row`, as it is after `row` tasks. Throws Error(kInterrupted) where
-  // the observer stops it.
+  // training began, then row `row`, as it is after `row` tasks; none where it stands in the midst of
+  // one, whose row is scored when it ends. Throws Error(kInterrupted) where the observer stops it.
   void evaluate_base(size_t first);
-  void evaluate_untaught(size_t first, int64_t row);
+  void evaluate_untaught(size_t first, std::optional<int64_t> row);
 
   const ScoreBook& scores() const { return scores_; }
   size_t tasks() const { return tasks_.size(); }

@@ -330,7 +330,17 @@ void Trainer::visit(StateVisitor& visitor) {
   method_.visit(visitor);
 }
 
+// Whoever moves a run's folder away does not get another one in its place, with a part of the run.
+void Trainer::require_folder() const {
+  if (std::filesystem::exists(folder_.config())) return;
+  throw Error(
+      ErrorKind::kFile,
+      fmt::format("[train] {} is gone while the run writes into it", folder_.path().string()),
+      fmt::format("Put it back and go on with: ilora train --resume {}", folder_.path().string()));
+}
+
 void Trainer::save() {
+  require_folder();
   StateWriter writer;
   visit(writer);
   std::vector<std::string> learners;
@@ -343,12 +353,14 @@ void Trainer::save() {
   sync_file(folder_.path(kMetricsFile));
   writer.json("metrics_bytes", metrics_bytes(folder_));
   make_folder(folder_.state().parent_path());
-  keep_file(folder_.state(), folder_.earlier_state());
+  // A damaged one does not take the place of the one that served.
+  if (last_state_whole_) keep_file(folder_.state(), folder_.earlier_state());
   writer.write(folder_.state());
+  last_state_whole_ = true;
 }
 
 // The last state, or where it is damaged the one before.
-StateReader Trainer::open_state() const {
+StateReader Trainer::open_state() {
   const StateReader::Bounds bounds = {bench_.model.config().vocabulary,
                                       static_cast<int64_t>(train_rows_.size())};
   try {
@@ -356,6 +368,7 @@ StateReader Trainer::open_state() const {
   } catch (const Error& e) {
     if (!std::filesystem::exists(folder_.earlier_state())) throw;
     observer_.warning(fmt::format("{}; going on from the checkpoint before it", e.what()));
+    last_state_whole_ = false;
     return StateReader(folder_.earlier_state(), bounds);
   }
 }
@@ -438,10 +451,14 @@ void Trainer::restore(bool accept_changes) {
   }
   visit(reader);
   require_position();
-  if (scores_base()) scoring_.evaluate_untaught(known, run_.position.task);
+  if (!scores_base()) return;
+  const Position& at = run_.position;
+  const bool at_end = at.task_step == 0 && at.task == static_cast<int64_t>(known);
+  scoring_.evaluate_untaught(known, at_end ? std::optional(at.task) : std::nullopt);
 }
 
 void Trainer::save_adapters() {
+  require_folder();
   for (const Exported& saved : method_.exported(run_)) {
     save_peft(folder_.adapter(current().learned, saved.name), *saved.adapter, recipe_.model);
   }

@@ -52,7 +52,8 @@ class Trainer {
   void evaluate(int64_t row);
   [[noreturn]] void stop(const std::string& where) const;  // as the observer asked
   void save();
-  StateReader open_state() const;
+  void require_folder() const;
+  StateReader open_state();
   void require_position() const;
   void save_adapters();
   void compare_sources(const MadeFrom& before, bool learns_more, bool accept_changes);
@@ -81,7 +82,8 @@ class Trainer {
   MadeFrom made_from_;
   double train_seconds_ = 0;
   int64_t train_tokens_ = 0;
-  int64_t rows_scored_ = 0;  // the latest row of the score matrix that was asked for, plus one
+  bool last_state_whole_ = true;  // what lies in its place may be kept beside a new one
+  int64_t rows_scored_ = 0;       // the latest row of the score matrix that was asked for, plus one
 };
 
 }  // namespace ilora

@@ -30,6 +30,10 @@ constexpr Target kTargets[] = {
     {"rows", read_rows},
     {"metrics", read_metrics},
     {"analysis", read_analysis},
+    {"model_config", read_model_config},
+    {"gguf_model", read_gguf_model},
+    {"peft", read_peft},
+    {"state", read_state},
 };
 
 struct Scratch {

@@ -37,6 +37,10 @@ void read_results(std::string_view bytes);
 void read_rows(std::string_view bytes);     // rows.jsonl
 void read_metrics(std::string_view bytes);  // metrics.jsonl
 void read_analysis(std::string_view bytes);
+void read_model_config(std::string_view bytes);  // config.json, of any family
+void read_gguf_model(std::string_view bytes);    // configuration and tokenizer
+void read_peft(std::string_view bytes);          // adapter_config.json beside an adapter's tensors
+void read_state(std::string_view bytes);         // a checkpoint without a hash
 
 // `read`, where an error of ours is an answer.
 void try_read(const Target& target, std::string_view bytes);

@@ -118,6 +118,23 @@ TEST_F(DamagedState, IfItIsGoneTheOneBeforeIsUsed) {
   EXPECT_EQ(adapter_bytes(run_), adapter_bytes(whole_));
 }
 
+// The one that served stays until there is another whole one, and beside that.
+TEST_F(DamagedState, ADamagedOneIsNotKeptAsTheOneBefore) {
+  copy_run(kept_, run_);
+  write_file_atomic(RunFolder(run_).state(), "x");
+  Child child(folder_, {"train", "--resume", run_.string()});
+  while (child.running() && read_file(RunFolder(run_).state()) == "x")
+    std::this_thread::sleep_for(std::chrono::microseconds(200));
+  child.send(SIGKILL);
+  child.wait();
+  const std::string beside = read_file(RunFolder(run_).earlier_state());
+  EXPECT_NE(beside, "x");
+  write_file_atomic(RunFolder(run_).state(), "x");
+  const Outcome outcome = run_ilora(folder_, {"train", "--resume", run_.string()});
+  ASSERT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_EQ(adapter_bytes(run_), adapter_bytes(whole_));
+}
+
 TEST_F(DamagedState, IfBothAreDamagedTheRunStaysAsItIs) {
   copy_run(kept_, run_);
   write_file_atomic(RunFolder(run_).state(), "x");

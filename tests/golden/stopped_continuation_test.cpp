@@ -90,6 +90,28 @@ TEST_F(StoppedContinuation, ThatHasEndedIsNotUndone) {
   EXPECT_FALSE(fs::exists(RunFolder(run_).before()));
 }
 
+// Of a damaged state the one before serves, which stands in the midst of beta: nobody knew of gamma
+// then, and what it is scored there is no score "after alpha".
+TEST_F(StoppedContinuation, FromTheStateBeforeHasTheSameScores) {
+  ASSERT_EQ(run_ilora(folder_, continuation(1)).code, 0);
+  fs::copy(run_, folder_ / "damaged", fs::copy_options::recursive);
+  const std::vector<std::string> more = {"--task", data_folder("tiny-tasks/gamma").string()};
+  const auto teach = [&](const fs::path& run) {
+    return run_ilora(folder_, {"train", "--continue", run.string(), more[0], more[1]});
+  };
+  ASSERT_EQ(teach(run_).code, 0);
+  ASSERT_TRUE(results_of(run_).at("scores")[1][2].is_null());
+  const fs::path state = RunFolder(folder_ / "damaged").state();
+  std::string bytes = read_file(state);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  fs::remove(state);  // the state before may be another name of the same file
+  write_file_atomic(state, bytes);
+  const Outcome outcome = teach(folder_ / "damaged");
+  EXPECT_EQ(outcome.code, 0) << outcome.all();
+  EXPECT_THAT(outcome.err, HasSubstr("going on from the checkpoint before it"));
+  EXPECT_EQ(results_of(folder_ / "damaged").at("scores"), results_of(run_).at("scores"));
+}
+
 // It was killed when it had said that it learns more and its configuration had not.
 TEST_F(StoppedContinuation, ThatHasHardlyBegunIsTaughtAgain) {
   const std::string config = read_file(RunFolder(run_).config());

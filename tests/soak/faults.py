@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 """Lets calls of a run fail, and its memory run out: each must be said, and nothing of the run lost.
 
-  tests/soak/faults.py PROGRAM                  every kind; --only NAMES of these: eio, enospc, edquot, eintr, short, memory, folders
+  tests/soak/faults.py PROGRAM                  every kind; --only NAMES of these: eio, enospc, edquot, eintr, short, memory, folders, writers
   tests/soak/faults.py PROGRAM --every 10       each tenth call of a kind alone
 
 EIO, ENOSPC, EDQUOT or EINTR are the answers to the n-th write, sync, rename, open and so on of a run, or a write does half
 of its work (calls.c). Memory is `ulimit -v`, in steps from what the program needs to start up to what a run needs. Folders:
-read-only, removed while the run writes, a file in the way. After each failure the run goes on and ends as an undisturbed one.
+read-only, removed while the run writes, a file in the way. Writers: three commands in one folder at once. After each failure the run goes on and ends as an undisturbed one.
 A failure is said where the program ends with a code other than 0, a line `error: …` that names the file or says what is
 short, and no message of another library.
 """
@@ -19,9 +19,11 @@ import resource
 import shutil
 import subprocess
 import sys
+import threading
 
 from calls import CHANGES, OTHERS, Calls
-from common import differences, must, run, scratch_folder, settings_of, train_command
+from common import TASKS, differences, must, run, scratch_folder, settings_of, train_command
+from kills import next_command
 
 FULL = tuple(kind for kind in CHANGES if kind not in ("unlink", "truncate"))
 # What happens, to which kinds of calls.
@@ -58,37 +60,47 @@ class Tally:
         return True
 
 
-def goes_on(program, folder, settings, whole, tally, where):
-    words = [program, "train", "--resume", folder]
+def goes_on(program, folder, settings, whole, tally, where, teach=False):
     if not (folder / "config.yaml").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        words = train_command(program, folder, settings)
-    ended = run(words)
-    if ended.returncode != 0:
-        return tally.wrong(f"{where}: does not go on: {ended.stderr[-300:]}")
+    while words := next_command(program, folder, settings, teach):
+        ended = run(words)
+        if ended.returncode != 0:
+            return tally.wrong(f"{where}: does not go on: {ended.stderr[-300:]}")
     if found := differences(whole, folder):
         tally.wrong(f"{where}: goes on to other bits: {', '.join(found)}")
 
 
-def failing_calls(program, scratch, settings, whole, fault, every, tally):
-    """The calls one by one, each in a run of its own that is then resumed; quiet ones among them are those that nobody
-    minds, such as the removal of what is not there."""
-    calls, folder, quiet = Calls(scratch), scratch / "cut", 0
-    before = tally.failed
+def beginnings(program, scratch, settings, whole):
+    """Name, the run before a command (none: there is none), the command's end, whether it is taught more."""
+    stopped, both, calls = scratch / "stopped", scratch / "both", Calls(scratch)
+    run(train_command(program, stopped, settings), env=calls.environment(CHANGES, 150, "half"))
+    with open(stopped / "metrics.jsonl", "a") as log:
+        log.write('{"event": "step", "st')  # a torn line behind the checkpoint
+    shutil.copytree(whole, both)
+    must(next_command(program, both, settings))
+    return (("train", None, whole, False), ("resume", stopped, whole, False), ("continue", whole, both, True))
+
+
+def failing_calls(program, scratch, settings, begun, fault, every, tally):
+    """The calls one by one, each in a run of its own that then goes on; quiet ones among them are those that nobody minds,
+    such as the removal of what is not there."""
+    name, before, whole, teach = begun
+    calls, folder, quiet, failed, tried = Calls(scratch), scratch / "cut", 0, tally.failed, tally.tried
     for number in itertools.count(1, every):
         remove(folder)
-        ended = run(train_command(program, folder, settings), env=calls.environment(KINDS[fault], number, DO[fault]))
+        if before is not None:
+            shutil.copytree(before, folder)
+        words = next_command(program, folder, settings, teach)
+        ended = run(words, env=calls.environment(KINDS[fault], number, DO[fault]))
         kind = calls.hit()
         if kind is None:
             break
-        where = f"{fault} at call {number}, a {kind}"
-        if tally.check(ended, where):
-            goes_on(program, folder, settings, whole, tally, where)
-        elif found := differences(whole, folder):
-            tally.wrong(f"{where}: was not said and changed {', '.join(found)}")
-        else:
+        where = f"{fault} at call {number} of {name}, a {kind}"
+        if not tally.check(ended, where):
             quiet += 1
-    print(f"{fault}: {number - 1} calls; {tally.failed - before} failed, {quiet} made no difference; {tally.bad} bad so far", flush=True)
+        goes_on(program, folder, settings, whole, tally, where, teach)
+    print(f"{fault}, {name}: {tally.tried - tried} of {number - 1} calls; {tally.failed - failed} failed, {quiet} made no difference; {tally.bad} bad so far", flush=True)
 
 
 def short_memory(program, scratch, settings, whole, tally):
@@ -114,6 +126,27 @@ def remove(path):
         path.unlink(missing_ok=True)
 
 
+def two_writers(program, scratch, settings, whole, tally, times=20):
+    """Two commands in one folder at once: one works, the other says who does, or comes after it."""
+    folder = scratch / "cut"
+    for turn in range(times):
+        remove(folder)
+        endings = []
+        threads = [threading.Thread(target=lambda: endings.append(run(train_command(program, folder, settings)))) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        tally.tried += 1
+        codes = sorted(ended.returncode for ended in endings)
+        # 2: it came when the run was there, 3: while it was being made.
+        if codes[0] != 0 or any(code not in (2, 3) for code in codes[1:]):
+            tally.wrong(f"three writers: exit codes {codes}: {[e.stderr[-200:] for e in endings]}")
+        elif found := differences(whole, folder):
+            tally.wrong(f"three writers: other bits: {', '.join(found)}")
+    print(f"writers: {times} times three at once, {tally.bad} bad so far", flush=True)
+
+
 def bad_folders(program, scratch, settings, whole, tally):
     folder = scratch / "cut"
     cases = {
@@ -129,7 +162,16 @@ def bad_folders(program, scratch, settings, whole, tally):
         if not tally.check(ended, name):
             tally.wrong(f"{name}: was not said")
     remove(folder)
-    # Removed while it is trained.
+    read_only(program, scratch, settings, whole, tally)
+    for turn in range(10):
+        goes_away(program, scratch, settings, tally)
+    print(f"folders: {tally.failed} of {tally.tried} failed, {tally.bad} bad so far", flush=True)
+
+
+def goes_away(program, scratch, settings, tally):
+    """A folder that is renamed while a run writes into it, and comes back."""
+    folder = scratch / "cut"
+    remove(folder)
     process = subprocess.Popen([str(w) for w in train_command(program, folder, {**settings, "train.epochs": 30})], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     while process.poll() is None and not (folder / "checkpoints/last/state.safetensors").exists():
         pass
@@ -141,13 +183,43 @@ def bad_folders(program, scratch, settings, whole, tally):
     ended = run([program, "train", "--resume", folder])
     if ended.returncode != 0:
         tally.wrong(f"a folder that came back does not go on: {ended.stderr[-300:]}")
-    print(f"folders: {tally.failed} of {tally.tried} failed, {tally.bad} bad", flush=True)
+
+
+NOBODY = 65534
+
+
+def as_nobody(scratch, folder):
+    """For root, whom no mode stops: the run becomes nobody's, and so does who works on it."""
+    if os.getuid() != 0:
+        return None
+    scratch.chmod(0o755)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, NOBODY, NOBODY)
+    return lambda: os.setuid(NOBODY)
+
+
+def read_only(program, scratch, settings, whole, tally):
+    """Every folder of a run read-only, each alone."""
+    folder, both = scratch / "cut", scratch / "after-read-only"
+    shutil.copytree(whole, both)
+    must(next_command(program, both, settings))
+    for place in (".", "checkpoints", "checkpoints/last", "checkpoints/task-01"):
+        remove(folder)
+        shutil.copytree(whole, folder)
+        (folder / place).chmod(0o555)
+        words = [program, "train", "--continue", folder, "--task", TASKS / "gamma"]
+        ended = run(words, preexec_fn=as_nobody(scratch, folder))
+        # Nothing is written any more to what an earlier task left.
+        if not tally.check(ended, f"read-only {place}") and place != "checkpoints/task-01":
+            tally.wrong(f"read-only {place}: was not said")
+        (folder / place).chmod(0o755)
+        goes_on(program, folder, settings, both, tally, f"read-only {place}", True)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
-    parser.add_argument("--only", default=",".join([*DO, "memory", "folders"]))
+    parser.add_argument("--only", default=",".join([*DO, "memory", "folders", "writers"]))
     parser.add_argument("--every", type=int, default=1)
     a = parser.parse_args()
     program, only, tally = pathlib.Path(a.program).resolve(), a.only.split(","), Tally()
@@ -155,12 +227,17 @@ def main():
     with scratch_folder() as scratch:
         whole = scratch / "whole"
         must(train_command(program, whole, settings))
-        for fault in (f for f in DO if f in only):
-            failing_calls(program, scratch, settings, whole, fault, a.every, tally)
+        faults = [fault for fault in DO if fault in only]
+        begun = beginnings(program, scratch, settings, whole) if faults else ()
+        for fault in faults:
+            for one in begun:
+                failing_calls(program, scratch, settings, one, fault, a.every, tally)
         if "memory" in only:
             short_memory(program, scratch, settings, whole, tally)
         if "folders" in only:
             bad_folders(program, scratch, settings, whole, tally)
+        if "writers" in only:
+            two_writers(program, scratch, settings, whole, tally)
     print(f"{tally.tried} runs, {tally.failed} of them failed, {tally.bad} badly")
     return 1 if tally.bad else 0
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Kills runs, lets them go on, and counts those that do not end as an undisturbed run does.
 
-  tests/soak/kills.py PROGRAM --count 10000          at random moments and random calls, until so many were killed
+  tests/soak/kills.py PROGRAM --count 10000          at random moments and random calls, until so many were killed;
+                                                     --seconds N: or so long
   tests/soak/kills.py PROGRAM --calls                at every call that changes a file or a folder, and half-way in every write
   tests/soak/kills.py PROGRAM --calls --until 40     at the first forty of each command alone
   tests/soak/kills.py PROGRAM --methods gem,ewc      of these methods alone; --seed N for other moments
@@ -188,6 +189,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("program")
     parser.add_argument("--count", type=int, default=20)
+    parser.add_argument("--seconds", type=int, default=0)
     parser.add_argument("--calls", action="store_true")
     parser.add_argument("--until", type=int, default=0)
     parser.add_argument("--methods", default=",".join(METHODS))
@@ -201,8 +203,9 @@ def main():
                 soak.at_every_call(*whole)
                 if any("memory_size" in key for key in METHODS[whole[0]]):  # it keeps rows
                     soak.at_every_call_of_a_purge(whole[0], whole[2])
+        begun = time.monotonic()
         for turn in itertools.count():
-            if a.calls or soak.killed >= a.count:
+            if a.calls or soak.killed >= a.count or (a.seconds and time.monotonic() - begun > a.seconds):
                 break
             for name, settings, first, both, span in wholes:
                 shutil.rmtree(soak.cut, ignore_errors=True)

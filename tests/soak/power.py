@@ -45,7 +45,11 @@ class Power:
             self.reasons[said[0].replace(str(self.cut), "RUN")] += 1
             print(f"refused {where}: {said[0]}", flush=True)
             return
-        if found := differences(whole, self.cut):
+        try:
+            found = differences(whole, self.cut)
+        except ValueError as e:  # a file that cannot be read
+            found = [str(e)]
+        if found:
             self.wrong(where, "differs in " + ", ".join(found))
 
     def wrong(self, where, what):

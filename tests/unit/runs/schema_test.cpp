@@ -141,6 +141,13 @@ TEST(Schema, AMissingFileIsNamed) {
   EXPECT_TRUE(read_run_lines<Whole>(nowhere).empty());
 }
 
+TEST(Schema, LinesThatCannotBeReadAreNotTakenForNone) {
+  const TemporaryFolder folder;
+  const RunFolder run(folder.path());
+  make_folder(run.path(Whole::kFile));
+  EXPECT_EQ(error_of([&] { read_run_lines<Whole>(run); }).kind(), ErrorKind::kFile);
+}
+
 TEST(Schema, LinesComeBackAndADamagedOneIsNamed) {
   const TemporaryFolder folder;
   make_folder(folder / "run");
