@@ -3,7 +3,9 @@
 
 #include "base/new_file.h"
 #include "cli/command.h"
+#include "cli/console.h"
 #include "report/report.h"
+#include "runs/missing_steps.h"
 
 namespace ilora {
 
@@ -19,7 +21,11 @@ void add_report(CLI::App& app) {
   command->add_option("--out", a->out, "the page (default: report.html in the first run)");
   command->callback([a] {
     std::vector<std::filesystem::path> runs;
-    for (const std::string& run : a->runs) runs.push_back(open_run(run).path());
+    for (const std::string& run : a->runs) {
+      const RunFolder folder = open_run(run);
+      warn_of(missing_steps(folder));
+      runs.push_back(folder.path());
+    }
     const std::filesystem::path out =
         a->out.empty() ? RunFolder(runs.front()).report() : std::filesystem::path(a->out);
     if (!a->out.empty()) require_same_kind(out, "--out", "<!doctype html");

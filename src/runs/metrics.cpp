@@ -58,8 +58,16 @@ int64_t metrics_bytes(const RunFolder& folder) {
 }
 
 void truncate_metrics(const RunFolder& folder, int64_t bytes) {
-  if (metrics_bytes(folder) > bytes)
-    fs::resize_file(folder.path(kMetricsFile), static_cast<uintmax_t>(bytes));
+  const fs::path file = folder.path(kMetricsFile);
+  const int64_t there = metrics_bytes(folder);
+  if (there == bytes || there == 0) return;
+  // What is damaged may be shorter, and end in the midst of a line, behind which nothing may follow.
+  const auto whole = there > bytes ? static_cast<size_t>(bytes) : read_file(file).rfind('\n') + 1;
+  std::error_code code;
+  fs::resize_file(file, whole, code);
+  if (code)
+    throw Error(ErrorKind::kFile,
+                fmt::format("[file] cannot shorten {}: {}", file.string(), code.message()));
 }
 
 }  // namespace ilora

@@ -443,6 +443,10 @@ void Trainer::restore(bool accept_changes) {
   if (metrics < 0)
     throw Error(ErrorKind::kFormat,
                 fmt::format("[checkpoint] expected metrics_bytes from 0, got {}", metrics));
+  if (metrics_bytes(folder_) < metrics)
+    observer_.warning(
+        fmt::format("{} has {} of the {} bytes that the checkpoint counts: steps are missing in it",
+                    folder_.path(kMetricsFile).string(), metrics_bytes(folder_), metrics));
   truncate_metrics(folder_, metrics);
   warn_of_damaged_adapters(folder_, bench_.model.config(), observer_);
   if (scores_base()) scoring_.evaluate_base(known);  // now: the run is still as training began

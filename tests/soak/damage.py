@@ -72,7 +72,10 @@ def is_silent(whole, wrong, name, undamaged, folder, file):
         return None
     if name in ("resume", "continue"):
         # What the damaged file itself holds is left as it is.
-        found = [what for what in differences(undamaged, folder) if what != str(file)]
+        try:
+            found = [what for what in differences(undamaged, folder) if what != str(file)]
+        except ValueError as e:
+            return f"leaves what cannot be read: {e}"
         return ", ".join(found) if found else None
     return "other output" if scrub(out) != scrub(whole[1]) else None
 

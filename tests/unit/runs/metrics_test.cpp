@@ -100,5 +100,18 @@ TEST_F(Metrics, AreCutBack) {
   EXPECT_EQ(metrics_bytes(run_), bytes);
 }
 
+TEST(MetricsLog, ShorterThanItWasTheLogEndsWithALine) {
+  const TemporaryFolder folder;
+  const RunFolder run(folder.path());
+  write_file_atomic(run.path(kMetricsFile), "{}\n{\"ev");
+  truncate_metrics(run, 100);
+  EXPECT_EQ(read_file(run.path(kMetricsFile)), "{}\n");
+  write_file_atomic(run.path(kMetricsFile), "{\"ev");
+  truncate_metrics(run, 100);
+  EXPECT_EQ(read_file(run.path(kMetricsFile)), "");
+  truncate_metrics(run, 100);
+  EXPECT_EQ(read_file(run.path(kMetricsFile)), "");
+}
+
 }  // namespace
 }  // namespace ilora
