@@ -10,6 +10,7 @@ ModelConfig small_model() {
   c.width = 32;
   c.heads = 4;
   c.kv_heads = 2;
+  c.layers = 1;
   c.head_dim = 8;
   c.feed_forward = 96;
   c.vocabulary = 500;
