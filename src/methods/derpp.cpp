@@ -68,12 +68,12 @@ void require_logits_of_labels(const std::vector<const Row*>& rows, const Run& ru
   for (const Row* row : rows) {
     const int64_t labels = row->label_count(run.loss.labels);
     if (std::ssize(row->top_logits.tokens) == labels * row->top_logits.k) continue;
-    throw Error(
-        ErrorKind::kUsage,
-        fmt::format("[derpp] expected kept logits for {} labels of a row, got {} (task {}, row {})",
-                    labels, std::ssize(row->top_logits.tokens) / row->top_logits.k, row->task + 1,
-                    number_in_file(row->id)),
-        "train.train_on_prompt must stay as it was when the row was learned.");
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[derpp] expected kept logits for {} labels of a row, as "
+                            "train.train_on_prompt has it, got {} (task {}, row {})",
+                            labels, std::ssize(row->top_logits.tokens) / row->top_logits.k,
+                            row->task + 1, number_in_file(row->id)),
+                "train.train_on_prompt must stay as it was when the row was learned.");
   }
 }
 

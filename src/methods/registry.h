@@ -40,7 +40,6 @@ std::unique_ptr<Method> make_gem();
 std::unique_ptr<Method> make_agem();
 std::unique_ptr<Method> make_derpp();
 std::unique_ptr<Method> make_sure();
-std::unique_ptr<Method> make_clser();
 std::unique_ptr<Method> make_ilora();
 std::unique_ptr<Method> make_l2p();
 std::unique_ptr<Method> make_pp();

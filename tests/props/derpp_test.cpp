@@ -156,7 +156,7 @@ TEST(DarkExperienceReplay, RefusesLogitsOfOtherLabels) {
       run_ilora(folder, {"train", "--continue", run, "--task", data_folder("tiny-tasks/beta"),
                          "--set", "train.train_on_prompt=true"});
   EXPECT_EQ(outcome.code, 2) << outcome.all();
-  EXPECT_NE(outcome.err.find("train.train_on_prompt must stay"), std::string::npos) << outcome.err;
+  EXPECT_NE(outcome.err.find("as train.train_on_prompt has it"), std::string::npos) << outcome.err;
 }
 
 }  // namespace
