@@ -24,7 +24,7 @@ NOT_RUN = [  # the first pattern that is found in a command, and the reason
     (r"scripts/(format|tidy)\.sh", "needs clang's tools, and minutes"),
     (r"bench/compare\.sh", "needs PyTorch, and forty minutes"),
     (r"bench/measure\.sh", "needs PyTorch and llama.cpp, and an hour"),
-    (r"learn6|bench/small_suites", "needs rows of the sets that they are made of"),
+    (r"learn6|bench/small_suites|SUITES/", "needs rows of the sets that they are made of"),
     (r"bench/connectivity\.py", "needs the benchmarks' data, and hours"),
 ]
 SMALLER = [

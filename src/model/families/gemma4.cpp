@@ -167,6 +167,7 @@ extern const ModelFamily kGemma4 = {.name = "Gemma 4",
                                     .from_gguf = read_gguf};
 extern const ModelFamily kGemma4Unified = {.name = "Gemma 4 12B",
                                            .model_type = "gemma4_unified_text",
+                                           .converts_to = "gemma4",
                                            .names = kNames,
                                            .from_folder = read_unified};
 

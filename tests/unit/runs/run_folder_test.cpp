@@ -42,7 +42,7 @@ TEST(RunFolder, NamesWhatTrainingRewritesAndWhatIsKept) {
   EXPECT_THAT(run.rewritten_files(),
               ElementsAre("r/checkpoints/last/state.safetensors",
                           "r/checkpoints/last/state-before.safetensors", "r/rows.jsonl",
-                          "r/results.json", "r/config.yaml"));
+                          "r/config.yaml", "r/results.json"));
   EXPECT_THAT(kept_files(),
               ElementsAre("config.yaml", "results.json", "rows.jsonl", "failed.json"));
 }
