@@ -16,6 +16,7 @@ build_packages=(
   nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev  # JSON, YAML, command line, formatting
   libpcre2-dev libutf8proc-dev                              # tokenizers: expressions, Unicode
   libeigen3-dev                                             # small dense linear algebra
+  libcpp-httplib-dev                                        # HTTP
   python3 python3-pip ca-certificates unzip                 # to obtain the model and the plotting library
 )
 test_packages=(libgtest-dev libgmock-dev clang-format

@@ -41,6 +41,7 @@ template <class Visit>
 void Engine::forward(PassContext& ctx, const Visit& visit) {
   embed(ctx);
   for (int64_t l = 0; l < config_.layers; ++l) {
+    if (between_blocks_) between_blocks_();
     visit(l, act_.layers[static_cast<size_t>(l)].x);
     const bool top = l + 1 == config_.layers;
     block_forward(ctx, l, top ? act_.x_last : act_.layers[static_cast<size_t>(l + 1)].x);
@@ -85,6 +86,7 @@ void Engine::backward(PassContext& ctx) {
   norm_backward(kernels_, config_, dx, dlast, act_.x_last.rows(0, n), weights_.final_norm(),
                 act_.rstd_last.rows(0, n));
   for (int64_t l = config_.layers - 1; l >= std::max(lowest_trained_, int64_t{0}); --l) {
+    if (between_blocks_) between_blocks_();
     if (l + 1 < config_.layers) losses_.add_seeds(ctx, l + 1, act_.dx);
     if (options_.recompute) block_recompute(ctx, l);
     block_backward(ctx, l, l > lowest_trained_);

@@ -107,6 +107,10 @@ class Engine {
     Engine& engine_;
   };
 
+  // Called before each block of a pass, forward and backward: another engine may take its turn there
+  // (serve/turns.h). What it throws ends the pass, whose results are then unusable. None: nobody is.
+  void between_blocks(std::function<void()> call) { between_blocks_ = std::move(call); }
+
   // Bytes of activations placed so far, at their largest.
   const Arena& arena() const { return arena_; }
 
@@ -157,6 +161,7 @@ class Engine {
   };
   std::vector<AdapterCopy> copies_;
   int frozen_ = 0;
+  std::function<void()> between_blocks_;
   std::unique_ptr<KeyValueCache> cache_;
   int64_t lowest_trained_ = 0;
 };
