@@ -1,9 +1,12 @@
 #include "serve/turns.h"
 
+#include <algorithm>
+
 namespace ilora {
 
 void Turns::set_answering(bool answering) {
   const std::lock_guard lock(mutex_);
+  if (answering && !answering_) answering_since_ = Clock::now();
   answering_ = answering;
   changed_.notify_all();
 }
@@ -36,7 +39,7 @@ Turns::Learning::~Learning() {
 void Turns::give_way() {
   if (!answering_.load(std::memory_order_relaxed)) return;
   std::unique_lock lock(mutex_);
-  const auto worked = Clock::now() - work_began_;
+  const auto worked = Clock::now() - std::max(work_began_, answering_since_);
   const auto rest = std::chrono::duration_cast<Clock::duration>(worked * rest_per_work_);
   learns_ = false;
   changed_.notify_all();

@@ -53,6 +53,7 @@ class Turns {
   std::condition_variable changed_;
   bool pass_ = false, learns_ = false;  // who computes
   Clock::time_point work_began_{};      // of learning, since it last gave way
+  Clock::time_point answering_since_{};
 };
 
 }  // namespace ilora
