@@ -108,7 +108,7 @@ class Engine {
   };
 
   // Called before each block of a pass, forward and backward: another engine may take its turn there
-  // (serve/turns.h). What it throws ends the pass, whose results are then unusable. None: nobody is.
+  // (serve/right_of_way.h). What it throws ends the pass, whose results are then unusable. None: nobody is.
   void between_blocks(std::function<void()> call) { between_blocks_ = std::move(call); }
 
   // Bytes of activations placed so far, at their largest.

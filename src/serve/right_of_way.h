@@ -11,35 +11,35 @@
 
 namespace ilora {
 
-class Turns {
+class RightOfWay {
  public:
   // `learning_share`: of the time, while answers are in the making; above 0, below 1.
-  explicit Turns(double learning_share = 0.25)
+  explicit RightOfWay(double learning_share = 0.25)
       : rest_per_work_((1 - learning_share) / learning_share) {}
-  Turns(const Turns&) = delete;
+  RightOfWay(const RightOfWay&) = delete;
 
   // By the thread that answers: whether answers are in the making; then learning gives way.
   void set_answering(bool answering);
   // While it lives, the thread that answers computes a pass, and learning waits.
   class Pass {
    public:
-    explicit Pass(Turns& turns);
+    explicit Pass(RightOfWay& way);
     ~Pass();
     Pass(const Pass&) = delete;
 
    private:
-    Turns& turns_;
+    RightOfWay& way_;
   };
 
   // While it lives, the thread that made it learns.
   class Learning {
    public:
-    explicit Learning(Turns& turns);
+    explicit Learning(RightOfWay& way);
     ~Learning();
     Learning(const Learning&) = delete;
 
    private:
-    Turns& turns_;
+    RightOfWay& way_;
   };
   // By the thread that learns, between blocks (Engine::between_blocks): lets answers pass.
   void give_way();
