@@ -66,6 +66,7 @@ int main(int argc, char** argv) {
   ilora::add_eval(app);
   ilora::add_generate(app);
   ilora::add_chat(app);
+  ilora::add_serve(app);
   ilora::add_export(app);
   ilora::add_compare(app);
   ilora::add_sweep(app);

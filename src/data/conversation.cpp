@@ -73,7 +73,7 @@ std::optional<bool> learned_of(const Json& turn, const std::string& role,
 
 }  // namespace
 
-Turns read_turns(const Json& messages, const std::string& where) {
+Turns read_said(const Json& messages, const std::string& where) {
   if (!messages.is_array()) fail("expected a list in \"messages\"", where, "");
   Turns turns;
   for (size_t i = 0; i < messages.size(); ++i) {
@@ -99,6 +99,11 @@ Turns read_turns(const Json& messages, const std::string& where) {
     if (!name->is_string()) fail("expected a text in \"name\"", here, "");
     read.name = name->get<std::string>();
   }
+  return turns;
+}
+
+Turns read_turns(const Json& messages, const std::string& where) {
+  Turns turns = read_said(messages, where);
   for (size_t i = 0; i < turns.size(); ++i)
     if (is_answer(turns[i]) && answers_something(turns, i)) return turns;
   fail("expected an answer (a turn of the assistant) to something", where,

@@ -35,6 +35,8 @@ inline bool is_answer(const Turn& turn) {
 // no answer, any other key that says something (pictures), a conversation without an answer that
 // follows a question.
 Turns read_turns(const Json& messages, const std::string& where);
+// The same of what was said so far, which may hold no answer.
+Turns read_said(const Json& messages, const std::string& where);
 // The same as read_turns reads it again, with "train" where a turn says whether it is learned.
 Json turns_json(const Turns& turns);
 // A row: its turns as "messages", and "tools" where it has some.

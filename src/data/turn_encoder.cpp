@@ -15,13 +15,6 @@ constexpr char kMask = '\x02';  // around the number of a text that stands apart
 // What is to become of a token of a row.
 enum class Use : uint8_t { kNone, kLearned, kNever };
 
-std::vector<ChatMessage> messages_of(std::span<const Turn> turns) {
-  std::vector<ChatMessage> messages;
-  for (const Turn& turn : turns)
-    messages.push_back({turn.role, turn.content, turn.name, turn.more, turn.tools});
-  return messages;
-}
-
 // The turns from `start` on, behind the system's turns that a conversation begins with.
 Turns from(const Turns& turns, size_t start) {
   Turns rest;
@@ -59,6 +52,13 @@ auto naming(const std::string& where, const Work& work) {
 }
 
 }  // namespace
+
+std::vector<ChatMessage> messages_of(std::span<const Turn> turns) {
+  std::vector<ChatMessage> messages;
+  for (const Turn& turn : turns)
+    messages.push_back({turn.role, turn.content, turn.name, turn.more, turn.tools});
+  return messages;
+}
 
 std::vector<int32_t> with_bos(const Tokenizer& tokenizer, std::vector<int32_t> ids) {
   if (tokenizer.adds_bos() && (ids.empty() || ids.front() != tokenizer.bos()))

@@ -18,6 +18,9 @@ namespace ilora {
 // With the tokenizer's BOS in front, where its file asks for one and `ids` do not begin with it.
 std::vector<int32_t> with_bos(const Tokenizer& tokenizer, std::vector<int32_t> ids);
 
+// Turns as a template reads them.
+std::vector<ChatMessage> messages_of(std::span<const Turn> turns);
+
 // How turns become tokens; of EncodeOptions (encoder.h).
 struct TurnOptions {
   int64_t max_length = 1024, max_answer = 0;

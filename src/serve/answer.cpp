@@ -1,6 +1,6 @@
 #include "serve/answer.h"
 
-#include "base/error.h"
+#include "serve/request_error.h"
 
 namespace ilora {
 
@@ -10,8 +10,8 @@ std::optional<AnswerPart> Answer::next(Clock::time_point deadline) {
       lock, deadline, [&] { return !parts_.empty() || ending_ || error_ != nullptr; });
   if (!there) {
     cancelled_ = true;
-    throw Error(ErrorKind::kInterrupted, "[serve] the answer was not there in time",
-                "Ask for fewer tokens, or start the server with a longer --request-timeout.");
+    throw RequestError(kTimeout, "[serve] the answer was not there in time",
+                       "Ask for fewer tokens, or start the server with a longer --timeout.");
   }
   if (!parts_.empty()) {
     AnswerPart part = std::move(parts_.front());

@@ -23,12 +23,12 @@ struct Question {
   std::shared_ptr<const ServedLearner> learner;
   std::vector<int32_t> prompt;  // token ids, at least one
   int64_t max_new_tokens = 0;   // 0: none, only the prompt's scores
-  Sampling sampling;
-  uint64_t stream = 0;             // of random draws: answers to one prompt differ by it
-  std::vector<std::string> stops;  // none empty
-  bool scores = false;             // log-probabilities of the tokens
-  bool prompt_scores = false;      // of the prompt's too, but for the first
-  int64_t alternatives = 0;        // likeliest tokens beside each
+  Sampling sampling{};
+  uint64_t stream = 0;               // of random draws: answers to one prompt differ by it
+  std::vector<std::string> stops{};  // none empty
+  bool scores = false;               // log-probabilities of the tokens
+  bool prompt_scores = false;        // of the prompt's too, but for the first
+  int64_t alternatives = 0;          // likeliest tokens beside each
 };
 
 // A token and ln of its probability, before temperature and what else shapes a draw.
@@ -55,7 +55,7 @@ class Answer {
 
   // --- for who asked
   // Waits for what is there since the last call; none: it is over, and ending() says how. Throws
-  // what went wrong; Error(kInterrupted) where it is not there by `deadline`, and then it is
+  // what went wrong; RequestError(408) where it is not there by `deadline`, and then it is
   // cancelled.
   std::optional<AnswerPart> next(Clock::time_point deadline);
   void cancel();

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <utility>
 
-#include "base/error.h"
 #include "base/parallel.h"
+#include "serve/request_error.h"
 
 namespace ilora {
 namespace {
@@ -54,7 +54,7 @@ struct Answering::Stream {
   int64_t slot = -1, past = 0;     // tokens in the cache
   std::vector<int32_t> made;       // tokens of the answer
   std::vector<TokenScore> scores;  // not handed over yet
-  bool prepared = false, ended = false;
+  bool prepared = false, ended = false, failed = false;
 
   bool reads() const { return past < std::ssize(question.prompt); }
 };
@@ -84,20 +84,21 @@ std::shared_ptr<Answer> Answering::ask(Question question) {
   ILORA_CHECK(!question.prompt.empty() && question.learner != nullptr);
   const int64_t length = std::ssize(question.prompt);
   if (length + std::min(question.max_new_tokens, int64_t{1}) > options_.capacity) {
-    throw Error(ErrorKind::kData,
-                fmt::format("[serve] a prompt of {} tokens leaves no room in a context of {}",
-                            length, options_.capacity),
-                "Shorten it, or start the server with a larger --context.");
+    throw RequestError(
+        kBadRequest,
+        fmt::format("[serve] a prompt of {} tokens leaves no room in a context of {}", length,
+                    options_.capacity),
+        "Shorten it, or start the server with a larger --context.", "context_length_exceeded");
   }
   auto stream = std::make_unique<Stream>(std::move(question), bench_.model.tokenizer);
   const std::shared_ptr<Answer> answer = stream->answer;
   const std::lock_guard lock(mutex_);
-  if (closed_) throw Error(ErrorKind::kInterrupted, "[serve] the server is about to end");
+  if (closed_) throw RequestError(kUnavailable, "[serve] the server is about to end");
   if (std::ssize(waiting_) >= options_.waiting) {
     ++counts_.refused;
-    throw Error(ErrorKind::kInUse,
-                fmt::format("[serve] {} questions are waiting already", waiting_.size()),
-                "Ask again in a moment.");
+    throw RequestError(kTooMany,
+                       fmt::format("[serve] {} questions are waiting already", waiting_.size()),
+                       "Ask again in a moment.");
   }
   ++counts_.asked;
   counts_.prompt_tokens += length;
@@ -173,8 +174,9 @@ void Answering::prepare(Stream& stream) {
   if (q.prompt_scores) score_prompt(stream);
   if (q.learner->answerer.prefix) q.prompt = q.learner->answerer.prefix(q.prompt).before(q.prompt);
   if (std::ssize(q.prompt) + std::min(q.max_new_tokens, int64_t{1}) > options_.capacity)
-    throw Error(ErrorKind::kData, "[serve] the prompt leaves no room behind the learner's own",
-                "Shorten it, or start the server with a larger --context.");
+    throw RequestError(kBadRequest, "[serve] the prompt leaves no room behind the learner's own",
+                       "Shorten it, or start the server with a larger --context.",
+                       "context_length_exceeded");
   if (q.max_new_tokens > 0) return;
   stream.ended = true;
   stream.answer->add({{}, std::exchange(stream.scores, {})}, 0);
@@ -296,7 +298,10 @@ bool Answering::take(Stream& stream, std::span<const float> logits) {
 }
 
 void Answering::fail(Stream& stream, std::exception_ptr error) {
-  if (!stream.ended) stream.answer->fail(std::move(error));
+  if (!stream.ended) {
+    stream.answer->fail(std::move(error));
+    stream.failed = true;
+  }
   stream.ended = true;
 }
 
@@ -306,7 +311,9 @@ void Answering::drop_ended() {
     if (!stream->ended) continue;
     free_.push_back(stream->slot);
     counts_.new_tokens += std::ssize(stream->made);
-    stream->answer->cancelled() ? ++counts_.cancelled : ++counts_.answered;
+    ++(stream->failed                ? counts_.failed
+       : stream->answer->cancelled() ? counts_.cancelled
+                                     : counts_.answered);
   }
   std::erase_if(streams_, [](const auto& stream) { return stream->ended; });
   counts_.answering = std::ssize(streams_);

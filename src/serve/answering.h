@@ -43,10 +43,10 @@ class Answering {
   ~Answering();  // ends at once: answers in the making are cancelled
   Answering(const Answering&) = delete;
 
-  // Throws Error(kData) for a prompt that leaves no room for an answer, Error(kInUse) where too many
-  // wait already.
+  // Throws RequestError: 400 for a prompt that leaves no room for an answer, 429 where too many wait
+  // already, 503 after finish().
   std::shared_ptr<Answer> ask(Question question);
-  // No new question is taken from now on (Error(kInterrupted)); waits until the others are answered,
+  // No new question is taken from now on; waits until the others are answered,
   // at most so long.
   void finish(std::chrono::milliseconds patience);
 

@@ -7,10 +7,10 @@
 #include <utility>
 
 #include "analysis/interpolate.h"
-#include "base/error.h"
 #include "model/adapter_file.h"
 #include "model/prompt_pool.h"
-#include "session/answers.h"
+#include "serve/request_error.h"
+#include "session/configuration.h"
 
 namespace ilora {
 namespace {
@@ -41,7 +41,16 @@ std::optional<std::pair<int64_t, std::string>> task_of(const std::string& what) 
 }  // namespace
 
 ServedLearner::ServedLearner(std::string called, Engine& engine, Adapter values)
-    : name(std::move(called)), adapter(std::move(values)), answerer(answerer_of(engine, adapter)) {}
+    : name(std::move(called)),
+      adapter(std::make_shared<const Adapter>(std::move(values))),
+      answerer(answerer_of(engine, *adapter)) {}
+
+ServedLearner::ServedLearner(const ServedLearner& other, double scale)
+    : name(fmt::format("{} x{}", other.name, scale)),
+      adapter(other.adapter),
+      answerer(other.answerer) {
+  for (AdapterUse& use : answerer.uses) use.scale *= scale;
+}
 
 ServedLearners::ServedLearners(std::string name, const RunFolder* run, Workbench& bench)
     : name_(std::move(name)),
@@ -119,9 +128,9 @@ std::shared_ptr<const ServedLearner> ServedLearners::find(const std::string& nam
     const auto share = share_of(std::string_view(what).substr(at + 1));
     const auto from = load(what.substr(0, way)), to = load(what.substr(way + 1, at - way - 1));
     if (share && from != nullptr && to != nullptr) {
-      require_same_layout(from->adapter, from->name, to->adapter, to->name);
-      Adapter between(bench_.model.config(), from->adapter.options());
-      interpolate_factors(between, from->adapter, to->adapter, *share);
+      require_same_layout(*from->adapter, from->name, *to->adapter, to->name);
+      Adapter between(bench_.model.config(), from->adapter->options());
+      interpolate_factors(between, *from->adapter, *to->adapter, *share);
       learner = std::make_shared<const ServedLearner>(name_ + ":" + what, bench_.engine,
                                                       std::move(between));
     }
@@ -129,9 +138,11 @@ std::shared_ptr<const ServedLearner> ServedLearners::find(const std::string& nam
     learner = load(what);
   }
   if (learner != nullptr) return learner;
-  throw Error(ErrorKind::kData, fmt::format("[serve] there is no model '{}'", name),
-              fmt::format("There are {}; and {}:A~B@0.3, a point from one learner to another.",
-                          fmt::join(names(), ", "), name_));
+  throw RequestError(
+      kNotFound, fmt::format("[serve] there is no model '{}'", name),
+      fmt::format("There are {}; and {}:A~B@0.3, a point from one learner to another.",
+                  fmt::join(names(), ", "), name_),
+      "model_not_found");
 }
 
 }  // namespace ilora

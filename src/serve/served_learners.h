@@ -18,12 +18,12 @@ namespace ilora {
 // An adapter in memory that answers. It stays what it is as long as somebody holds it.
 struct ServedLearner {
   ServedLearner(std::string called, Engine& engine, Adapter values);
-  ServedLearner(std::string called) : name(std::move(called)) {}  // the base model
-  ServedLearner(const ServedLearner&) = delete;
+  explicit ServedLearner(std::string called) : name(std::move(called)) {}  // the base model
+  ServedLearner(const ServedLearner& other, double scale);                 // of its LoRA
 
-  const std::string name;  // what it is, for people
-  const Adapter adapter;
-  Answerer answerer;  // its uses point to `adapter`
+  const std::string name;                        // what it is, for people
+  const std::shared_ptr<const Adapter> adapter;  // null: none
+  Answerer answerer;                             // its uses point to it
 };
 
 class ServedLearners {
@@ -39,7 +39,7 @@ class ServedLearners {
   // RUN: what is deployed. RUN:base: the model without an adapter. RUN:LEARNER: after the last task.
   // RUN:task-03: the learner that the method deploys, after that task. RUN:task-03:LEARNER.
   // RUN:A~B@0.3: the point from A to B, whose factors are interpolated. The run's name may be left
-  // out. Throws Error(kData) for another name, with those that there are.
+  // out. Throws RequestError(404) for another name, with those that there are.
   std::shared_ptr<const ServedLearner> find(const std::string& name);
 
   // Names that find() knows, points apart.
