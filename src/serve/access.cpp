@@ -26,7 +26,9 @@ std::string_view without_port(std::string_view host) {
     const size_t end = host.find(']');
     return end == host.npos ? host : host.substr(1, end - 1);
   }
-  return host.substr(0, host.find(':'));
+  const size_t colon = host.find(':');
+  if (host.find(':', colon + 1) != host.npos && colon != host.npos) return host;  // an IPv6 address
+  return host.substr(0, colon);
 }
 
 std::string lower(std::string_view text) {
