@@ -22,7 +22,7 @@ struct ServeArguments {
   AnsweringOptions answering;
   ServerOptions server;
   Sampling sampling;
-  int64_t seconds = 120;
+  int64_t seconds = 120, body_mib = 8;
   bool log_requests = false;
 };
 
@@ -72,6 +72,7 @@ struct Source {
 
 void serve(ServeArguments& a) {
   read_address(a.listen, a.server);
+  a.server.body_bytes = a.body_mib << 20;
   Access access(a.server.host, a.hosts);
   if (!a.key_file.empty()) access.read_keys(a.key_file);
   Source source(a);
@@ -100,9 +101,10 @@ void serve(ServeArguments& a) {
   server.start();
   log().info("{} answers on http://{}:{}", source.name, a.server.host, server.port());
   while (!interrupted()) std::this_thread::sleep_for(50ms);
-  log().info("finishing {} answers", answering.counts().answering + answering.counts().waiting);
   answering.finish(8s);
   server.stop();
+  throw Error(ErrorKind::kInterrupted,
+              "[serve] stopped; the answers in the making were finished");
 }
 
 }  // namespace
@@ -129,6 +131,9 @@ void add_serve(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--queue", a->answering.waiting, "questions that may wait for a slot")
       ->check(not_below_zero())
+      ->capture_default_str();
+  command->add_option("--max-body", a->body_mib, "MiB of a request")
+      ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command->add_option("--timeout", a->seconds, "seconds for an answer")
       ->check(above_zero())

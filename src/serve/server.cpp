@@ -98,10 +98,10 @@ struct Server::Implementation {
     http.set_error_handler([](const httplib::Request& request, httplib::Response& response) {
       if (!response.body.empty()) return;
       const int status = response.status;
-      const std::string what =
-          status == kNotFound   ? fmt::format("there is no {} here", request.method)
-          : status == kTooLarge ? "the body is too large"
-                                : "this request cannot be read";
+      const std::string what = status == kNotFound
+                                   ? fmt::format("there is no {} here", request.method)
+                               : status == kTooLarge ? "the body is too large"
+                                                     : "this request cannot be read";
       send(response, error_json(RequestError(status, "[serve] " + what)), status);
     });
     http.set_exception_handler([](const httplib::Request&, httplib::Response& response,

@@ -31,14 +31,13 @@ std::string problem_of(const std::string& text) {
 }
 
 TEST(Access, AKeyGivesItsRightAndNoOtherDoes) {
-  const Access access =
-      with_keys(fmt::format("# people\n\n{}\r\n  {} read\n", kOwner, kGuest));
+  const Access access = with_keys(fmt::format("# people\n\n{}\r\n  {} read\n", kOwner, kGuest));
   EXPECT_EQ(access.right_of(std::string("Bearer ") + kOwner), Right::kAll);
   EXPECT_EQ(access.right_of(std::string("bearer ") + kGuest), Right::kRead);
   const std::string owner = kOwner;
-  for (const std::string& wrong : std::vector<std::string>
-       {"", "Bearer ", "Bearer", owner, "Basic " + owner, "Bearer " + owner + owner,
-        "Bearer " + owner.substr(1), "Bearer " + owner + " ", "Bearer read", "Bearer # people"})
+  for (const std::string& wrong : std::vector<std::string>{
+           "", "Bearer ", "Bearer", owner, "Basic " + owner, "Bearer " + owner + owner,
+           "Bearer " + owner.substr(1), "Bearer " + owner + " ", "Bearer read", "Bearer # people"})
     EXPECT_EQ(access.right_of(wrong), Right::kNone) << wrong;
   EXPECT_EQ(Access("127.0.0.1", {}).right_of(""), Right::kAll) << "without keys";
 }
@@ -60,7 +59,8 @@ TEST(Access, OnlyNamesOfThisServerAndItsOwnPageAreKnown) {
     EXPECT_FALSE(access.knows_host(other)) << other;
   EXPECT_TRUE(access.knows_origin("", "localhost:8080")) << "no browser";
   EXPECT_TRUE(access.knows_origin("http://localhost:8080", "localhost:8080"));
-  for (const char* other : {"null", "http://localhost:8081", "http://evil.example", "localhost:8080"})
+  for (const char* other :
+       {"null", "http://localhost:8081", "http://evil.example", "localhost:8080"})
     EXPECT_FALSE(access.knows_origin(other, "localhost:8080")) << other;
 }
 

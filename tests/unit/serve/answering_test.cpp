@@ -56,14 +56,14 @@ TEST(Answering, ManyAtOnceSayWhatEachSaysAlone) {
     options.sampling = q.sampling;
     options.stop = tiny.bench.encoder.stop_tokens();
     options.tokens = tiny.model.tokenizer.used_size();
-    const auto made = generate(tiny.bench.engine, q.learner->answerer.uses, {&q.prompt, 1}, options);
+    const auto made =
+        generate(tiny.bench.engine, q.learner->answerer.uses, {&q.prompt, 1}, options);
     expected.push_back(tiny.model.tokenizer.decode(made.front()));
   }
   RightOfWay way;
   Answering answering(tiny.bench, way, {3, 256, kQuestions, 1});
   std::vector<std::shared_ptr<Answer>> answers;
-  for (int32_t i = 0; i < kQuestions; ++i)
-    answers.push_back(answering.ask(question_of(tiny, i)));
+  for (int32_t i = 0; i < kQuestions; ++i) answers.push_back(answering.ask(question_of(tiny, i)));
   std::set<std::string> different;
   for (size_t i = 0; i < answers.size(); ++i) {
     const std::string text = whole(*answers[i]).text;

@@ -61,9 +61,9 @@ TEST(OpenAi, APromptIsATextOrTokensOrAListOfEither) {
   const auto lists = prompts("[[1], [2, 3]]");
   ASSERT_EQ(lists.size(), 2u);
   EXPECT_EQ(std::get<Tokens>(lists[1]), (Tokens{2, 3}));
-  for (const char* wrong : {"{\"prompt\": 3}", "{\"prompt\": [[]]}", "{\"prompt\": [-1]}",
-                            "{\"prompt\": [1.5]}", "{\"prompt\": [1, \"a\"]}", "{\"prompt\": []}",
-                            "{\"prompt\": [9999999999]}", "{}"})
+  for (const char* wrong :
+       {"{\"prompt\": 3}", "{\"prompt\": [[]]}", "{\"prompt\": [-1]}", "{\"prompt\": [1.5]}",
+        "{\"prompt\": [1, \"a\"]}", "{\"prompt\": []}", "{\"prompt\": [9999999999]}", "{}"})
     EXPECT_THAT(problem(read_completion_request, wrong), HasSubstr("prompt")) << wrong;
 }
 
@@ -77,8 +77,9 @@ TEST(OpenAi, WhatIsNotHonouredIsNamed) {
     EXPECT_THAT(problem(read_chat_request, (hi + field + "}").c_str()), HasSubstr(name));
   }
   EXPECT_THAT(problem(read_chat_request, R"({"messages": []})"), HasSubstr("question"));
-  EXPECT_THAT(problem(read_chat_request, R"({"messages": [{"role": "assistant", "content": "x"}]})"),
-              HasSubstr("question"));
+  EXPECT_THAT(
+      problem(read_chat_request, R"({"messages": [{"role": "assistant", "content": "x"}]})"),
+      HasSubstr("question"));
   EXPECT_THAT(problem(read_chat_request, R"({"messages": [{"role": "user", "content": "Look",
                        "image": "x"}]})"),
               HasSubstr("image"));
@@ -101,8 +102,7 @@ TEST(OpenAi, RepliesHaveTheKeysThatClientsRead) {
   EXPECT_TRUE(scores["token_logprobs"][0].is_null()) << "of a prompt's first token";
   EXPECT_EQ(scores["token_logprobs"][1], -0.5);
   EXPECT_EQ(scores["top_logprobs"][1].size(), 2u);
-  EXPECT_EQ(scores["text_offset"][1],
-            static_cast<int64_t>(std::string(t.token_bytes(10)).size()));
+  EXPECT_EQ(scores["text_offset"][1], static_cast<int64_t>(std::string(t.token_bytes(10)).size()));
   choice.part.scores.erase(choice.part.scores.begin());
   choice.ending = Ending::kStop;
   const Json chat = chat_reply(head, {choice}, {3, 2}, true, t);

@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 // A thread that learns in blocks until it is stopped, and counts them.
 class Learns {
  public:
-  explicit Learns(RightOfWay& way) : thread_([this, &way] {
+  explicit Learns(RightOfWay& way)
+      : thread_([this, &way] {
           const RightOfWay::Learning learning(way);
           while (!stop_) {
             inside_ = true;

@@ -48,14 +48,15 @@ TEST(ServedLearners, ARunIsCalledByWhatItDeploysAndBySoMuchElse) {
   EXPECT_NE(r.values("mine:task-01"), r.values("mine:task-02"));
   EXPECT_EQ(r.values("task-02:fast"), r.values("fast"));
   EXPECT_EQ(r.learners.find("mine:base")->adapter, nullptr);
-  EXPECT_THAT(r.learners.names(), ::testing::ElementsAre("mine", "mine:base", "mine:fast",
-                                                          "mine:slow", "mine:task-01",
-                                                          "mine:task-02"));
+  EXPECT_THAT(r.learners.names(),
+              ::testing::ElementsAre("mine", "mine:base", "mine:fast", "mine:slow", "mine:task-01",
+                                     "mine:task-02"));
 }
 
 TEST(ServedLearners, APointBetweenTwoHasTheirFactorsInterpolated) {
   LearnedRun r;
-  const auto slow = r.values("slow"), fast = r.values("fast"), point = r.values("mine:slow~fast@0.25");
+  const auto slow = r.values("slow"), fast = r.values("fast"),
+             point = r.values("mine:slow~fast@0.25");
   for (size_t i = 0; i < point.size(); ++i)
     ASSERT_NEAR(point[i], 0.75 * slow[i] + 0.25 * fast[i], 1e-6);
   EXPECT_EQ(r.values("slow~fast@0"), slow);
