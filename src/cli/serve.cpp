@@ -22,6 +22,9 @@ struct ServeArguments {
   AnsweringOptions answering;
   ServerOptions server;
   Sampling sampling;
+  SchoolOptions school;
+  std::string run;
+  bool frozen = false;
   int64_t seconds = 120, body_mib = 8;
   bool log_requests = false;
 };
@@ -42,33 +45,73 @@ void read_address(const std::string& listen, ServerOptions& options) {
                 "For example 127.0.0.1:8080, or 8080; port 0 takes one that is free.");
 }
 
-// A run, or a model alone.
+// What a run that is begun here learns by: README's recipe for tasks of few rows, in the model's chat
+// template (docs/results.md has its figures).
+const std::vector<std::string> kRecipe = {
+    "data.template=chat",   "data.turns=last",    "method=ilora",
+    "train.epochs=8",       "train.batch_size=8", "train.learning_rate=4e-3",
+    "ilora.half_life=0.25", "ilora.draw=past",    "ilora.weight=by-task"};
+
+// A run, or a model, alone or with a run that its first taught task begins.
 struct Source {
   explicit Source(const ServeArguments& a) {
-    if (RunFolder(a.source).exists()) {
-      folder.emplace(open_run(a.source));
+    const std::string run = a.run.empty() ? a.source : a.run;
+    if (RunFolder(run).exists()) {
+      folder.emplace(open_run(run));
       configuration = configuration_of(*folder);
       warn_each(configuration->warnings);
       warn_of(warning_of_learner(*folder));
-      recipe = configuration->recipe;
+      if (!a.school.settings.empty())
+        throw Error(ErrorKind::kUsage,
+                    fmt::format("[serve] {} is a run already: --set is for one that begins", run));
+      require_model_of_run(a);
     } else {
-      recipe.model = a.source;
-      recipe.text_template = "chat";
+      configuration = std::make_unique<Configuration>();
+      configuration->set(kRecipe);
+      configuration->set(a.school.settings);
+      configuration->recipe.model = a.source;
+      if (!a.run.empty()) folder.emplace(a.run);
     }
+    recipe = configuration->recipe;
     if (!a.mode.empty()) recipe.mode = a.mode;
     name = a.name;
     if (name.empty()) {
-      const auto path = std::filesystem::absolute(a.source).lexically_normal();
+      const auto path = std::filesystem::absolute(run).lexically_normal();
       const auto last = path.has_filename() ? path : path.parent_path();
       name = last.extension() == ".gguf" ? last.stem().string() : last.filename().string();
     }
   }
 
-  std::optional<RunFolder> folder;
-  std::unique_ptr<Configuration> configuration;  // of a run
+  // A model that is named beside a run is the run's.
+  void require_model_of_run(const ServeArguments& a) const {
+    namespace fs = std::filesystem;
+    const std::string& own = configuration->recipe.model;
+    if (a.run.empty() || fs::weakly_canonical(own) == fs::weakly_canonical(a.source)) return;
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[serve] the run {} is of {}, not of {}", a.run, own, a.source),
+                fmt::format("`ilora serve {}` takes the run's own model.", a.run));
+  }
+
+  std::optional<RunFolder> folder;  // of a run, which may not be there yet
+  std::unique_ptr<Configuration> configuration;
   Recipe recipe;
   std::string name;
 };
+
+// What the server deploys at first: by its journal, else what the run deploys.
+void deploy_first(const Source& source, ServedLearners& learners) {
+  if (!source.folder || source.folder->last_task() == 0) return;
+  const std::string deployed = source.configuration->method().deployed();
+  learners.deploy(deployed, answering_adapter(*source.folder, *source.configuration, deployed));
+}
+
+SchoolNews news_for(ServedLearners& learners) {
+  return {[&](const std::string& what, const std::filesystem::path& adapter) {
+            learners.deploy(what, adapter);
+          },
+          [](const std::string& line) { log().info("{}", line); },
+          [](const std::string& line) { log().warn("{}", line); }};
+}
 
 void serve(ServeArguments& a) {
   read_address(a.listen, a.server);
@@ -79,32 +122,39 @@ void serve(ServeArguments& a) {
   const ScopedThreads threads(source.recipe.threads);
   const LoadedModel model(source.recipe.model_options());
   say_left_out(model.files);
-  if (source.folder) warn_of(model_change(*source.folder, model.files));
+  const bool begun = source.folder && source.folder->exists();
+  if (begun) warn_of(model_change(*source.folder, model.files));
   Workbench bench(model, source.recipe);
-  const RunFolder* run = source.folder ? &*source.folder : nullptr;
-  ServedLearners learners(source.name, run, bench);
-  if (run != nullptr && run->last_task() > 0) {
-    const std::string deployed = source.configuration->method().deployed();
-    learners.deploy(deployed, answering_adapter(*run, *source.configuration, deployed));
-  }
+  ServedLearners learners(source.name, source.folder ? &*source.folder : nullptr, bench);
+  deploy_first(source, learners);
   RightOfWay way;
   a.answering.threads = source.recipe.threads;
   Answering answering(bench, way, a.answering);
   RecentAnswers recent;
-  AnswerService service{
-      bench,     answering, learners, recent, source.recipe.text_template == "chat",
-      a.seconds, a.sampling};
+  const bool chat = source.recipe.text_template == "chat";
+  AnswerService answers{bench, answering, learners, recent, chat, a.seconds, a.sampling};
+  std::optional<School> school;
+  std::optional<TeachingService> teaching;
+  if (source.folder && !a.frozen) {
+    std::vector<std::string> settings = kRecipe;
+    settings.insert(settings.end(), a.school.settings.begin(), a.school.settings.end());
+    a.school.settings = std::move(settings);
+    school.emplace(*source.folder, model, way, a.school, news_for(learners));
+    teaching.emplace(TeachingService{*school, recent, model.tokenizer, chat});
+  }
   if (a.log_requests) a.server.log = [](const std::string& line) { log().info("{}", line); };
-  Server server(a.server, access, service);
+  Server server(a.server, access, answers, teaching ? &*teaching : nullptr);
   install_interrupt_handler();
   ignore_closed_pipe();
   server.start();
-  log().info("{} answers on http://{}:{}", source.name, a.server.host, server.port());
+  if (school) school->start();
+  log().info("{} answers{} on http://{}:{}", source.name, school ? " and learns" : "",
+             a.server.host, server.port());
   while (!interrupted()) std::this_thread::sleep_for(50ms);
-  answering.finish(8s);
+  answering.finish(4s);
   server.stop();
-  throw Error(ErrorKind::kInterrupted,
-              "[serve] stopped; the answers in the making were finished");
+  if (school) school->stop(4);
+  throw Error(ErrorKind::kInterrupted, "[serve] stopped");
 }
 
 }  // namespace
@@ -114,6 +164,35 @@ void add_serve(CLI::App& app) {
   auto a = std::make_shared<ServeArguments>();
   command->add_option("source", a->source, "a run folder, a GGUF file or a Hugging Face folder")
       ->required();
+  command->add_option("--run", a->run,
+                      "with a model: the run that what is taught begins, or goes on with");
+  command->add_option("--set", a->school.settings, "an option of a run that begins, KEY=VALUE")
+      ->allow_extra_args(false);
+  command->add_flag("--frozen", a->frozen, "answer only; nothing is learned");
+  command
+      ->add_option("--learn-after", a->school.learn_after,
+                   "taught rows that are learned as a task; 0: no number is enough")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command
+      ->add_option("--learn-idle", a->school.learn_idle,
+                   "seconds without a new row, then those that wait are learned; 0: never")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command
+      ->add_option("--budget", a->school.budget.budget,
+                   "of an earlier task's score, that a new state may lose")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command->add_flag("--strict", a->school.budget.strict,
+                    "refuse what the probes' rows cannot vouch for");
+  command
+      ->add_option("--probe", a->school.probes,
+                   "a task that nothing learned may forget either (repeatable)")
+      ->allow_extra_args(false);
+  command->add_option("--probe-rows", a->school.budget.probe_rows, "of each earlier task")
+      ->check(above_zero())
+      ->capture_default_str();
   command->add_option("--listen", a->listen, "HOST:PORT")->capture_default_str();
   command->add_option("--name", a->name,
                       "what clients call the model (default: the folder's name)");

@@ -75,14 +75,14 @@ Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<TaskEval>&
       if (exceeds(verdict.earlier.back(), options))
         lost += (lost.empty() ? "" : ", ") + words_of(verdict.earlier.back());
     }
-    verdict.own =
-        change_of(own.name, own_rows, evaluator.evaluate(own, answerer).rows, options);
+    verdict.own = change_of(own.name, own_rows, evaluator.evaluate(own, answerer).rows, options);
     verdict.deploys = lost.empty() && (share == 1 || verdict.own->after > verdict.own->before);
     if (verdict.deploys) {
       verdict.reason =
-          share == 1 ? fmt::format("no earlier task loses more than {}", options.budget)
-                     : fmt::format("{} of the way keeps every earlier task within {}; all of it: {}",
-                                   share, options.budget, first.reason);
+          share == 1
+              ? fmt::format("no earlier task loses more than {}", options.budget)
+              : fmt::format("{} of the way keeps every earlier task within {}; all of it: {}",
+                            share, options.budget, first.reason);
       return verdict;
     }
     if (share == 1) {

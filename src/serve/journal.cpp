@@ -63,9 +63,10 @@ const JournalEntry& Journal::roll_back(int64_t number) {
   const auto to = std::ranges::find(entries_, number, &JournalEntry::number);
   if (to == entries_.end() || to->adapter.empty() ||
       !fs::is_directory(folder_.path() / to->adapter))
-    throw RequestError(kNotFound, fmt::format("[serve] entry {} of the journal deployed nothing that "
-                                              "is still there",
-                                              number));
+    throw RequestError(kNotFound,
+                       fmt::format("[serve] entry {} of the journal deployed nothing that "
+                                   "is still there",
+                                   number));
   JournalEntry entry;
   entry.kind = JournalEntry::kRolledBack;
   entry.adapter = to->adapter;

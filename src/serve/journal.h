@@ -40,10 +40,10 @@ struct JournalEntry {
   int64_t number = 0;  // from 1
   int64_t time = 0;    // seconds since 1970
   std::string kind;
-  std::string task;     // that was learned; of going back: empty
-  int64_t rows = 0;     // of it
-  std::string adapter;  // deployed from now on: a folder of the run, relative to it
-  double share = 1;     // of the way from the state before to the learned one
+  std::string task;                 // that was learned; of going back: empty
+  int64_t rows = 0;                 // of it
+  std::string adapter;              // deployed from now on: a folder of the run, relative to it
+  double share = 1;                 // of the way from the state before to the learned one
   std::vector<TaskChange> earlier;  // tasks learned before
   std::optional<TaskChange> own;    // the task itself
   std::string reason;               // in words

@@ -56,9 +56,7 @@ ServedLearners::ServedLearners(std::string name, const RunFolder* run, Workbench
     : name_(std::move(name)),
       run_(run),
       bench_(bench),
-      deployed_(std::make_shared<ServedLearner>(name_ + ":base")) {
-  if (run_ != nullptr) deploys_ = configuration_of(*run_)->method().deployed();
-}
+      deployed_(std::make_shared<ServedLearner>(name_ + ":base")) {}
 
 void ServedLearners::deploy(const std::string& what, const fs::path& adapter) {
   auto learner = adapter.empty() ? std::make_shared<const ServedLearner>(name_ + ":base")
@@ -87,7 +85,9 @@ fs::path ServedLearners::folder_of(const std::string& what) const {
   const int64_t last = run_->last_task();
   const auto task = task_of(what);
   const int64_t number = task ? task->first : last;
-  const std::string learner = !task ? what : task->second.empty() ? deploys_ : task->second;
+  const std::string learner = !task                  ? what
+                              : task->second.empty() ? configuration_of(*run_)->method().deployed()
+                                                     : task->second;
   // A client's words never become a path: only names that the run has.
   if (number < 1 || number > last || !fs::is_directory(run_->task(number))) return {};
   const std::vector<std::string> there = run_->learners(number);

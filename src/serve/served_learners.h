@@ -28,7 +28,7 @@ struct ServedLearner {
 
 class ServedLearners {
  public:
-  // Of a run, called by its folder's name, or of a model alone (`run` empty). `bench`, whose engine
+  // Of a run, which may not be there yet, or of a model alone (`run` null). `bench`, whose engine
   // answers, outlives all learners.
   ServedLearners(std::string name, const RunFolder* run, Workbench& bench);
 
@@ -53,7 +53,6 @@ class ServedLearners {
   const std::string name_;
   const RunFolder* run_;
   Workbench& bench_;
-  std::string deploys_;  // the learner that the run's method deploys
 
   mutable std::mutex mutex_;
   std::shared_ptr<const ServedLearner> deployed_;

@@ -125,7 +125,8 @@ struct Server::Implementation {
   }
 };
 
-Server::Server(ServerOptions options, const Access& access, AnswerService& answers) {
+Server::Server(ServerOptions options, const Access& access, AnswerService& answers,
+               TeachingService* teaching) {
   if (!is_loopback(options.host) && !access.has_keys())
     throw Error(ErrorKind::kUsage,
                 fmt::format("[serve] without keys the server listens on this machine alone, and {} "
@@ -136,6 +137,7 @@ Server::Server(ServerOptions options, const Access& access, AnswerService& answe
   implementation_->configure();
   implementation_->add_own_routes();
   add_answer_routes(implementation_->http, answers);
+  if (teaching != nullptr) add_teaching_routes(implementation_->http, *teaching);
 }
 
 Server::~Server() {

@@ -9,6 +9,7 @@
 
 #include "serve/access.h"
 #include "serve/answer_routes.h"
+#include "serve/teaching_routes.h"
 
 namespace ilora {
 
@@ -25,7 +26,9 @@ class Server {
  public:
   // What is given outlives the server. Throws Error(kUsage) where it would listen beyond this machine
   // without keys.
-  Server(ServerOptions options, const Access& access, AnswerService& answers);
+  // `teaching`: null where nothing is to be learned.
+  Server(ServerOptions options, const Access& access, AnswerService& answers,
+         TeachingService* teaching);
   ~Server();  // stop()
   Server(const Server&) = delete;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "data/conversation.h"
 #include "serve/durable_lines.h"
@@ -19,7 +20,8 @@ Json json_of_row(const Example& row) {
 }
 
 Example row_of(const Json& json) {
-  if (json.contains("messages")) return conversation_of(read_turns(json["messages"], "a taught row"));
+  if (json.contains("messages"))
+    return conversation_of(read_turns(json["messages"], "a taught row"));
   return {json.at("prompt").get<std::string>(), json.at("answer").get<std::string>()};
 }
 
@@ -41,12 +43,27 @@ int64_t now() {
       .count();
 }
 
+// Few different answers are labels, between which a score chooses; others are texts, of which it is
+// what the learner says that counts.
+std::string definition_text(const std::vector<Example>& rows) {
+  std::set<std::string> answers;
+  size_t longest = 0;
+  for (const Example& row : rows) {
+    answers.insert(row.answer);
+    longest = std::max(longest, row.answer.size());
+  }
+  if (answers.size() > 1 && answers.size() <= 20 && 2 * answers.size() <= rows.size()) return {};
+  // A token is rarely less than two bytes.
+  return fmt::format("measure: rouge-l\nmax_new_tokens: {}\n",
+                     std::clamp<size_t>(longest / 2, 16, 256));
+}
+
 }  // namespace
 
 bool is_task_name(const std::string& name) {
   const auto good = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   };
   return !name.empty() && name.size() <= 64 && name.front() != '.' &&
          std::ranges::all_of(name, good);
@@ -99,16 +116,18 @@ std::vector<int64_t> TaughtRows::add(const std::vector<Example>& rows, const std
                                      const std::string& source, const std::string& key) {
   if (const auto seen = keys_.find(key); seen != keys_.end()) return seen->second;
   if (!task.empty() && !is_task_name(task))
-    throw RequestError(kBadRequest, "[teach] expected a task's name of letters, digits, '.', '_' and "
-                                    "'-', at most 64, without a dot in front");
+    throw RequestError(kBadRequest,
+                       "[teach] expected a task's name of letters, digits, '.', '_' and "
+                       "'-', at most 64, without a dot in front");
   if (rows.empty()) throw RequestError(kBadRequest, "[teach] there are no rows");
   if (std::ssize(rows) > limits_.rows_of_a_call)
-    throw RequestError(kTooLarge, fmt::format("[teach] at most {} rows can be taught at once, got {}",
-                                              limits_.rows_of_a_call, rows.size()));
+    throw RequestError(kTooLarge,
+                       fmt::format("[teach] at most {} rows can be taught at once, got {}",
+                                   limits_.rows_of_a_call, rows.size()));
   if (count_waiting() + std::ssize(rows) > limits_.waiting)
-    throw RequestError(kTooMany, fmt::format("[teach] {} rows wait to be learned already",
-                                             count_waiting()));
-  Json event = {{"event", "rows"}, {"first", next_},    {"time", now()},
+    throw RequestError(kTooMany,
+                       fmt::format("[teach] {} rows wait to be learned already", count_waiting()));
+  Json event = {{"event", "rows"}, {"first", next_},   {"time", now()},
                 {"task", task},    {"source", source}, {"rows", json_of_rows(rows)}};
   if (!key.empty()) event["key"] = key;
   const int64_t first = next_;
@@ -126,8 +145,8 @@ std::string TaughtRows::free_name(const std::string& wanted,
   };
   if (!wanted.empty() && !taken(wanted)) return wanted;
   for (int64_t number = wanted.empty() ? 1 : 2;; ++number) {
-    const std::string name = wanted.empty() ? fmt::format("taught-{:03}", number)
-                                            : fmt::format("{}-{}", wanted, number);
+    const std::string name =
+        wanted.empty() ? fmt::format("taught-{:03}", number) : fmt::format("{}-{}", wanted, number);
     if (!taken(name)) return name;
   }
 }
@@ -162,8 +181,10 @@ std::map<std::string, int64_t> TaughtRows::waiting() const {
 }
 
 void TaughtRows::write(const TaughtTask& task) const {
-  write_task(folder_.given_tasks() / task.name,
-             {task.name, task.rows, {}, task.test.empty() ? task.rows : task.test});
+  const std::filesystem::path folder = folder_.given_tasks() / task.name;
+  write_task(folder, {task.name, task.rows, {}, task.test.empty() ? task.rows : task.test});
+  const std::string definition = definition_text(task.rows);
+  if (!definition.empty()) write_file_atomic(folder / "task.yaml", definition);
 }
 
 }  // namespace ilora

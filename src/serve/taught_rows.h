@@ -56,6 +56,7 @@ class TaughtRows {
   std::chrono::steady_clock::time_point last_added() const { return last_added_; }
 
   // Writes a task's folder, RUN/tasks/NAME. Without test rows its rows are those, as of the library.
+  // Answers that are no labels are scored as texts (task.yaml: rouge-l).
   void write(const TaughtTask& task) const;
 
  private:

@@ -4,53 +4,12 @@
 
 #include "base/error.h"
 #include "base/file.h"
-#include "base/new_file.h"
 #include "base/process.h"
 #include "runs/metrics.h"
+#include "session/before.h"
 
 namespace ilora {
 namespace {
-
-namespace fs = std::filesystem;
-
-// What a finished run was before it learns more: copies in checkpoints/before, until that ends.
-class Before {
- public:
-  explicit Before(const RunFolder& folder) : folder_(folder), place_(folder.before()) {}
-
-  bool there() const { return fs::exists(place_); }
-
-  void keep() const {
-    drop();
-    NewFolder kept(place_);
-    for (const fs::path& file : folder_.rewritten_files()) {
-      if (fs::exists(file)) write_file_atomic(kept.path() / file.filename(), read_file(file));
-    }
-    write_file_atomic(kept.path() / kMetricsBytes, std::to_string(metrics_bytes(folder_)));
-    kept.finish();
-  }
-
-  void put_back() const {
-    for (const fs::path& file : folder_.rewritten_files()) {
-      const fs::path kept = place_ / file.filename();
-      if (fs::exists(kept)) {
-        write_file_atomic(file, read_file(kept));
-      } else {
-        fs::remove(file);
-      }
-    }
-    truncate_metrics(folder_, std::stoll(read_file(place_ / kMetricsBytes)));
-    drop();
-  }
-
-  void drop() const { remove_folder(place_); }
-
- private:
-  static constexpr const char* kMetricsBytes = "metrics.bytes";
-
-  const RunFolder& folder_;
-  fs::path place_;
-};
 
 // Whether the same steps would end in the same error.
 bool repeats(const Error& e) {
@@ -73,7 +32,7 @@ void train(const PreparedRun& prepared, Trainer& trainer) {
   const RunFolder folder(prepared.configuration->recipe.output);
   const FolderLock lock(folder.path());
   remove_leftovers(folder.path());
-  const Before before(folder);
+  const Before before(folder, folder.before());
   if (prepared.learns_more) {
     before.keep();
   } else if (before.there() && says_finished(folder)) {
