@@ -49,49 +49,59 @@ TaskChange change_of(const std::string& task, const std::vector<RowScore>& befor
   return change;
 }
 
-bool exceeds(const TaskChange& change, const BudgetOptions& options) {
+bool exceeds(const TaskChange& change, const BudgetProbe& probe, const BudgetOptions& options) {
   constexpr double kRounding = 1e-9;  // of a mean of scores
-  return (options.strict ? change.low : change.high) < -options.budget - kRounding;
+  const double least = -probe.budget - kRounding;
+  if (options.strict) return change.low < least;
+  return change.after - change.before < least && (!probe.sample || change.high < 0);
 }
 
-Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<TaskEval>& earlier,
+namespace {
+
+// A state on the way, judged.
+Verdict judge_point(Evaluator& evaluator, const Answerer& answerer,
+                    const std::vector<BudgetProbe>& probes,
+                    const std::vector<std::vector<RowScore>>& references, const TaskEval& own,
+                    const std::vector<RowScore>& own_before, const BudgetOptions& options) {
+  Verdict verdict;
+  for (size_t p = 0; p < probes.size(); ++p) {
+    const TaskEval& task = probes[p].task;
+    verdict.earlier.push_back(
+        change_of(task.name, references[p], evaluator.evaluate(task, answerer).rows, options));
+    if (!exceeds(verdict.earlier.back(), probes[p], options)) continue;
+    verdict.reason += (verdict.reason.empty() ? "" : "; ") + words_of(verdict.earlier.back());
+  }
+  verdict.own = change_of(own.name, own_before, evaluator.evaluate(own, answerer).rows, options);
+  verdict.deploys = verdict.reason.empty();
+  return verdict;
+}
+
+}  // namespace
+
+Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<BudgetProbe>& probes,
               const TaskEval& own, const Adapter& before, const Adapter& after, Adapter& between,
               const BudgetOptions& options) {
-  std::vector<std::vector<RowScore>> old_rows;
   const Answerer old_answerer = answerer_of(engine, before);
-  for (const TaskEval& task : earlier)
-    old_rows.push_back(evaluator.evaluate(task, old_answerer).rows);
-  const std::vector<RowScore> own_rows = evaluator.evaluate(own, old_answerer).rows;
-  Verdict first;  // of the whole way, whose numbers a refusal tells
+  std::vector<std::vector<RowScore>> references;
+  for (const BudgetProbe& probe : probes)
+    references.push_back(probe.reference ? *probe.reference
+                                         : evaluator.evaluate(probe.task, old_answerer).rows);
+  const std::vector<RowScore> own_before = evaluator.evaluate(own, old_answerer).rows;
+  Verdict whole;  // of all of the way, whose numbers a refusal tells
   for (const double share : kShares) {
     interpolate_factors(between, before, after, share);
-    const Answerer answerer = answerer_of(engine, between);
-    Verdict verdict;
+    Verdict verdict = judge_point(evaluator, answerer_of(engine, between), probes, references, own,
+                                  own_before, options);
     verdict.share = share;
-    std::string lost;
-    for (size_t t = 0; t < earlier.size(); ++t) {
-      verdict.earlier.push_back(change_of(earlier[t].name, old_rows[t],
-                                          evaluator.evaluate(earlier[t], answerer).rows, options));
-      if (exceeds(verdict.earlier.back(), options))
-        lost += (lost.empty() ? "" : ", ") + words_of(verdict.earlier.back());
-    }
-    verdict.own = change_of(own.name, own_rows, evaluator.evaluate(own, answerer).rows, options);
-    verdict.deploys = lost.empty() && (share == 1 || verdict.own->after > verdict.own->before);
-    if (verdict.deploys) {
-      verdict.reason =
-          share == 1
-              ? fmt::format("no earlier task loses more than {}", options.budget)
-              : fmt::format("{} of the way keeps every earlier task within {}; all of it: {}",
-                            share, options.budget, first.reason);
-      return verdict;
-    }
-    if (share == 1) {
-      verdict.reason = fmt::format("loses more than {}: {}", options.budget, lost);
-      first = std::move(verdict);
-    }
+    if (share == 1) whole = verdict;
+    if (!verdict.deploys || (share < 1 && verdict.own->after <= verdict.own->before)) continue;
+    verdict.reason =
+        share == 1 ? "nothing loses more than its budget"
+                   : fmt::format("{} of the way; all of it would lose: {}", share, whole.reason);
+    return verdict;
   }
-  first.deploys = false;
-  return first;
+  whole.reason = fmt::format("loses more than its budget: {}", whole.reason);
+  return whole;
 }
 
 }  // namespace ilora

@@ -2,6 +2,7 @@
 // under the old state and the new one. Called by school.cpp.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,12 +13,23 @@
 namespace ilora {
 
 struct BudgetOptions {
-  double budget = 0.01;     // of a task's score, 0..1, that a new state may lose
-  int64_t probe_rows = 64;  // of each earlier task
-  // A task loses more than the budget where the 95 % interval of its loss lies beyond it; strict: where
-  // the interval does not lie within it, so that few rows let nothing pass that they cannot vouch for.
+  double budget = 0.01;          // of a task's score, 0..1, that a new state may lose
+  double general_budget = 0.05;  // of the general probe's, against the base model
+  int64_t probe_rows = 64;       // of each earlier task
+  // Refuse also what the rows cannot vouch for: a loss beyond the budget within the 95 % interval.
   bool strict = false;
   int64_t resamples = 2000;
+};
+
+// Rows that a new state is held to.
+struct BudgetProbe {
+  TaskEval task;
+  double budget = 0;
+  // Whether the rows stand for others, as held-out ones do: then a loss counts where the 95 % interval
+  // says that it is one. What was taught itself is to be kept, row by row.
+  bool sample = false;
+  // What a state is compared with; none: the state that is deployed.
+  std::optional<std::vector<RowScore>> reference{};
 };
 
 // Of a task's rows at most `most`, evenly picked.
@@ -26,8 +38,8 @@ TaskEval probe_of(TaskEval task, int64_t most);
 // How a task fares under `after` against `before`, by the rows' scores.
 TaskChange change_of(const std::string& task, const std::vector<RowScore>& before,
                      const std::vector<RowScore>& after, const BudgetOptions& options);
-// Whether it loses more than the budget.
-bool exceeds(const TaskChange& change, const BudgetOptions& options);
+// Whether it loses more than its budget.
+bool exceeds(const TaskChange& change, const BudgetProbe& probe, const BudgetOptions& options);
 
 struct Verdict {
   bool deploys = false;
@@ -40,7 +52,7 @@ struct Verdict {
 // Judges the way from `before` to `after`: all of it, else the longest of three quarters, a half and a
 // quarter that keeps to the budget and still answers the new task better than `before`. `between`
 // receives the state to deploy; the engine is the evaluator's.
-Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<TaskEval>& earlier,
+Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<BudgetProbe>& probes,
               const TaskEval& own, const Adapter& before, const Adapter& after, Adapter& between,
               const BudgetOptions& options);
 

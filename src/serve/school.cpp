@@ -6,13 +6,8 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/json.h"
-#include "base/new_file.h"
 #include "base/parallel.h"
-#include "model/adapter_file.h"
-#include "model/prompt_pool.h"
 #include "serve/request_error.h"
-#include "session/before.h"
-#include "session/training.h"
 
 namespace ilora {
 namespace {
@@ -26,12 +21,10 @@ fs::path serve_folder(const RunFolder& folder) {
   return path;
 }
 
-Before before_of(const RunFolder& folder) {
-  return {folder, folder.path() / "serve" / "before"};
-}
-
-fs::path before_task(const RunFolder& folder) {
-  return folder.path() / "serve" / "before-task";
+// Whether learning the same rows would end in the same error.
+bool repeats(const Error& e) {
+  return e.kind() == ErrorKind::kData || e.kind() == ErrorKind::kNumeric ||
+         e.kind() == ErrorKind::kUsage || e.kind() == ErrorKind::kUnsupported;
 }
 
 }  // namespace
@@ -80,19 +73,14 @@ class School::Watch : public TrainingObserver {
 School::School(const RunFolder& folder, const LoadedModel& model, RightOfWay& way,
                SchoolOptions options, SchoolNews news)
     : folder_(folder),
-      model_(model),
-      way_(way),
       options_(std::move(options)),
       news_(std::move(news)),
       lock_(serve_folder(folder_)),
+      learning_(folder_, model, way, options_.learning, [this] { return at_once_.load(); }),
       taught_(folder_, options_.limits),
       journal_(folder_) {
   for (const std::string& warning : taught_.warnings()) news_.warning(warning);
   for (const std::string& warning : journal_.warnings()) news_.warning(warning);
-  configuration();  // a misspelt setting: an error now
-  for (const std::string& probe : options_.probes)
-    probes_.push_back(probe_of(make_task_eval(read_task(probe), Split::kTest, "auto"),
-                               options_.budget.probe_rows));
 }
 
 School::~School() {
@@ -115,39 +103,6 @@ void School::stop(double patience) {
   at_once_ = !ended;
   lock.unlock();
   thread_.join();
-}
-
-std::unique_ptr<Configuration> School::configuration() const {
-  std::unique_ptr<Configuration> own;
-  if (folder_.exists()) {
-    own = configuration_of(folder_);
-  } else {
-    own = std::make_unique<Configuration>();
-    own->set(options_.settings);
-    own->recipe.data_folder = fs::absolute(folder_.given_tasks()).lexically_normal().string();
-  }
-  own->recipe.output = folder_.path().string();
-  Recipe& recipe = own->recipe;
-  recipe.model = model_.options.path;  // that is in memory, with what it computes by
-  recipe.weights = model_.options.weights;
-  recipe.mode = model_.options.mode;
-  recipe.kernels = model_.options.kernels;
-  return own;
-}
-
-// The engine that learns, which lets answers pass between its blocks.
-Workbench& School::bench(const Recipe& recipe) {
-  if (bench_) return *bench_;
-  bench_ = std::make_unique<Workbench>(model_, recipe);
-  bench_->engine.between_blocks([this] {
-    if (at_once_) throw Error(ErrorKind::kInterrupted, "[serve] learning was stopped");
-    way_.give_way();
-  });
-  return *bench_;
-}
-
-void School::tell(const std::string& line) const {
-  news_.message(line);
 }
 
 // ---- what is asked of it --------------------------------------------------------------------------
@@ -267,7 +222,7 @@ int64_t School::forget(const std::function<bool(const KeptRow&)>& leaves) const 
 // ---- the thread -----------------------------------------------------------------------------------
 
 void School::run() {
-  const ScopedThreads threads(configuration()->recipe.threads);
+  const ScopedThreads threads(learning_.configuration()->recipe.threads);
   while (wait_for_work()) {
     const auto task = [&] {
       const std::lock_guard lock(mutex_);
@@ -320,11 +275,8 @@ std::optional<TaughtTask> School::next_task() const {
 
 // Names of tasks that the run has already, of which taught ones are a part.
 std::set<std::string> School::used_names() const {
-  std::set<std::string> names;
-  if (!folder_.exists()) return names;
-  for (const fs::path& path : configuration_of(folder_)->recipe.task_folders())
-    names.insert(task_name(path));
-  return names;
+  const std::vector<std::string> names = learning_.known_tasks();
+  return {names.begin(), names.end()};
 }
 
 void School::work(const TaughtTask& task) {
@@ -334,192 +286,72 @@ void School::work(const TaughtTask& task) {
     progress_ = {task.name, "training", 0, 0, 0};
   }
   try {
-    begin(task);
-    train(task);
-    weigh(task);
+    learn_and_weigh(task);
   } catch (const Error& e) {
+    const std::lock_guard lock(mutex_);
+    const bool cancelled = std::exchange(cancelled_, "") == task.name;
+    if (!cancelled && !repeats(e)) throw;  // stopped, or a disk that may have room another time
     JournalEntry entry;
+    entry.kind = cancelled ? JournalEntry::kCancelled : JournalEntry::kFailed;
     entry.task = task.name;
     entry.rows = std::ssize(task.rows);
-    bool cancelled = false;
-    {
-      const std::lock_guard lock(mutex_);
-      cancelled = std::exchange(cancelled_, "") == task.name;
-    }
-    const bool repeats = e.kind() == ErrorKind::kData || e.kind() == ErrorKind::kNumeric ||
-                         e.kind() == ErrorKind::kUsage || e.kind() == ErrorKind::kUnsupported;
-    if (!cancelled && !repeats) throw;  // stopped, or a disk that may have room another time
-    entry.kind = cancelled ? JournalEntry::kCancelled : JournalEntry::kFailed;
-    if (!cancelled) entry.reason = e.what();
-    refuse(task, std::move(entry));
+    entry.reason = cancelled ? "as asked for" : e.what();
+    refuse(std::move(entry));
   }
 }
 
-// What a server that was stopped left of a task whose end the journal knows already.
-void School::settle_left_over() {
-  const Before before = before_of(folder_);
-  if (!before.there() || !fs::exists(before_task(folder_))) return;
-  const std::string name = read_file(before_task(folder_));
-  std::string kind;
-  {
-    const std::lock_guard lock(mutex_);
-    const JournalEntry* entry = journal_.of_task(name);
-    if (entry == nullptr) return;
-    kind = entry->kind;
-  }
-  if (kind == JournalEntry::kDeployed) return before.drop();
-  refuse({name, {}, {}}, {});
-}
-
-// Keeps what the run is before it learns the task, once.
-void School::begin(const TaughtTask& task) {
+void School::learn_and_weigh(const TaughtTask& task) {
   taught_.write(task);
-  const Before before = before_of(folder_);
-  if (before.there() && fs::exists(before_task(folder_)) &&
-      read_file(before_task(folder_)) == task.name)
-    return;
-  if (folder_.exists() && !is_finished(folder_)) {  // what somebody else began
-    Watch watch(*this, task.name);
-    const PreparedRun prepared = prepare_resume(folder_.path(), {});
-    Configuration& c = *prepared.configuration;
-    const std::vector<TaskText> tasks = read_tasks(c.recipe);
-    Trainer trainer(c.recipe, c.options, c.method(), bench(c.recipe), tasks, &watch);
-    const RightOfWay::Learning learning(way_);
-    ilora::train(prepared, trainer);
-  }
-  before.drop();
-  write_file_atomic(before_task(folder_), task.name);
-  before.keep();
-}
-
-// "train.epochs=N" for a task: the run's own, as it was when it was first served, or as many as make
-// the least number of steps.
-std::string School::epochs_for(const Recipe& recipe, const TaughtTask& task) const {
-  const fs::path kept = folder_.path() / "serve" / "epochs";
-  if (!fs::exists(kept)) write_file_atomic(kept, std::to_string(recipe.epochs));
-  const int64_t own = std::stoll(read_file(kept));
-  const int64_t batch = std::max(recipe.batch_size, int64_t{1});
-  const int64_t steps = (std::ssize(task.rows) + batch - 1) / batch;  // of an epoch
-  const int64_t least = (options_.least_steps + steps - 1) / std::max(steps, int64_t{1});
-  return fmt::format("train.epochs={}", std::max(own, least));
-}
-
-void School::train(const TaughtTask& task) {
-  std::vector<std::string> known;
-  if (folder_.exists()) {
-    for (const fs::path& path : configuration_of(folder_)->recipe.task_folders())
-      known.push_back(task_name(path));
-  }
-  const bool begun = std::ranges::count(known, task.name) > 0;
-  const bool learned = folder_.last_task() == std::ssize(known);
-  if (begun && learned && is_finished(folder_)) return;  // a stopped server had come so far
-  const fs::path path = fs::absolute(folder_.given_tasks() / task.name).lexically_normal();
-  PreparedRun prepared;
-  if (begun) {
-    prepared = prepare_resume(folder_.path(), {});
-  } else if (folder_.exists()) {
-    const std::string epochs = epochs_for(configuration()->recipe, task);
-    prepared = prepare_continue(folder_.path(), {path.string()}, {epochs});
-  } else {
-    auto first = configuration();
-    first->set({epochs_for(first->recipe, task)});
-    first->recipe.tasks = {task.name};
-    prepared = prepare_new(std::move(first));
-  }
-  Configuration& c = *prepared.configuration;
-  const std::vector<TaskText> tasks = read_tasks(c.recipe);
   Watch watch(*this, task.name);
-  Trainer trainer(c.recipe, c.options, c.method(), bench(c.recipe), tasks, &watch);
-  const RightOfWay::Learning learning(way_);
-  ilora::train(prepared, trainer);
-}
-
-std::vector<TaskEval> School::earlier_tasks(const Configuration& configuration,
-                                            const std::string& task) const {
-  std::vector<TaskEval> evals;
-  const Recipe& recipe = configuration.recipe;
-  const std::vector<TaskText> texts = read_tasks(recipe);
-  for (size_t t = 0; t < texts.size(); ++t) {
-    if (texts[t].name == task) continue;
-    evals.push_back(
-        probe_of(make_task_eval(texts[t], recipe.evaluated_split(), recipe.measure_of(t)),
-                 options_.budget.probe_rows));
-  }
-  evals.insert(evals.end(), probes_.begin(), probes_.end());
-  return evals;
-}
-
-// The learned state is deployed, or a part of the way to it, or nothing of it.
-void School::weigh(const TaughtTask& task) {
+  learning_.train(task, watch);
+  fs::path deployed;
   {
     const std::lock_guard lock(mutex_);
     progress_->phase = "weighing";
+    deployed = journal_.deployed();
   }
-  const auto own = configuration_of(folder_);
-  const Recipe& recipe = own->recipe;
-  const std::string deployed = own->method().deployed();
-  const int64_t last = folder_.last_task();
-  const Adapter after = load_adapter(folder_.saved_adapter(last, deployed), model_.files);
-  fs::path old = journal_.deployed();
-  if (old.empty() && last > 1 && fs::is_directory(folder_.adapter(last - 1, deployed)))
-    old = folder_.adapter(last - 1, deployed);
-  const std::vector<TaskEval> earlier = earlier_tasks(*own, task.name);
-  const std::vector<TaskText> texts = read_tasks(recipe);
-  const TaskEval eval = probe_of(
-      make_task_eval(texts.back(), recipe.evaluated_split(), recipe.measure_of(texts.size() - 1)),
-      options_.budget.probe_rows);
-  Workbench& own_bench = bench(recipe);
-  Evaluator evaluator(own_bench.engine, own_bench.encoder, {recipe.max_new_tokens});
-  Adapter chosen(model_.config(), after.options());
-  Verdict verdict;
-  {
-    const RightOfWay::Learning learning(way_);
-    Adapter before(model_.config(), after.options());  // zeros: as the base model
-    if (!old.empty()) before = load_adapter(old, model_.files);
-    verdict =
-        judge(evaluator, own_bench.engine, earlier, eval, before, after, chosen, options_.budget);
-  }
+  const TaskLearning::Weighed weighed = learning_.weigh(task, deployed);
   JournalEntry entry;
   entry.task = task.name;
   entry.rows = std::ssize(task.rows);
-  entry.share = verdict.share;
-  entry.earlier = std::move(verdict.earlier);
-  entry.own = verdict.own;
-  entry.reason = verdict.reason;
-  if (!verdict.deploys) {
-    entry.kind = JournalEntry::kRefused;
-    return refuse(task, std::move(entry));
-  }
+  entry.share = weighed.verdict.share;
+  entry.earlier = weighed.verdict.earlier;
+  entry.own = weighed.verdict.own;
+  entry.reason = weighed.verdict.reason;
   const std::lock_guard lock(mutex_);
-  const JournalEntry& line = journal_.deploy(std::move(entry), chosen, recipe.model);
-  news_.deployed(fmt::format("deployment-{:04}", line.number), folder_.path() / line.adapter);
-  before_of(folder_).drop();
-  tell(fmt::format("{} is deployed (entry {}): {}", task.name, line.number, line.reason));
+  if (weighed.verdict.deploys) {
+    deploy(std::move(entry), weighed);
+  } else {
+    entry.kind = JournalEntry::kRefused;
+    refuse(std::move(entry));
+  }
 }
 
-// The run is as before the task, whose rows are laid aside. Each part may be done again by a server
-// that comes after one that was stopped in between; an entry without a kind is written already.
-void School::refuse(const TaughtTask& task, JournalEntry entry) {
+void School::deploy(JournalEntry entry, const TaskLearning::Weighed& weighed) {
+  const JournalEntry& line = journal_.deploy(std::move(entry), weighed.adapter, weighed.model);
+  news_.deployed(fmt::format("deployment-{:04}", line.number), folder_.path() / line.adapter);
+  learning_.drop_before();
+  news_.message(fmt::format("{} is deployed (entry {}): {}", line.task, line.number, line.reason));
+}
+
+void School::refuse(JournalEntry entry) {
+  const JournalEntry& line = journal_.add(std::move(entry));
+  learning_.put_back(line.task);
+  news_.message(
+      fmt::format("{} is {} (entry {}): {}", line.task, line.kind, line.number, line.reason));
+}
+
+// What a server that was stopped left undone of a task whose end the journal knows already.
+void School::settle_left_over() {
+  const std::string name = learning_.kept_before();
   const std::lock_guard lock(mutex_);
-  if (!entry.kind.empty()) {
-    const JournalEntry& line = journal_.add(std::move(entry));
-    tell(fmt::format("{} is {} (entry {}): {}", task.name, line.kind, line.number, line.reason));
+  const JournalEntry* entry = journal_.of_task(name);
+  if (entry == nullptr) return;
+  if (entry->kind == JournalEntry::kDeployed) {
+    learning_.drop_before();
+  } else {
+    learning_.put_back(name);
   }
-  const Before before = before_of(folder_);
-  if (before.there()) {
-    const int64_t last = folder_.last_task();
-    int64_t learned = 0;
-    before.put_back();
-    if (folder_.exists()) learned = std::ssize(configuration_of(folder_)->recipe.task_folders());
-    for (int64_t number = learned + 1; number <= last; ++number)
-      remove_folder(folder_.task(number));
-  }
-  const fs::path rows = folder_.given_tasks() / task.name,
-                 aside = folder_.path() / "serve" / "refused" / task.name;
-  if (!fs::is_directory(rows)) return;
-  make_folder(aside.parent_path());
-  remove_folder(aside);
-  fs::rename(rows, aside);
 }
 
 }  // namespace ilora

@@ -19,26 +19,17 @@
 
 #include "base/json_fwd.h"
 #include "base/process.h"
-#include "serve/budget.h"
 #include "serve/journal.h"
-#include "serve/right_of_way.h"
+#include "serve/task_learning.h"
 #include "serve/taught_rows.h"
-#include "session/configuration.h"
 #include "session/kept_rows.h"
-#include "train/loaded_model.h"
-#include "train/observer.h"
-#include "train/workbench.h"
 
 namespace ilora {
 
 struct SchoolOptions {
-  std::vector<std::string> settings{};  // of a run that the first task begins
-  int64_t learn_after = 16;             // rows that make a task; 0: only time does, or who asks
-  // Optimiser steps that a task takes at least: a few rows are shown more often than train.epochs says.
-  int64_t least_steps = 24;
-  int64_t learn_idle = 30;  // seconds without a new row, then what waits is learned; 0: never
-  BudgetOptions budget{};
-  std::vector<std::string> probes{};  // folders of tasks that nothing learned may forget either
+  LearningOptions learning{};
+  int64_t learn_after = 16;  // rows that make a task; 0: only time does, or who asks
+  int64_t learn_idle = 30;   // seconds without a new row, then what waits is learned; 0: never
   TaughtLimits limits{};
 };
 
@@ -98,26 +89,16 @@ class School {
   std::optional<TaughtTask> next_task() const;
   std::set<std::string> used_names() const;
   void work(const TaughtTask& task);
-  void begin(const TaughtTask& task);
-  void train(const TaughtTask& task);
-  void weigh(const TaughtTask& task);
-  void refuse(const TaughtTask& task, JournalEntry entry);
+  void learn_and_weigh(const TaughtTask& task);
+  void deploy(JournalEntry entry, const TaskLearning::Weighed& weighed);
+  void refuse(JournalEntry entry);
   void settle_left_over();
-  std::unique_ptr<Configuration> configuration() const;
-  Workbench& bench(const Recipe& recipe);
-  std::string epochs_for(const Recipe& recipe, const TaughtTask& task) const;
-  std::vector<TaskEval> earlier_tasks(const Configuration& configuration,
-                                      const std::string& task) const;
-  void tell(const std::string& line) const;
 
   const RunFolder folder_;
-  const LoadedModel& model_;
-  RightOfWay& way_;
   const SchoolOptions options_;
   const SchoolNews news_;
   FolderLock lock_;
-  std::vector<TaskEval> probes_;
-  std::unique_ptr<Workbench> bench_;
+  TaskLearning learning_;
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;
