@@ -99,8 +99,8 @@ struct Source {
   std::string name;
 };
 
-// What the server deploys at first: by its journal, else what the run deploys.
-void deploy_first(const Source& source, ServedLearners& learners) {
+// What a server that learns nothing answers with: what the run deploys.
+void deploy_own(const Source& source, ServedLearners& learners) {
   if (!source.folder || source.folder->last_task() == 0) return;
   const std::string deployed = source.configuration->method().deployed();
   learners.deploy(deployed, answering_adapter(*source.folder, *source.configuration, deployed));
@@ -127,7 +127,7 @@ void serve(ServeArguments& a) {
   if (begun) warn_of(model_change(*source.folder, model.files));
   Workbench bench(model, source.recipe);
   ServedLearners learners(source.name, source.folder ? &*source.folder : nullptr, bench);
-  deploy_first(source, learners);
+  if (!source.folder || a.frozen) deploy_own(source, learners);
   RightOfWay way;
   a.answering.threads = source.recipe.threads;
   Answering answering(bench, way, a.answering);
@@ -148,8 +148,8 @@ void serve(ServeArguments& a) {
   Server server(a.server, access, answers, teaching ? &*teaching : nullptr);
   install_interrupt_handler();
   ignore_closed_pipe();
-  server.start();
   if (school) school->start();
+  server.start();
   log().info("{} answers{} on http://{}:{}", source.name, school ? " and learns" : "",
              a.server.host, server.port());
   while (!interrupted()) std::this_thread::sleep_for(50ms);

@@ -94,7 +94,10 @@ Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<BudgetProb
                                   own_before, options);
     verdict.share = share;
     if (share == 1) whole = verdict;
-    if (!verdict.deploys || (share < 1 && verdict.own->after <= verdict.own->before)) continue;
+    // A part of the way has to be worth it: half of what all of it gains.
+    const double gain = whole.own->after - whole.own->before;
+    const bool worth = verdict.own->after - verdict.own->before >= 0.5 * gain && gain > 0;
+    if (!verdict.deploys || (share < 1 && !worth)) continue;
     verdict.reason =
         share == 1 ? "nothing loses more than its budget"
                    : fmt::format("{} of the way; all of it would lose: {}", share, whole.reason);

@@ -50,7 +50,7 @@ struct Verdict {
 };
 
 // Judges the way from `before` to `after`: all of it, else the longest of three quarters, a half and a
-// quarter that keeps to the budget and still answers the new task better than `before`. `between`
+// quarter that keeps to the budgets and has half of what all of it gains on the new task. `between`
 // receives the state to deploy; the engine is the evaluator's.
 Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<BudgetProbe>& probes,
               const TaskEval& own, const Adapter& before, const Adapter& after, Adapter& between,

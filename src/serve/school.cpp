@@ -88,8 +88,11 @@ School::~School() {
 }
 
 void School::start() {
-  if (const fs::path adapter = journal_.deployed(); !adapter.empty())
+  if (const fs::path adapter = journal_.deployed(); !adapter.empty()) {
     news_.deployed(fmt::format("deployment-{}", adapter.filename().string()), adapter);
+  } else if (const fs::path own = learning_.own_adapter(); !own.empty()) {
+    news_.deployed(learning_.configuration()->method().deployed(), own);
+  }
   thread_ = std::thread([this] { run(); });
 }
 

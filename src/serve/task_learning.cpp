@@ -108,6 +108,8 @@ void TaskLearning::train(const TaughtTask& task, TrainingObserver& observer) {
     const bool learned = folder_.last_task() == std::ssize(known) && is_finished(folder_);
     if (!learned) run(prepare_resume(folder_.path(), {}), observer);
   } else if (folder_.exists()) {
+    // A server that was stopped as it began may have left the run unfinished.
+    if (!is_finished(folder_)) run(prepare_resume(folder_.path(), {}), observer);
     const fs::path path = fs::absolute(folder_.given_tasks() / task.name).lexically_normal();
     run(prepare_continue(folder_.path(), {path.string()},
                          {epochs_for(configuration()->recipe, task)}),
@@ -148,9 +150,7 @@ TaskLearning::Weighed TaskLearning::weigh(const TaughtTask& task, const fs::path
   const std::string learner = own->method().deployed();
   const int64_t last = folder_.last_task();
   const Adapter after = load_adapter(folder_.saved_adapter(last, learner), model_.files);
-  fs::path old = deployed;
-  if (old.empty() && last > 1 && fs::is_directory(folder_.adapter(last - 1, learner)))
-    old = folder_.adapter(last - 1, learner);
+  const fs::path old = deployed.empty() ? own_adapter() : deployed;
   const TaskEval eval = probe_of(
       make_task_eval(texts.back(), recipe.evaluated_split(), recipe.measure_of(texts.size() - 1)),
       options_.budget.probe_rows);
@@ -163,6 +163,21 @@ TaskLearning::Weighed TaskLearning::weigh(const TaughtTask& task, const fs::path
   weighed.verdict = judge(evaluator, work.engine, budget_probes(recipe, texts, evaluator), eval,
                           before, after, weighed.adapter, options_.budget);
   return weighed;
+}
+
+fs::path TaskLearning::own_adapter() const {
+  if (!folder_.exists()) return {};
+  const std::vector<std::string> known = known_tasks();
+  const int64_t taught = std::ranges::count(known, kept_before());
+  const std::string learner = configuration_of(folder_)->method().deployed();
+  // Of a task whose saving was stopped there may be a part.
+  for (int64_t n = std::min(folder_.last_task(), std::ssize(known) - taught); n > 0; --n) {
+    fs::path adapter = folder_.adapter(n, learner);
+    if (fs::exists(adapter / "adapter_config.json") &&
+        fs::exists(adapter / "adapter_model.safetensors"))
+      return adapter;
+  }
+  return {};
 }
 
 std::string TaskLearning::kept_before() const {

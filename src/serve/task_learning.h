@@ -58,6 +58,10 @@ class TaskLearning {
   // Weighs the state that was learned against what is deployed (a PEFT folder; empty: nothing yet).
   Weighed weigh(const TaughtTask& task, const std::filesystem::path& deployed);
 
+  // What the run itself deploys: the adapter of its last task, one that is being taught apart; empty
+  // where there is none.
+  std::filesystem::path own_adapter() const;
+
   // The task whose copies of the run are kept; "" for none.
   std::string kept_before() const;
   void drop_before() const;

@@ -1,103 +1,20 @@
 // `ilora serve` as a child process, asked over HTTP.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <httplib.h>
-#include <netinet/in.h>
 #include <signal.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <set>
 #include <thread>
 
 #include "base/exit_code.h"
-#include "tests/run_fixture.h"
+#include "tests/served.h"
 
 namespace ilora::testing {
 namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-
-sockaddr_in loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
-int free_port() {
-  const int s = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in address = loopback(0);
-  socklen_t size = sizeof(address);
-  ::bind(s, reinterpret_cast<sockaddr*>(&address), size);
-  ::getsockname(s, reinterpret_cast<sockaddr*>(&address), &size);
-  ::close(s);
-  return ntohs(address.sin_port);
-}
-
-// A server of a tiny run, and a client of it.
-class Served {
- public:
-  explicit Served(const std::vector<std::string>& more = {}, const Settings& settings = {})
-      : run_(folder_.path() / "mine"), port_(free_port()) {
-    const Outcome trained =
-        run_ilora(folder_, train_arguments(tiny_settings(run_, "ilora", settings)));
-    EXPECT_EQ(trained.code, 0) << trained.err;
-    arguments_ = {"serve", run_.string(), "--listen", fmt::format("127.0.0.1:{}", port_)};
-    arguments_.insert(arguments_.end(), more.begin(), more.end());
-    start();
-  }
-
-  void start() {
-    child_.emplace(folder_, arguments_);
-    for (int i = 0; i < 600 && child_->running(); ++i) {
-      if (client().Get("/health")) return;
-      std::this_thread::sleep_for(50ms);
-    }
-    const Outcome outcome = child_->wait();
-    throw std::runtime_error("the server did not start: " + outcome.all());
-  }
-
-  httplib::Client client(const std::string& key = {}) const {
-    httplib::Client client("127.0.0.1", port_);
-    client.set_connection_timeout(2);
-    client.set_read_timeout(20);
-    if (!key.empty()) client.set_bearer_token_auth(key.c_str());
-    return client;
-  }
-
-  // The status, and the body as JSON (or as a text where it is none).
-  std::pair<int, Json> post(const std::string& path, const std::string& body,
-                            const std::string& key = {}) const {
-    const auto result = client(key).Post(path.c_str(), body, "application/json");
-    if (!result) return {0, nullptr};
-    return {result->status,
-            Json::accept(result->body) ? Json::parse(result->body) : Json(result->body)};
-  }
-  std::string complete(const std::string& prompt, const Json& more = Json::object()) const {
-    Json body = {{"prompt", prompt}, {"max_tokens", 8}};
-    body.update(more);
-    const auto [status, reply] = post("/v1/completions", body.dump());
-    EXPECT_EQ(status, 200) << reply;
-    return status == 200 ? reply["choices"][0]["text"].get<std::string>() : "";
-  }
-
-  Child& child() { return *child_; }
-  const TemporaryFolder& folder() const { return folder_; }
-  const fs::path& run() const { return run_; }
-  int port() const { return port_; }
-  const std::vector<std::string>& arguments() const { return arguments_; }
-
- private:
-  TemporaryFolder folder_;
-  fs::path run_;
-  int port_;
-  std::vector<std::string> arguments_;
-  std::optional<Child> child_;
-};
 
 TEST(Serve, AnswersAreThoseOfGenerate) {
   Served served;
