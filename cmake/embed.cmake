@@ -1,6 +1,6 @@
-# Files embedded in the library ilora_report: the page's own HTML, CSS and JavaScript, and Plotly.js where
+# Files embedded in libraries: the HTML, CSS and JavaScript of the report and of the server's page, and Plotly.js where
 # scripts/plotly.sh has fetched it. Each becomes two symbols, `ilora_asset_<name>` and `ilora_asset_<name>_end`
-# (declared in src/report/assets.cpp). An absent Plotly.js is embedded as nothing: reports then have no pictures.
+# (declared in src/report/assets.cpp and src/serve/page.cpp). An absent Plotly.js is embedded as nothing: reports then have no pictures.
 set(ILORA_PLOTLY "${CMAKE_SOURCE_DIR}/.cache/plotly/plotly.min.js" CACHE FILEPATH
     "Plotly.js for the report (scripts/plotly.sh fetches it); may be absent")
 
@@ -30,6 +30,9 @@ endfunction()
 
 foreach(part html css js)
   ilora_embed(ilora_report page_${part} ${CMAKE_SOURCE_DIR}/src/report/page.${part})
+endforeach()
+foreach(part html css js)
+  ilora_embed(ilora_serve serve_${part} ${CMAKE_SOURCE_DIR}/src/serve/page.${part})
 endforeach()
 ilora_embed(ilora_report analysis_js ${CMAKE_SOURCE_DIR}/src/report/analysis.js)
 ilora_embed(ilora_report plotly ${ILORA_PLOTLY})

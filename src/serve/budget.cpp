@@ -35,6 +35,15 @@ TaskEval probe_of(TaskEval task, int64_t most) {
   return task;
 }
 
+BudgetProbe probe_with(Evaluator& evaluator, TaskEval task, double budget, bool sample) {
+  const std::string name = task.name;
+  return {name,
+          [&evaluator, task = std::move(task)](const Answerer& answerer) {
+            return evaluator.evaluate(task, answerer).rows;
+          },
+          budget, sample};
+}
+
 TaskChange change_of(const std::string& task, const std::vector<RowScore>& before,
                      const std::vector<RowScore>& after, const BudgetOptions& options) {
   ILORA_CHECK(before.size() == after.size());
@@ -65,9 +74,8 @@ Verdict judge_point(Evaluator& evaluator, const Answerer& answerer,
                     const std::vector<RowScore>& own_before, const BudgetOptions& options) {
   Verdict verdict;
   for (size_t p = 0; p < probes.size(); ++p) {
-    const TaskEval& task = probes[p].task;
     verdict.earlier.push_back(
-        change_of(task.name, references[p], evaluator.evaluate(task, answerer).rows, options));
+        change_of(probes[p].name, references[p], probes[p].score(answerer), options));
     if (!exceeds(verdict.earlier.back(), probes[p], options)) continue;
     verdict.reason += (verdict.reason.empty() ? "" : "; ") + words_of(verdict.earlier.back());
   }
@@ -84,8 +92,7 @@ Verdict judge(Evaluator& evaluator, Engine& engine, const std::vector<BudgetProb
   const Answerer old_answerer = answerer_of(engine, before);
   std::vector<std::vector<RowScore>> references;
   for (const BudgetProbe& probe : probes)
-    references.push_back(probe.reference ? *probe.reference
-                                         : evaluator.evaluate(probe.task, old_answerer).rows);
+    references.push_back(probe.reference ? *probe.reference : probe.score(old_answerer));
   const std::vector<RowScore> own_before = evaluator.evaluate(own, old_answerer).rows;
   Verdict whole;  // of all of the way, whose numbers a refusal tells
   for (const double share : kShares) {

@@ -2,6 +2,7 @@
 // under the old state and the new one. Called by school.cpp.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -23,7 +24,8 @@ struct BudgetOptions {
 
 // Rows that a new state is held to.
 struct BudgetProbe {
-  TaskEval task;
+  std::string name;
+  std::function<std::vector<RowScore>(const Answerer&)> score;  // the rows' scores under a state
   double budget = 0;
   // Whether the rows stand for others, as held-out ones do: then a loss counts where the 95 % interval
   // says that it is one. What was taught itself is to be kept, row by row.
@@ -31,6 +33,8 @@ struct BudgetProbe {
   // What a state is compared with; none: the state that is deployed.
   std::optional<std::vector<RowScore>> reference{};
 };
+// A task's; the evaluator outlives the probe.
+BudgetProbe probe_with(Evaluator& evaluator, TaskEval task, double budget, bool sample);
 
 // Of a task's rows at most `most`, evenly picked.
 TaskEval probe_of(TaskEval task, int64_t most);

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "serve/http.h"
+#include "serve/page.h"
 #include "serve/request_error.h"
 #include "serve/status_text.h"
 
@@ -24,6 +25,11 @@ bool changes(const httplib::Request& request) {
 void take_alone(socket_t socket) {
   const int yes = 1;
   setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+}
+
+// What needs no key: whether the server is there, and the page, which asks for one.
+bool is_open(const std::string& path) {
+  return path == "/health" || path == "/" || path == "/page.css" || path == "/page.js";
 }
 
 // Asking for an answer changes nothing.
@@ -59,7 +65,7 @@ struct Server::Implementation {
       throw RequestError(kLengthRequired, "[serve] a body needs a Content-Length");
     if (request.has_header("Content-Encoding"))
       throw RequestError(kUnsupportedMedia, "[serve] a body is taken as it is, not compressed");
-    if (request.path == "/health" || request.path == "/") return;
+    if (is_open(request.path)) return;
     const Right right = access.right_of(request.get_header_value("Authorization"));
     if (right == Right::kNone)
       throw RequestError(kUnauthorized, "[serve] a key is needed (Authorization: Bearer KEY)", {},
@@ -136,6 +142,7 @@ Server::Server(ServerOptions options, const Access& access, AnswerService& answe
   implementation_ = std::make_unique<Implementation>(std::move(options), access, answers);
   implementation_->configure();
   implementation_->add_own_routes();
+  add_page(implementation_->http);
   add_answer_routes(implementation_->http, answers);
   if (teaching != nullptr) add_teaching_routes(implementation_->http, *teaching);
 }

@@ -132,13 +132,17 @@ std::vector<BudgetProbe> TaskLearning::budget_probes(const Recipe& recipe,
   for (size_t t = 0; t + 1 < texts.size(); ++t) {
     const TaskEval eval = make_task_eval(texts[t], recipe.evaluated_split(), recipe.measure_of(t));
     const bool sample = !same_rows(eval.rows, texts[t].train);
-    probes.push_back({probe_of(eval, budget.probe_rows), budget.budget, sample});
+    probes.push_back(
+        probe_with(evaluator, probe_of(eval, budget.probe_rows), budget.budget, sample));
   }
-  for (const TaskEval& probe : probes_) probes.push_back({probe, budget.budget, true});
+  for (const TaskEval& probe : probes_)
+    probes.push_back(probe_with(evaluator, probe, budget.budget, true));
   if (!options_.general) return probes;
-  const TaskEval general = general_probe();
-  if (!general_reference_) general_reference_ = evaluator.evaluate(general, {}).rows;
-  probes.push_back({general, budget.general_budget, true, general_reference_});
+  if (!general_reference_) general_reference_ = score_general(evaluator, {});
+  probes.push_back(
+      {"general",
+       [&evaluator](const Answerer& answerer) { return score_general(evaluator, answerer); },
+       budget.general_budget, true, general_reference_});
   return probes;
 }
 

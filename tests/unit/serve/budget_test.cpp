@@ -85,7 +85,7 @@ TEST(Budget, TheWayToANewStateEndsWhereItKeepsToTheBudget) {
   }
   ASSERT_TRUE(worse && better);
   const auto judged = [&](double budget, Adapter& between) {
-    BudgetProbe probe{*worse, budget};
+    const BudgetProbe probe = probe_with(evaluator, *worse, budget, false);
     return judge(evaluator, tiny.bench.engine, {probe}, *better, before, after, between, {});
   };
   Adapter between(tiny.model.config(), before.options());
