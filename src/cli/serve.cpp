@@ -136,6 +136,7 @@ void serve(ServeArguments& a) {
   AnswerService answers{bench, answering, learners, recent, chat, a.seconds, a.sampling};
   std::optional<School> school;
   std::optional<TeachingService> teaching;
+  std::optional<JobService> jobs;
   if (source.folder && !a.frozen) {
     std::vector<std::string> settings = kRecipe;
     settings.insert(settings.end(), a.school.learning.settings.begin(),
@@ -143,9 +144,11 @@ void serve(ServeArguments& a) {
     a.school.learning.settings = std::move(settings);
     school.emplace(*source.folder, model, way, a.school, news_for(learners));
     teaching.emplace(TeachingService{*school, recent, model.tokenizer, chat});
+    jobs.emplace(*school, *source.folder, source.name, chat);
   }
   if (a.log_requests) a.server.log = [](const std::string& line) { log().info("{}", line); };
-  Server server(a.server, access, answers, teaching ? &*teaching : nullptr);
+  Server server(a.server, access, answers, teaching ? &*teaching : nullptr,
+                jobs ? &*jobs : nullptr);
   install_interrupt_handler();
   ignore_closed_pipe();
   if (school) school->start();

@@ -55,6 +55,7 @@ TaskChange change_of(const std::string& task, const std::vector<RowScore>& befor
   const Interval interval = paired_bootstrap(differences, options.resamples, 1);
   change.low = interval.low;
   change.high = interval.high;
+  change.p = interval.p;
   return change;
 }
 
@@ -62,7 +63,8 @@ bool exceeds(const TaskChange& change, const BudgetProbe& probe, const BudgetOpt
   constexpr double kRounding = 1e-9;  // of a mean of scores
   const double least = -probe.budget - kRounding;
   if (options.strict) return change.low < least;
-  return change.after - change.before < least && (!probe.sample || change.high < 0);
+  constexpr double kOneSided = 0.1;  // of the two-sided p: 95 % that it is a loss
+  return change.after - change.before < least && (!probe.sample || change.p <= kOneSided);
 }
 
 namespace {

@@ -27,8 +27,8 @@ struct BudgetProbe {
   std::string name;
   std::function<std::vector<RowScore>(const Answerer&)> score;  // the rows' scores under a state
   double budget = 0;
-  // Whether the rows stand for others, as held-out ones do: then a loss counts where the 95 % interval
-  // says that it is one. What was taught itself is to be kept, row by row.
+  // Whether the rows stand for others, as held-out ones do: then a loss counts where the bootstrap is
+  // 95 % sure (one-sided) that it is one. What was taught itself is to be kept, row by row.
   bool sample = false;
   // What a state is compared with; none: the state that is deployed.
   std::optional<std::vector<RowScore>> reference{};

@@ -19,6 +19,7 @@ struct TaskChange {
   int64_t rows = 0;
   double before = 0, after = 0;  // mean scores, 0..1
   double low = 0, high = 0;      // of after - before: 95 %, the paired bootstrap over rows
+  double p = 1;                  // two-sided, that there is no difference
 
   static void visit(auto& keys, auto& self) {
     keys.required("task", self.task);
@@ -27,6 +28,7 @@ struct TaskChange {
     keys.required("after", self.after);
     keys.required("low", self.low);
     keys.required("high", self.high);
+    keys.value("p", self.p);
   }
 };
 

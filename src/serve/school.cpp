@@ -128,10 +128,9 @@ std::string School::learn(const std::string& task) {
   return name;
 }
 
-std::string School::learn(const std::string& task, const std::vector<Example>& train,
-                          const std::vector<Example>& test) {
+std::string School::learn(const TaughtTask& task) {
   const std::lock_guard lock(mutex_);
-  std::string name = taught_.add_task(task, train, test, used_names());
+  std::string name = taught_.add_task(task, used_names());
   problem_.clear();
   changed_.notify_all();
   return name;

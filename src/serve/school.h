@@ -60,9 +60,8 @@ class School {
                              const std::string& source, const std::string& key, bool now);
   // What waits under a name is learned now; the name that it got, "" where nothing waits.
   std::string learn(const std::string& task);
-  // A task of its own, with rows to score it by; the name that it got.
-  std::string learn(const std::string& task, const std::vector<Example>& train,
-                    const std::vector<Example>& test);
+  // A task that comes whole, with rows to score it by; the name that it got.
+  std::string learn(const TaughtTask& task);
   // Takes a task out that waits or is being learned; the run is as before it. False: it is done with.
   bool cancel(const std::string& task);
   void pause();

@@ -132,7 +132,7 @@ struct Server::Implementation {
 };
 
 Server::Server(ServerOptions options, const Access& access, AnswerService& answers,
-               TeachingService* teaching) {
+               TeachingService* teaching, JobService* jobs) {
   if (!is_loopback(options.host) && !access.has_keys())
     throw Error(ErrorKind::kUsage,
                 fmt::format("[serve] without keys the server listens on this machine alone, and {} "
@@ -145,6 +145,7 @@ Server::Server(ServerOptions options, const Access& access, AnswerService& answe
   add_page(implementation_->http);
   add_answer_routes(implementation_->http, answers);
   if (teaching != nullptr) add_teaching_routes(implementation_->http, *teaching);
+  if (jobs != nullptr) add_job_routes(implementation_->http, *jobs);
 }
 
 Server::~Server() {

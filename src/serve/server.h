@@ -9,6 +9,7 @@
 
 #include "serve/access.h"
 #include "serve/answer_routes.h"
+#include "serve/job_routes.h"
 #include "serve/teaching_routes.h"
 
 namespace ilora {
@@ -26,9 +27,9 @@ class Server {
  public:
   // What is given outlives the server. Throws Error(kUsage) where it would listen beyond this machine
   // without keys.
-  // `teaching`: null where nothing is to be learned.
+  // `teaching`, `jobs`: null where nothing is to be learned.
   Server(ServerOptions options, const Access& access, AnswerService& answers,
-         TeachingService* teaching);
+         TeachingService* teaching, JobService* jobs);
   ~Server();  // stop()
   Server(const Server&) = delete;
 

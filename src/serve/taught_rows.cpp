@@ -93,7 +93,7 @@ void TaughtRows::take(const Json& event) {
     next_ = std::max(next_, number);
     if (!key.empty()) keys_[key] = numbers;
   } else if (kind == "task") {
-    TaughtTask task{event.at("name").get<std::string>(), {}, {}};
+    TaughtTask task{event.at("name").get<std::string>(), {}, {}, event.value("time", int64_t{0})};
     for (const Json& number : event.at("rows")) {
       const auto at = std::ranges::find(waiting_, number.get<int64_t>(), &Waiting::number);
       if (at == waiting_.end()) continue;  // its line was damaged
@@ -103,7 +103,8 @@ void TaughtRows::take(const Json& event) {
     tasks_.push_back(std::move(task));
   } else if (kind == "job") {
     tasks_.push_back({event.at("name").get<std::string>(), rows_of(event.at("train")),
-                      rows_of(event.at("test"))});
+                      rows_of(event.at("test")), event.value("time", int64_t{0}),
+                      event.value("training_file", ""), event.value("validation_file", "")});
   }
 }
 
@@ -161,16 +162,16 @@ std::string TaughtRows::close(const std::string& task, const std::set<std::strin
   return name;
 }
 
-std::string TaughtRows::add_task(const std::string& wanted, const std::vector<Example>& rows,
-                                 const std::vector<Example>& test,
-                                 const std::set<std::string>& used) {
-  if (!is_task_name(wanted)) throw RequestError(kBadRequest, "[teach] this is no task's name");
-  const std::string name = free_name(wanted, used);
+std::string TaughtRows::add_task(const TaughtTask& task, const std::set<std::string>& used) {
+  if (!is_task_name(task.name)) throw RequestError(kBadRequest, "[teach] this is no task's name");
+  const std::string name = free_name(task.name, used);
   record({{"event", "job"},
           {"name", name},
           {"time", now()},
-          {"train", json_of_rows(rows)},
-          {"test", json_of_rows(test)}});
+          {"training_file", task.training_file},
+          {"validation_file", task.validation_file},
+          {"train", json_of_rows(task.rows)},
+          {"test", json_of_rows(task.test)}});
   return name;
 }
 

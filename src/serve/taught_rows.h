@@ -25,6 +25,9 @@ struct TaughtTask {
   std::string name;
   std::vector<Example> rows;
   std::vector<Example> test;  // of a fine-tuning job; may be none
+  int64_t time = 0;           // when it was closed, in seconds since 1970
+  // Of a fine-tuning job: the ids of its files.
+  std::string training_file = {}, validation_file = {};
 };
 
 class TaughtRows {
@@ -44,9 +47,8 @@ class TaughtRows {
   // Makes a task of the rows that wait under a name ("": of those without); its name is new among
   // `used`. "" where none wait.
   std::string close(const std::string& task, const std::set<std::string>& used);
-  // Makes a task of rows that come with it, all at once.
-  std::string add_task(const std::string& name, const std::vector<Example>& rows,
-                       const std::vector<Example>& test, const std::set<std::string>& used);
+  // Makes a task of rows that come with it, all at once; its name may get a number.
+  std::string add_task(const TaughtTask& task, const std::set<std::string>& used);
 
   // All tasks, in the order in which they were closed.
   const std::vector<TaughtTask>& tasks() const { return tasks_; }

@@ -25,6 +25,7 @@ NOT_RUN = [  # the first pattern that is found in a command, and the reason
     (r"bench/compare\.sh", "needs PyTorch, and forty minutes"),
     (r"bench/measure\.sh", "needs PyTorch and llama.cpp, and an hour"),
     (r"learn6|bench/small_suites|SUITES/", "needs rows of the sets that they are made of"),
+    (r"ilora serve|curl ", "a server; tests/props/serve_test.cpp and teach_test.cpp start it"),
     (r"bench/connectivity\.py", "needs the benchmarks' data, and hours"),
 ]
 SMALLER = [

@@ -99,7 +99,7 @@ TEST(TaughtRows, ATasksFolderIsOneThatIsRead) {
   EXPECT_EQ(task.definition.measure, "rouge-l") << "free texts";
   std::vector<Example> labels = rows("b", 6);
   for (size_t i = 0; i < labels.size(); ++i) labels[i].answer = i % 2 == 0 ? "yes" : "no";
-  taught.add_task("labels", labels, rows("c", 2), {});
+  taught.add_task({"labels", labels, rows("c", 2)}, {});
   taught.write(taught.tasks()[1]);
   const TaskText labelled = read_task(t.run.given_tasks() / "labels");
   EXPECT_EQ(labelled.definition.measure, "auto");
