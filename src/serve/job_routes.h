@@ -4,8 +4,6 @@
 #include <mutex>
 #include <string>
 #include <utility>
-#include <string>
-#include <utility>
 
 #include "serve/job_files.h"
 #include "serve/school.h"

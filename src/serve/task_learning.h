@@ -26,7 +26,7 @@ namespace ilora {
 struct LearningOptions {
   std::vector<std::string> settings{};  // of a run that the first task begins
   // Optimiser steps that a task takes at least: a few rows are shown more often than train.epochs says.
-  int64_t least_steps = 48;
+  int64_t least_steps = 64;
   BudgetOptions budget{};
   // What nothing learned may forget besides earlier tasks: what general_probe.h asks, folders of tasks.
   bool general = true;
