@@ -37,6 +37,7 @@ class School::Watch : public TrainingObserver {
   void task_begun(const TaskBegun& task) override {
     first_ = task.step;
     set([&](Progress& p) {
+      p.phase = "training";
       p.step = task.step;
       p.steps = task.last_step;
     });
