@@ -156,7 +156,7 @@ function entryItem(entry, deployed) {
   item.append(title, element('p', entry.reason));
   const scores = [entry.own, ...entry.earlier].filter(Boolean);
   for (const s of scores)
-    item.append(element('p', `${s.task}: ${s.before.toFixed(3)} to ${s.after.toFixed(3)}, ${s.rows} rows`));
+    item.append(element('p', `${s.task}: ${s.before.toFixed(3)} to ${s.after.toFixed(3)}, ${s.rows} ${s.rows === 1 ? 'row' : 'rows'}`));
   if (entry.adapter && entry.number !== deployed) {
     const back = element('button', 'Go back to this', 'small');
     back.type = 'button';
