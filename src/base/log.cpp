@@ -15,6 +15,21 @@ void write_stderr(std::string_view bytes) {
   std::fflush(stderr);
 }
 
+// Control characters as \xNN: a file's name may hold some, and a terminal obeys them.
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    const bool control = (byte < 0x20 && c != '\n' && c != '\t') || byte == 0x7f;
+    if (control) {
+      shown += fmt::format("\\x{:02x}", byte);
+    } else {
+      shown += c;
+    }
+  }
+  return shown;
+}
+
 // The first `columns` characters; never cuts inside a UTF-8 sequence.
 std::string_view first_columns(std::string_view text, int columns) {
   size_t i = 0;
@@ -43,7 +58,7 @@ void Log::line(std::string_view prefix, const std::string& text) {
   std::string bytes;
   if (!status_.empty()) bytes += kClearLine;
   bytes += prefix;
-  bytes += text;
+  bytes += printable(text);
   bytes += '\n';
   bytes += status_;
   sink_(bytes);
@@ -52,7 +67,8 @@ void Log::line(std::string_view prefix, const std::string& text) {
 void Log::status(std::string_view text) {
   const std::lock_guard lock(mutex_);
   if (!terminal_ || quiet_ || (text.empty() && status_.empty())) return;
-  status_ = first_columns(text, width() - 1);  // the last column would wrap on some terminals
+  const std::string shown = printable(text);
+  status_ = first_columns(shown, width() - 1);  // the last column would wrap on some terminals
   sink_(std::string(kClearLine) + status_);
 }
 

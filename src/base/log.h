@@ -1,5 +1,5 @@
 // A log: plain lines on standard error or in a sink, and one status line (a progress bar) below
-// them on a terminal. Whoever speaks is given one: the program has its own (cli/console.h), and so
+// them on a terminal. Control characters in them are shown as \\xNN. Whoever speaks is given one: the program has its own (cli/console.h), and so
 // has each of the library's sessions. Calls from several threads do not mix within a line.
 #pragma once
 

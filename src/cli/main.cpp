@@ -99,6 +99,9 @@ int main(int argc, char** argv) {
   } catch (const std::filesystem::filesystem_error& e) {
     ilora::log().error("{}: {}", e.path1().empty() ? "a file" : e.path1().string(),
                        e.code().message());
+    std::error_code gone;
+    const auto here = std::filesystem::current_path(gone);
+    if (here.empty()) ilora::log().error("  The folder that the program was started in is gone.");
     return ilora::kExitFailed;
   } catch (const std::bad_alloc&) {
     ilora::log().error("not enough memory; lower engine.max_tokens");

@@ -6,6 +6,7 @@
 #include "cli/console.h"
 #include "report/report.h"
 #include "runs/missing_steps.h"
+#include "runs/own_files.h"
 
 namespace ilora {
 
@@ -24,6 +25,7 @@ void add_report(CLI::App& app) {
     for (const std::string& run : a->runs) {
       const RunFolder folder = open_run(run);
       warn_of(missing_steps(folder));
+      warn_each(files_of_others(folder));
       runs.push_back(folder.path());
     }
     const std::filesystem::path out =

@@ -11,7 +11,7 @@ namespace ilora {
 namespace {
 
 // Independent streams; task_memory.cpp has 2 to 4.
-constexpr uint64_t kInsertions = 0, kDraws = 1, kTaskOrder = 5, kDrawsOfTask = 6;
+constexpr uint64_t kInsertions = 0, kDraws = 1, kTaskOrder = 5, kDrawsOfTask = 6, kShrinks = 7;
 
 struct Policy {
   const char* name;
@@ -107,6 +107,31 @@ int64_t Memory::forget(const RowFilter& leaves) {
   const auto gone = std::ranges::count(marks, true);
   if (gone > 0) erase(marks);
   return gone;
+}
+
+void Memory::shrink(int64_t most, uint64_t seed) {
+  const Random random(seed, Stream::kMemory, hash_combine(kShrinks, static_cast<uint64_t>(seen_)));
+  const size_t rows = rows_.size();
+  int64_t left = bytes();
+  std::vector<bool> marks(rows, false);
+  size_t gone = 0;
+  for (const int64_t i : random.permutation(static_cast<int64_t>(rows))) {
+    if (left <= most || gone + 1 >= rows) break;
+    left -= rows_[static_cast<size_t>(i)].bytes();
+    marks[static_cast<size_t>(i)] = true;
+    ++gone;
+  }
+  if (gone == 0) return;
+  erase(marks);
+  capacity_ = static_cast<int64_t>(rows_.size());
+}
+
+void Memory::restore_capacity(int64_t rows) {
+  if (rows < 1 || rows > capacity_) {
+    throw Error(ErrorKind::kFormat,
+                fmt::format("[memory] expected room for 1 to {} rows, got {}", capacity_, rows));
+  }
+  capacity_ = rows;
 }
 
 void Memory::visit(StateVisitor& visitor, const std::string& name) {

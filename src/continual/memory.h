@@ -60,6 +60,12 @@ class Memory {
   // Takes the rows out for which `leaves` holds; returns how many. What was seen stays counted, and
   // the next rows that are shown fill the room.
   int64_t forget(const RowFilter& leaves);
+  // Takes rows out, each with equal probability, until what is left needs no more than `bytes`; one
+  // row stays whatever it needs. From then on there is room for no more rows than are left, or the
+  // latest rows would fill it. What is drawn depends on (seed, rows shown) alone.
+  void shrink(int64_t bytes, uint64_t seed);
+  // As an earlier shrink() left it. Throws Error(kFormat) for more than there is, or none.
+  void restore_capacity(int64_t rows);
   // seen and rows; policies add what else they keep.
   virtual void visit(StateVisitor& visitor, const std::string& name);
 

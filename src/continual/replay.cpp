@@ -73,6 +73,12 @@ void Replay::add_memory_options(OptionList& list, const std::string& method) {
   const bool default_policy = o.memory.policy == MemoryOptions().policy;
   list.add(key("memory_size"), &o.memory.size, "rows that the memory keeps over the whole sequence",
            {.min = 1, .source = "the I-LoRA paper's 500", .fixed_once_learned = true});
+  list.add(key("memory_bytes"), &o.memory_bytes,
+           "most bytes of the rows that the memory keeps; 0: memory_size alone counts",
+           {.min = 0, .source = "ours", .fixed_once_learned = true});
+  list.add(key("memory_age"), &o.memory_age,
+           "rows of tasks that are more than so many tasks back leave the memory; 0: none do",
+           {.min = 0, .source = "ours"});
   list.add(key("policy"), &o.memory.policy, "which rows the memory keeps",
            {.choices = memory_policies(),
             .source = default_policy ? "the I-LoRA paper's reservoir" : "paper",
@@ -170,6 +176,7 @@ int64_t Replay::rows_due(const Run& run, int64_t current) {
 
 std::vector<std::vector<const Row*>> Replay::take(Run& run, const std::vector<const Row*>& current,
                                                   int draws) {
+  keep_to_limits(run);
   if (options.insert_first) insert(run, current, {});
   if (run.position.task == 0 || !due(run.position.task_step)) return {};
   const int64_t count = rows_due(run, static_cast<int64_t>(current.size()));
@@ -218,6 +225,15 @@ void Replay::insert(Run& run, const std::vector<const Row*>& current,
                     losses.empty() ? std::nullopt : std::optional(losses[i]));
   }
   if (keep_with) memory().each_row([&](Row& row) { keep_with(run, row); });
+  keep_to_limits(run);
+}
+
+void Replay::keep_to_limits(const Run& run) {
+  if (options.memory_age > 0) {
+    const int64_t first = run.position.task - options.memory_age;
+    memory().forget([first](const Row& row) { return row.task < first; });
+  }
+  if (options.memory_bytes > 0) memory().shrink(options.memory_bytes, run.seed);
 }
 
 void Replay::remember(Run& run, const std::vector<const Row*>& current) {
@@ -228,6 +244,11 @@ void Replay::remember(Run& run, const std::vector<const Row*>& current) {
 
 void Replay::visit(StateVisitor& visitor, const std::string& name) {
   memory().visit(visitor, name);
+  if (options.memory_bytes > 0) {
+    int64_t room = memory().capacity();
+    visitor.value(name + ".capacity", room);
+    memory().restore_capacity(room);
+  }
   visitor.value(name + ".current_rows", current_rows_);
   if (options.reweigh != "none") answers_.visit(visitor, name + ".answers");
 }

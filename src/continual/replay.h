@@ -17,6 +17,8 @@ namespace ilora {
 
 struct ReplayOptions {
   MemoryOptions memory;
+  int64_t memory_bytes = 0;      // most bytes of the rows kept; 0: memory.size alone counts
+  int64_t memory_age = 0;        // rows of tasks that are further back leave; 0: none do
   double ratio = 1.0;            // replayed rows per current row, in a step that replays
   bool ratio_per_task = false;   // times the number of tasks learned before
   int64_t interval = 1;          // every so many steps of a task
@@ -77,6 +79,7 @@ class Replay {
   // `losses`: of each row, for policies that ask; empty before the step has told them.
   void insert(Run& run, const std::vector<const Row*>& current, std::span<const double> losses);
   int64_t rows_due(const Run& run, int64_t current);
+  void keep_to_limits(const Run& run);  // memory_bytes, memory_age
 
   std::unique_ptr<Memory> memory_;  // made at first use, when the options are known
   int64_t current_rows_ = 0;        // of the steps that replayed so far

@@ -186,6 +186,13 @@ ModelFiles::ModelFiles(const std::filesystem::path& path, ModelFamilies families
                 "Nothing is downloaded by a name on the hub or an address; scripts/model.sh "
                 "obtains a small model.");
   }
+  if (std::filesystem::exists(path / "config.yaml") &&
+      !std::filesystem::exists(path / "config.json"))
+    throw Error(ErrorKind::kFile, fmt::format("[model] {} is a run, and no model", path.string()),
+                "Name the run where the command asks for one (--run), and its model here.");
+  if (path.extension() == ".safetensors" && std::filesystem::is_regular_file(path))
+    throw Error(ErrorKind::kFile, fmt::format("[model] {} is one file of a model", path.string()),
+                "Name its folder, which has config.json and a tokenizer as well.");
   if (std::filesystem::is_directory(path)) {
     config_ = config_from_folder(path, families);
     require_computable(config_, (path / "config.json").string());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "runs/metrics.h"
+#include "runs/own_files.h"
 #include "runs/results.h"
 #include "runs/schema.h"
 
@@ -14,6 +15,10 @@ std::string missing_steps(const RunFolder& folder) {
   if (!fs::exists(file) || !fs::exists(folder.path(Results::kFile))) return "";
   const auto results = read_run_file<Results>(folder);
   if (!results.finished() || results.tasks.empty()) return "";
+  if (!begins_as_recorded(folder, results, kMetricsFile))
+    return fmt::format(
+        "{} is not as this run wrote it ({}): steps are missing or changed, or are another run's",
+        file.string(), Results::kFile);
   const std::string log = read_file(file);
   constexpr std::string_view kEnd = R"("event":"task_end")";
   const size_t last = log.rfind(kEnd);

@@ -72,6 +72,7 @@ struct Results {
   Timing timing;
   Environment environment;
   std::optional<MadeFrom> made_from;  // absent: written by an earlier version
+  std::vector<HashedFile> files;      // as the run wrote them (own_files.h)
 
   static void visit(auto& keys, auto& self) {
     keys.schema(kSchema);
@@ -90,6 +91,7 @@ struct Results {
     keys.value("timing", self.timing);
     keys.value("environment", self.environment);
     keys.unless_empty("made_from", self.made_from);
+    keys.unless_empty("files", self.files);
   }
   std::string problem() const;
 

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "runs/made_from.h"
+#include "runs/own_files.h"
 #include "runs/results.h"
 #include "runs/schema.h"
 #include "train/made_from.h"
@@ -118,6 +119,8 @@ std::unique_ptr<Configuration> configuration_of(const RunFolder& folder) {
   } else {
     warn_of_relative_paths(*configuration);
   }
+  for (std::string& warning : files_of_others(folder))
+    configuration->warnings.push_back(std::move(warning));
   // A library's run of an earlier version brings the rows that it was given along.
   if (!fs::exists(recipe.data_folder) && fs::exists(folder.given_tasks()))
     recipe.data_folder = fs::absolute(folder.given_tasks()).lexically_normal().string();

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/error.h"
 #include "text/json_view.h"
 #include "text/tokenizer_spec.h"
 
@@ -113,6 +114,14 @@ void read_end_tokens(const std::filesystem::path& folder, TokenizerSpec& spec) {
     } else {
       spec.ends.push_back(ends.id());
     }
+    // No answer would ever end.
+    const auto unknown = [&](int32_t id) { return static_cast<size_t>(id) >= spec.tokens.size(); };
+    if (!spec.ends.empty() && std::ranges::all_of(spec.ends, unknown))
+      throw Error(
+          ErrorKind::kFormat,
+          fmt::format("[tokenizer] expected an end token below {}, got {} ({}: eos_token_id)",
+                      spec.tokens.size(), spec.ends.front(), path.string()),
+          "The tokenizer and the configuration are of two models.");
     break;
   }
   if (spec.eos < 0 && !spec.ends.empty() &&

@@ -44,6 +44,25 @@ TaskRows parse_task_rows(const std::string& text) {
               "Write for example MeetingBank.test=50; the splits are train, eval and test.");
 }
 
+// What to do with a folder that has no task folders, by what it has.
+std::string hint_without_tasks(const fs::path& folder) {
+  if (is_task_folder(folder))
+    return fmt::format(
+        "It is a task itself: name the folder that it is in, {}.",
+        (fs::absolute(folder) / ".").lexically_normal().parent_path().parent_path().string());
+  for (const auto& below : fs::directory_iterator(folder)) {
+    if (!fs::is_directory(below.path())) continue;
+    for (const char* file : {"train.jsonl", "train.csv", "train.parquet"}) {
+      if (fs::exists(below.path() / file))
+        return fmt::format(
+            "A task is a folder with train.json and test.json; `ilora data import` makes one of "
+            "{}.",
+            (below.path() / file).string());
+    }
+  }
+  return "A task is a folder with train.json and test.json.";
+}
+
 // The task folders in a folder, by name. `said_by`: the option that named it, for errors.
 std::vector<fs::path> tasks_below(const fs::path& folder, const std::string& said_by) {
   if (!fs::is_directory(folder)) {
@@ -58,7 +77,7 @@ std::vector<fs::path> tasks_below(const fs::path& folder, const std::string& sai
   if (found.empty()) {
     throw Error(ErrorKind::kFile,
                 fmt::format("[data] no task folders in {}{}", folder.string(), said_by),
-                "A task is a folder with train.json and test.json.");
+                hint_without_tasks(folder));
   }
   std::sort(found.begin(), found.end());
   return found;

@@ -195,6 +195,7 @@ void Trainer::learn_task() {
   evaluate(current().learned);
   save_adapters();
   append_sealed(folder_, TaskEndEvent{name, at.task, at.step});
+  own_files_.record_lines();
   ++at.task;
   at.task_step = 0;
   at.epoch = 0;
@@ -464,7 +465,9 @@ void Trainer::restore(bool accept_changes) {
 void Trainer::save_adapters() {
   require_folder();
   for (const Exported& saved : method_.exported(run_)) {
-    save_peft(folder_.adapter(current().learned, saved.name), *saved.adapter, recipe_.model);
+    const std::filesystem::path to = folder_.adapter(current().learned, saved.name);
+    save_peft(to, *saved.adapter, recipe_.model);
+    own_files_.record_adapter(to);
   }
 }
 
@@ -490,6 +493,7 @@ void Trainer::write_results(const std::string& status) const {
                     train_seconds_ > 0 ? static_cast<double>(train_tokens_) / train_seconds_ : 0.0};
   results.environment = environment_of(bench_.model.mode());
   results.made_from = made_from_;
+  results.files = own_files_.list();
   write_sealed(folder_, results);
 }
 

@@ -11,6 +11,7 @@
 #include "continual/method.h"
 #include "data/task.h"
 #include "runs/metrics.h"
+#include "runs/own_files.h"
 #include "runs/run_folder.h"
 #include "train/checkpoint.h"
 #include "train/observer.h"
@@ -79,6 +80,7 @@ class Trainer {
   Run run_;
   Optimizer optimizer_;
   Scoring scoring_;
+  OwnFiles own_files_{folder_};
   MadeFrom made_from_;
   double train_seconds_ = 0;
   int64_t train_tokens_ = 0;

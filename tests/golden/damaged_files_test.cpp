@@ -9,6 +9,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class DamagedFiles : public ::testing::Test {
  protected:
@@ -69,6 +70,33 @@ TEST_F(DamagedFiles, AnEarlierTasksAdapterIsSaidWhenTheRunGoesOn) {
   EXPECT_EQ(run({"train", "--continue", run_, "--task", data_folder("tiny-tasks") / "beta"}), 0)
       << outcome_.all();
   EXPECT_THAT(outcome_.err, AllOf(HasSubstr("task-01/adapter"), HasSubstr("leaves it as it is")));
+}
+
+// Each of them is whole in itself.
+TEST_F(DamagedFiles, LostRowsAndAnotherRunsAdapterAreSaid) {
+  const std::string rows = read_file(run_ / "rows.jsonl");
+  write_file_atomic(run_ / "rows.jsonl", rows.substr(0, rows.find('\n') + 1));
+  EXPECT_EQ(run({"report", run_}), 0) << outcome_.all();
+  EXPECT_THAT(outcome_.err, HasSubstr("rows.jsonl is not as this run wrote it"));
+  write_file_atomic(run_ / "rows.jsonl", rows);
+  EXPECT_EQ(run({"report", run_}), 0);
+  EXPECT_THAT(outcome_.err, Not(HasSubstr("is not as"))) << outcome_.err;
+
+  const fs::path other = folder_ / "other";
+  ASSERT_EQ(
+      run({"train"}, tiny_settings(other, "seq", {"train.epochs=1", "data.tasks=alpha", "seed=9"})),
+      0);
+  const fs::path own = RunFolder(run_).adapter(1, "fast");
+  fs::copy(RunFolder(other).adapter(1, "fast"), own,
+           fs::copy_options::recursive | fs::copy_options::overwrite_existing);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"generate", "--run", run_, "--max-new-tokens", "1", "owl"},
+        {"report", run_},
+        {"train", "--continue", run_, "--task", data_folder("tiny-tasks") / "beta"}}) {
+    EXPECT_EQ(run(words), 0) << outcome_.all();
+    EXPECT_THAT(outcome_.err, HasSubstr("task-01/adapter/adapter_model.safetensors is not as"))
+        << words[0];
+  }
 }
 
 // As of an earlier version.

@@ -91,6 +91,33 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"reference", "ilora", {"ilora.preset=reference"}}),
     [](const auto& kind) { return std::string(kind.param.name); });
 
+TEST(ReplayRuns, LimitsOfBytesAndAgeHoldAndResumeToTheSameBits) {
+  const TemporaryFolder folder;
+  for (const std::string method : {"er", "ilora"}) {
+    constexpr int64_t kMost = 2000;
+    const Settings limits = {method + ".memory_bytes=2000", method + ".memory_age=1",
+                             "train.epochs=3", "checkpoint.every=3"};
+    const fs::path whole = folder / (method + "-whole"), cut = folder / (method + "-cut");
+    ASSERT_EQ(run_ilora(folder, train_arguments(tiny_settings(whole, method, limits))).code, 0);
+    {
+      Child child(folder, train_arguments(tiny_settings(cut, method, limits)));
+      kill_after(child, cut, 20);
+    }
+    const Outcome resumed = run_ilora(folder, {"train", "--resume", cut.string()});
+    ASSERT_EQ(resumed.code, 0) << resumed.err;
+    EXPECT_EQ(adapter_bytes(cut), adapter_bytes(whole));
+    EXPECT_EQ(events(cut, ""), events(whole, ""));
+
+    for (const Json& step : events(whole)) EXPECT_LE(step.at("memory_bytes"), kMost);
+    EXPECT_GT(events(whole).back().at("memory_rows"), 1);
+    const Outcome listed = run_ilora(folder, {"memory", "list", whole.string(), "--json"});
+    const Json tasks = parse_json(listed.out, "memory").at("tasks");
+    ASSERT_EQ(tasks.size(), 3U) << listed.out;
+    EXPECT_EQ(tasks[0].at("rows"), 0) << listed.out;
+    EXPECT_GT(tasks[1].at("rows"), 0) << listed.out;
+  }
+}
+
 TEST(ReplayRuns, TheConfigurationShowsWhatAPresetSets) {
   const TemporaryFolder folder;
   const fs::path run = folder / "run";

@@ -20,6 +20,15 @@ TEST(Log, WritesPlainLines) {
   EXPECT_EQ(c.bytes, "task 3\nwarning: slow\nerror: bad {}\n");
 }
 
+TEST(Log, ShowsControlCharactersAndDoesNotPrintThem) {
+  Captured c(true);
+  c.log.error("no\x1b[31mrun\a\x7f");
+  c.log.info("two\nlines\tand \xc3\xa4");
+  EXPECT_EQ(c.bytes, "error: no\\x1b[31mrun\\x07\\x7f\ntwo\nlines\tand \xc3\xa4\n");
+  c.log.status("\x1b[2J");
+  EXPECT_TRUE(c.bytes.ends_with("\r\x1b[K\\x1b[2J"));
+}
+
 TEST(Log, QuietKeepsWarningsAndErrors) {
   Captured c(true);
   c.log.set_quiet(true);

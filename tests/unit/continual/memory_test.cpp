@@ -138,5 +138,36 @@ TEST(PastDraws, RowsOfATaskAreAsLikelyAsEachOtherAndStepsDiffer) {
   EXPECT_GT(orders.size(), 1500U);
 }
 
+TEST(Shrunk, RowsLeaveAlikeUntilTheRestFits) {
+  const int64_t one = numbered(0).bytes();
+  std::vector<int> kept(40);
+  constexpr int kStreams = 4000;
+  for (uint64_t seed = 0; seed < kStreams; ++seed) {
+    ReservoirMemory memory(20);
+    for (uint64_t i = 0; i < 40; ++i) {
+      memory.insert(numbered(i), seed);
+      memory.shrink(10 * one + 1, seed);
+      ASSERT_LE(memory.bytes(), 10 * one + 1);
+    }
+    ASSERT_EQ(memory.rows().size(), 10U);
+    EXPECT_EQ(memory.capacity(), 10);
+    for (const Row& row : memory.rows()) ++kept[row.id];
+  }
+  // A uniform sample of all shown still: 1000 of each, with a deviation of 27.
+  for (const int count : kept) EXPECT_NEAR(count, 1000, 130);
+}
+
+TEST(Shrunk, OneRowStaysAndWhatFitsIsLeftAlone) {
+  ReservoirMemory memory(5);
+  for (uint64_t i = 0; i < 5; ++i) memory.insert(numbered(i), 1);
+  memory.shrink(memory.bytes(), 1);
+  EXPECT_EQ(memory.rows().size(), 5U);
+  EXPECT_EQ(memory.capacity(), 5);
+  memory.shrink(1, 1);
+  EXPECT_EQ(memory.rows().size(), 1U);
+  EXPECT_THROW(memory.restore_capacity(2), Error);
+  EXPECT_THROW(memory.restore_capacity(0), Error);
+}
+
 }  // namespace
 }  // namespace ilora

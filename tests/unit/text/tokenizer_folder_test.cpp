@@ -95,6 +95,14 @@ TEST_F(TokenizerFolder, EndTokensAreThoseOfTheGenerationConfiguration) {
   expect_error(ErrorKind::kFormat, {"generation_config.json", "eos_token_id"}, [&] { load(); });
 }
 
+TEST_F(TokenizerFolder, EndTokensThatThereAreNotAreRefused) {
+  write_json(folder_ / "config.json", {{"eos_token_id", {first_, 7}}});
+  EXPECT_THAT(load().ends(), ElementsAre(first_, 7)) << "answers end with one of them";
+  write_json(folder_ / "config.json", {{"eos_token_id", {first_, first_ + 9}}});
+  expect_error(ErrorKind::kFormat, {"config.json: eos_token_id", std::to_string(first_)},
+               [&] { load(); });
+}
+
 TEST_F(TokenizerFolder, TokensBeyondTheEmbeddingsAreRefusedByName) {
   EXPECT_EQ(load(first_).vocabulary_size(), first_);
   expect_error(ErrorKind::kFormat,
