@@ -17,6 +17,9 @@
 
 namespace {
 
+constexpr const char* kWhatItDoes =
+    "Teaches a large language model one task after another without forgetting the earlier ones.";
+
 int exit_code(const ilora::Error& e) {
   return e.kind() == ilora::ErrorKind::kInterrupted
              ? ilora::exit_code_of_signal(ilora::stop_signal())
@@ -54,9 +57,7 @@ int main(int argc, char** argv) {
   ilora::restart_with_short_waits(argv);
   ilora::ignore_file_size_signal();
   ilora::explain_lost_pages();
-  CLI::App app{
-      "Teaches a large language model one task after another without forgetting the earlier ones.",
-      "ilora"};
+  CLI::App app{kWhatItDoes, "ilora"};
   app.set_version_flag("--version", "ilora " ILORA_VERSION);
   app.require_subcommand(1);
   bool quiet = false;

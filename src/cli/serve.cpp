@@ -162,6 +162,78 @@ void serve(ServeArguments& a) {
   throw Error(ErrorKind::kInterrupted, "[serve] stopped");
 }
 
+// How and when what is taught is learned, and what it may cost.
+void add_learning_options(CLI::App& command, ServeArguments& a) {
+  command
+      .add_option("--learn-after", a.school.learn_after,
+                  "taught rows that are learned as a task; 0: no number is enough")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command
+      .add_option("--learn-idle", a.school.learn_idle,
+                  "seconds without a new row, then those that wait are learned; 0: never")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command
+      .add_option("--least-steps", a.school.learning.least_steps,
+                  "optimiser steps of a task at least; more epochs make them")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command
+      .add_option("--budget", a.school.learning.budget.budget,
+                  "of an earlier task's score, that a new state may lose")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--general-budget", a.school.learning.budget.general_budget,
+                  "that general knowledge may lose, against the base model")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command.add_flag("--strict", a.school.learning.budget.strict,
+                   "refuse what the probes' rows cannot vouch for");
+  command.add_flag("!--no-general-probe", a.school.learning.general,
+                   "let what is learned cost general knowledge");
+  command
+      .add_option("--probe", a.school.learning.probes,
+                  "a task that nothing learned may forget either (repeatable)")
+      ->allow_extra_args(false);
+  command.add_option("--probe-rows", a.school.learning.budget.probe_rows, "of each earlier task")
+      ->check(above_zero())
+      ->capture_default_str();
+}
+
+// Where it listens, who may ask, how much.
+void add_http_options(CLI::App& command, ServeArguments& a) {
+  command.add_option("--listen", a.listen, "HOST:PORT")->capture_default_str();
+  command.add_option("--name", a.name, "what clients call the model (default: the folder's name)");
+  command.add_option("--key-file", a.key_file,
+                     "keys of those who may ask, one a line: KEY, or \"KEY read\"");
+  command.add_option("--allow-host", a.hosts, "another name that the server is reached by")
+      ->allow_extra_args(false);
+  command.add_option("--slots", a.answering.slots, "answers in the making at once")
+      ->check(CLI::Range(1, 256))
+      ->capture_default_str();
+  command
+      .add_option("--context", a.answering.capacity,
+                  "most tokens of a prompt and its answer; at most the model's own")
+      ->check(above_zero())
+      ->capture_default_str();
+  command.add_option("--queue", a.answering.waiting, "questions that may wait for a slot")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command.add_option("--max-body", a.body_mib, "MiB of a request")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  command.add_option("--timeout", a.seconds, "seconds for an answer")
+      ->check(above_zero())
+      ->capture_default_str();
+  command
+      .add_option("--temperature", a.sampling.temperature, "where a request says none; 0: greedy")
+      ->check(not_below_zero())
+      ->capture_default_str();
+  command.add_flag("--log-requests", a.log_requests, "a line for each; never their texts");
+}
+
 }  // namespace
 
 void add_serve(CLI::App& app) {
@@ -176,71 +248,8 @@ void add_serve(CLI::App& app) {
                    "an option of a run that begins, KEY=VALUE")
       ->allow_extra_args(false);
   command->add_flag("--frozen", a->frozen, "answer only; nothing is learned");
-  command
-      ->add_option("--learn-after", a->school.learn_after,
-                   "taught rows that are learned as a task; 0: no number is enough")
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command
-      ->add_option("--learn-idle", a->school.learn_idle,
-                   "seconds without a new row, then those that wait are learned; 0: never")
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command
-      ->add_option("--least-steps", a->school.learning.least_steps,
-                   "optimiser steps of a task at least; more epochs make them")
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command
-      ->add_option("--budget", a->school.learning.budget.budget,
-                   "of an earlier task's score, that a new state may lose")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command
-      ->add_option("--general-budget", a->school.learning.budget.general_budget,
-                   "that general knowledge may lose, against the base model")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str();
-  command->add_flag("--strict", a->school.learning.budget.strict,
-                    "refuse what the probes' rows cannot vouch for");
-  command->add_flag("!--no-general-probe", a->school.learning.general,
-                    "let what is learned cost general knowledge");
-  command
-      ->add_option("--probe", a->school.learning.probes,
-                   "a task that nothing learned may forget either (repeatable)")
-      ->allow_extra_args(false);
-  command->add_option("--probe-rows", a->school.learning.budget.probe_rows, "of each earlier task")
-      ->check(above_zero())
-      ->capture_default_str();
-  command->add_option("--listen", a->listen, "HOST:PORT")->capture_default_str();
-  command->add_option("--name", a->name,
-                      "what clients call the model (default: the folder's name)");
-  command->add_option("--key-file", a->key_file,
-                      "keys of those who may ask, one a line: KEY, or \"KEY read\"");
-  command->add_option("--allow-host", a->hosts, "another name that the server is reached by")
-      ->allow_extra_args(false);
-  command->add_option("--slots", a->answering.slots, "answers in the making at once")
-      ->check(CLI::Range(1, 256))
-      ->capture_default_str();
-  command
-      ->add_option("--context", a->answering.capacity,
-                   "most tokens of a prompt and its answer; at most the model's own")
-      ->check(above_zero())
-      ->capture_default_str();
-  command->add_option("--queue", a->answering.waiting, "questions that may wait for a slot")
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command->add_option("--max-body", a->body_mib, "MiB of a request")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
-  command->add_option("--timeout", a->seconds, "seconds for an answer")
-      ->check(above_zero())
-      ->capture_default_str();
-  command
-      ->add_option("--temperature", a->sampling.temperature, "where a request says none; 0: greedy")
-      ->check(not_below_zero())
-      ->capture_default_str();
-  command->add_flag("--log-requests", a->log_requests, "a line for each; never their texts");
+  add_learning_options(*command, *a);
+  add_http_options(*command, *a);
   add_mode(*command, a->mode, "as engine.mode (default: a run's own, else auto)");
   command->callback([a] { serve(*a); });
 }

@@ -217,9 +217,16 @@ KeptRows School::kept() const {
   return read_kept_rows(folder_);
 }
 
-int64_t School::forget(const std::function<bool(const KeptRow&)>& leaves) const {
+int64_t School::forget(const std::function<bool(const KeptRow&)>& leaves) {
   if (!folder_.has_state()) return 0;
-  return std::ssize(forget_rows(folder_, leaves));
+  const std::lock_guard lock(mutex_);
+  if (progress_)
+    throw Error(ErrorKind::kInUse, "[serve] a task is being learned", "Ask again later.");
+  const std::vector<KeptRow> gone = forget_rows(folder_, leaves);
+  std::map<std::string, std::set<int64_t>> numbers;
+  for (const KeptRow& row : gone) numbers[row.task].insert(row.number);
+  for (const auto& [task, rows] : numbers) taught_.blank(task, rows);
+  return std::ssize(gone);
 }
 
 // ---- the thread -----------------------------------------------------------------------------------

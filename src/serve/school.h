@@ -74,10 +74,10 @@ class School {
   // Whether a task is learned now.
   bool learns(const std::string& task) const;
 
-  // The rows that the run keeps, and taking some out for good (kept_rows.h). The latter throws
-  // Error(kInUse) while a task is learned.
+  // The rows that the run keeps, and taking some out for good (kept_rows.h), of what was taught here
+  // too. The latter throws Error(kInUse) while a task is learned.
   KeptRows kept() const;
-  int64_t forget(const std::function<bool(const KeptRow&)>& leaves) const;
+  int64_t forget(const std::function<bool(const KeptRow&)>& leaves);
 
  private:
   class Watch;

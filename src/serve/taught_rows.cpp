@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "data/conversation.h"
+#include "runs/seal.h"
 #include "serve/durable_lines.h"
 #include "serve/request_error.h"
 
@@ -173,6 +174,47 @@ std::string TaughtRows::add_task(const TaughtTask& task, const std::set<std::str
           {"train", json_of_rows(task.rows)},
           {"test", json_of_rows(task.test)}});
   return name;
+}
+
+void TaughtRows::blank(const std::string& task, const std::set<int64_t>& numbers) {
+  std::vector<Json> events = read_durable_lines(file_).objects;
+  const Json nothing = {{"prompt", "-"}, {"answer", "-"}};
+  const auto blank_taught = [&](int64_t number) {
+    for (Json& event : events) {
+      if (event.value("event", "") != "rows") continue;
+      const int64_t at = number - event.at("first").get<int64_t>();
+      if (at >= 0 && at < std::ssize(event["rows"]))
+        event["rows"][static_cast<size_t>(at)] = nothing;
+    }
+  };
+  for (Json& event : events) {
+    if (event.value("name", "") != task) continue;
+    const bool job = event.value("event", "") == "job";
+    const Json rows = event.at(job ? "train" : "rows");
+    for (const int64_t number : numbers) {
+      if (number < 0 || number >= std::ssize(rows)) continue;
+      const Json& row = rows[static_cast<size_t>(number)];
+      if (!job) {
+        blank_taught(row.get<int64_t>());
+        continue;
+      }
+      for (const char* split : {"train", "test"})
+        for (Json& one : event[split])
+          if (one == row) one = nothing;
+    }
+  }
+  std::string text;
+  for (Json& event : events) {
+    event.erase("hash");
+    text += sealed_line(event) + "\n";
+  }
+  write_file_atomic(file_, text);
+  for (TaughtTask& known : tasks_) {
+    if (known.name != task) continue;
+    for (const int64_t number : numbers)
+      if (number >= 0 && number < std::ssize(known.rows))
+        known.rows[static_cast<size_t>(number)] = row_of(nothing);
+  }
 }
 
 std::map<std::string, int64_t> TaughtRows::waiting() const {

@@ -50,6 +50,10 @@ class TaughtRows {
   // Makes a task of rows that come with it, all at once; its name may get a number.
   std::string add_task(const TaughtTask& task, const std::set<std::string>& used);
 
+  // Takes the texts of a task's rows out of the file, by their numbers in the task; empty ones take
+  // their places.
+  void blank(const std::string& task, const std::set<int64_t>& numbers);
+
   // All tasks, in the order in which they were closed.
   const std::vector<TaughtTask>& tasks() const { return tasks_; }
   // Rows that wait, by the name of their task.

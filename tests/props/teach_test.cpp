@@ -181,8 +181,8 @@ TEST(Teach, WhatARunKeepsIsShownAndDeleted) {
   const auto deleted = served.client().Delete("/v1/memory?task=names");
   EXPECT_EQ(deleted->status, 200);
   EXPECT_EQ(served.get("/v1/memory?task=names").second["total"], 0);
-  EXPECT_THAT(read_file(served.run() / "tasks" / "names" / "train.json"),
-              ::testing::Not(HasSubstr("names asks")));
+  for (const char* file : {"tasks/names/train.json", "tasks/names/test.json", "serve/taught.jsonl"})
+    EXPECT_THAT(read_file(served.run() / file), ::testing::Not(HasSubstr("names asks"))) << file;
 }
 
 TEST(Teach, ANewRunBeginsWithItsFirstTask) {

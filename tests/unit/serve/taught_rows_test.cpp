@@ -87,6 +87,27 @@ TEST(TaughtRows, WhatIsTooMuchOrNoNameIsRefusedAndNothingIsWritten) {
   EXPECT_EQ(t.open().count_waiting(), 3);
 }
 
+TEST(TaughtRows, ATextThatIsTakenOutIsInNoLine) {
+  const Taught t;
+  TaughtRows taught = t.open();
+  taught.add(rows("other", 1), "kept", "taught", "");
+  taught.add(rows("a", 3), "", "taught", "");
+  taught.close("", {});
+  taught.add_task({"job", rows("b", 2), rows("b", 2)}, {});
+  taught.blank("taught-001", {1});
+  taught.blank("job", {0});
+  const std::string file = read_file(t.run.path() / "serve" / "taught.jsonl");
+  for (const char* gone : {"a answer 1", "b answer 0"})
+    EXPECT_THAT(file, ::testing::Not(::testing::HasSubstr(gone)));
+  for (const char* stays : {"a answer 0", "a answer 2", "b answer 1", "other answer 0"})
+    EXPECT_THAT(file, ::testing::HasSubstr(stays));
+  TaughtRows again = t.open();
+  EXPECT_TRUE(again.warnings().empty());
+  EXPECT_EQ(again.tasks()[0].rows.size(), 3u);
+  EXPECT_EQ(again.tasks()[0].rows[2].prompt, "a 2?");
+  EXPECT_EQ(again.count_waiting(), 1);
+}
+
 TEST(TaughtRows, ATasksFolderIsOneThatIsRead) {
   const Taught t;
   TaughtRows taught = t.open();
