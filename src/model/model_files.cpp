@@ -186,7 +186,7 @@ ModelFiles::ModelFiles(const std::filesystem::path& path, ModelFamilies families
                 "Nothing is downloaded by a name on the hub or an address; scripts/model.sh "
                 "obtains a small model.");
   }
-  if (std::filesystem::exists(path / "config.yaml") &&
+  if (std::filesystem::is_directory(path / "checkpoints") &&
       !std::filesystem::exists(path / "config.json"))
     throw Error(ErrorKind::kFile, fmt::format("[model] {} is a run, and no model", path.string()),
                 "Name the run where the command asks for one (--run), and its model here.");

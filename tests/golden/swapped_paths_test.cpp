@@ -27,8 +27,7 @@ class SwappedPaths : public ::testing::Test {
 
 TEST_F(SwappedPaths, ARunIsNoModel) {
   const fs::path run = folder_ / "a-run";
-  fs::create_directories(run);
-  write_file_atomic(run / "config.yaml", "method: er\n");
+  fs::create_directories(run / "checkpoints");
   EXPECT_THAT(failure({"generate", "--model", run.string(), "hi"}),
               AllOf(HasSubstr("is a run, and no model"), HasSubstr("--run")));
 }
