@@ -155,7 +155,7 @@ void Answering::admit() {
 
 // An adapter's copy in the type of the products is made once and kept while questions name it. The
 // engine knows it by its address, so none may go before the copies do.
-void Answering::learn_names(const std::shared_ptr<const ServedLearner>& learner) {
+void Answering::keep_copies_of(const std::shared_ptr<const ServedLearner>& learner) {
   if (std::ranges::count(known_, learner) > 0) return;
   std::erase_if(known_, [&](const auto& known) {
     return std::ranges::none_of(streams_,
@@ -170,7 +170,7 @@ void Answering::learn_names(const std::shared_ptr<const ServedLearner>& learner)
 void Answering::prepare(Stream& stream) {
   stream.prepared = true;
   Question& q = stream.question;
-  learn_names(q.learner);
+  keep_copies_of(q.learner);
   if (q.prompt_scores) score_prompt(stream);
   if (q.learner->answerer.prefix) q.prompt = q.learner->answerer.prefix(q.prompt).before(q.prompt);
   if (std::ssize(q.prompt) + std::min(q.max_new_tokens, int64_t{1}) > options_.capacity)

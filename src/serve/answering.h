@@ -61,7 +61,7 @@ class Answering {
   void admit();
   void prepare(Stream& stream);
   void score_prompt(Stream& stream);
-  void learn_names(const std::shared_ptr<const ServedLearner>& learner);
+  void keep_copies_of(const std::shared_ptr<const ServedLearner>& learner);
   void pass();
   void read_prompts();
   bool read_prompt(Stream& stream);
