@@ -13,7 +13,7 @@ void RightOfWay::set_answering(bool answering) {
 
 RightOfWay::Pass::Pass(RightOfWay& way) : way_(way) {
   std::unique_lock lock(way_.mutex_);
-  way_.changed_.wait(lock, [&] { return !way_.learns_; });
+  way_.changed_.wait(lock, [&] { return !way_.learns_ && !way_.due_; });
   way_.pass_ = true;
 }
 
@@ -44,7 +44,9 @@ void RightOfWay::give_way() {
   learns_ = false;
   changed_.notify_all();
   changed_.wait_for(lock, rest, [&] { return !answering_.load(); });
+  due_ = true;  // or the next pass would be there first, time and again
   changed_.wait(lock, [&] { return !pass_; });
+  due_ = false;
   learns_ = true;
   work_began_ = Clock::now();
 }

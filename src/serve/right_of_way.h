@@ -52,6 +52,7 @@ class RightOfWay {
   std::mutex mutex_;
   std::condition_variable changed_;
   bool pass_ = false, learns_ = false;  // who computes
+  bool due_ = false;                    // learning has rested long enough
   Clock::time_point work_began_{};      // of learning, since it last gave way
   Clock::time_point answering_since_{};
 };
