@@ -102,7 +102,7 @@ def analyse(program, folder):
 def steps(folder):
     for line in (folder / "metrics.jsonl").read_text().splitlines():
         event = json.loads(line)
-        if event["event"] == "step":
+        if event.get("event") == "step":  # a damaged line may have lost its key
             yield {key: value for key, value in event.items() if key not in TIMES}
 
 
