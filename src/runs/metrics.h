@@ -104,7 +104,7 @@ struct TaskEndEvent {
 // writing) and other events are passed over. Throws Error(kFormat) naming file and line.
 std::vector<StepEvent> read_steps(const RunFolder& folder);
 
-// The log's size, and what drops all that was logged behind it: events of steps that a resumed run
+// The log's size, and what drops all that was logged after it: events of steps that a resumed run
 // takes again.
 int64_t metrics_bytes(const RunFolder& folder);
 void truncate_metrics(const RunFolder& folder, int64_t bytes);

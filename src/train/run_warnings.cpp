@@ -6,6 +6,8 @@
 #include "base/error.h"
 #include "eval/wording.h"
 #include "model/peft.h"
+#include "runs/schema.h"
+#include "runs/written_lines.h"
 
 namespace ilora {
 
@@ -71,6 +73,20 @@ void warn_of_damaged_adapters(const RunFolder& folder, const ModelConfig& config
       }
     }
   }
+}
+
+int64_t warn_of_changed_lines(const RunFolder& folder, StateReader& checkpoint,
+                              TrainingObserver& observer) {
+  WrittenLines lines;
+  if (checkpoint.has("lines"))
+    lines = checkpoint.parse<WrittenLines>("lines");
+  else
+    checkpoint.value("metrics_bytes", lines.metrics_bytes);  // of an earlier version
+  int64_t learned = 0;
+  checkpoint.value("position.task", learned);
+  for (const std::string& changed : lines_changed(folder, lines, learned))
+    observer.warning(changed);
+  return lines.metrics_bytes;
 }
 
 }  // namespace ilora

@@ -7,6 +7,7 @@
 
 #include "continual/method.h"
 #include "runs/run_folder.h"
+#include "train/checkpoint.h"
 #include "train/observer.h"
 #include "train/recipe.h"
 
@@ -26,6 +27,10 @@ void warn_of_few_steps(std::span<const StreamTask> ahead, const Recipe& recipe,
 // Adapters of earlier tasks are not read to go on, and may be damaged: said now, not when one of them
 // is to answer.
 void warn_of_damaged_adapters(const RunFolder& folder, const ModelConfig& config,
+                              TrainingObserver& observer);
+// Lines of metrics.jsonl and rows.jsonl that are not as the checkpoint knows them (runs/written_lines.h). Returns
+// how many bytes of metrics.jsonl it counts.
+int64_t warn_of_changed_lines(const RunFolder& folder, StateReader& checkpoint,
                               TrainingObserver& observer);
 
 }  // namespace ilora

@@ -14,6 +14,7 @@
 #include "model/peft.h"
 #include "runs/metrics.h"
 #include "runs/sealed_files.h"
+#include "runs/written_lines.h"
 #include "train/environment.h"
 #include "train/made_from.h"
 #include "train/run_warnings.h"
@@ -352,7 +353,7 @@ void Trainer::save() {
   writer.json("scores", json_of(scoring_.scores()));
   writer.json("made_from", json_of(made_from_));
   sync_file(folder_.path(kMetricsFile));
-  writer.json("metrics_bytes", metrics_bytes(folder_));
+  writer.json("lines", json_of(lines_written(folder_)));
   make_folder(folder_.state().parent_path());
   // A damaged one does not take the place of the one that served.
   if (last_state_whole_) keep_file(folder_.state(), folder_.earlier_state());
@@ -439,16 +440,7 @@ void Trainer::restore(bool accept_changes) {
                             recipe_.method),
                 "Start a new run with all the tasks.");
   }
-  int64_t metrics = 0;
-  reader.value("metrics_bytes", metrics);
-  if (metrics < 0)
-    throw Error(ErrorKind::kFormat,
-                fmt::format("[checkpoint] expected metrics_bytes from 0, got {}", metrics));
-  if (metrics_bytes(folder_) < metrics)
-    observer_.warning(
-        fmt::format("{} has {} of the {} bytes that the checkpoint counts: steps are missing in it",
-                    folder_.path(kMetricsFile).string(), metrics_bytes(folder_), metrics));
-  truncate_metrics(folder_, metrics);
+  truncate_metrics(folder_, warn_of_changed_lines(folder_, reader, observer_));
   warn_of_damaged_adapters(folder_, bench_.model.config(), observer_);
   if (scores_base()) scoring_.evaluate_base(known);  // now: the run is still as training began
   for (const std::string& name : reader.texts("learners")) {

@@ -9,12 +9,15 @@
 #include <thread>
 
 #include "formats/safetensors.h"
+#include "runs/metrics.h"
+#include "runs/rows.h"
 #include "tests/run_fixture.h"
 
 namespace ilora::testing {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class DamagedState : public ::testing::Test {
  protected:
@@ -74,6 +77,21 @@ TEST_F(DamagedState, ATornOrEmptyFileIsNoticed) {
   expect_noticed(std::string(state_.size(), '\0'), "zeros");
 }
 
+TEST_F(DamagedState, LinesThatAreNotAsItKnowsThemAreSaid) {
+  EXPECT_THAT(resume_with(state_).err, Not(HasSubstr("not as the checkpoint knows it")));
+  for (const char* file : {kMetricsFile, ScoredRows::kFile}) {
+    copy_run(kept_, run_);
+    const std::string lines = read_file(run_ / file);
+    std::string other = lines;
+    other[lines.find("\"hash\"") + 9] ^= 1;
+    if (file == kMetricsFile) write_file_atomic(run_ / file, other);
+    if (file != kMetricsFile) write_file_atomic(run_ / file, lines.substr(0, lines.find('\n') + 1));
+    const Outcome outcome = run_ilora(folder_, {"train", "--resume", run_.string()});
+    EXPECT_EQ(outcome.code, 0) << outcome.all();
+    EXPECT_THAT(outcome.err, HasSubstr(std::string(file) + " is not as the checkpoint knows it"));
+  }
+}
+
 // Well-formed, and not what a run can have written. No hash: it is as of an earlier version.
 TEST_F(DamagedState, WhatCannotBeIsRefusedByName) {
   struct Case {
@@ -88,8 +106,8 @@ TEST_F(DamagedState, WhatCannotBeIsRefusedByName) {
            {"/position.task_step", 1'000'000, "step 1000000"},
            {"/position.step", 0.5, "position.step"},
            {"/rows_scored", 50, "a position"},
-           {"/metrics_bytes", "x", "metrics_bytes"},
-           {"/metrics_bytes", -1, "metrics_bytes"},
+           {"/lines/metrics_bytes", "x", "metrics_bytes"},
+           {"/lines/metrics_bytes", -1, "metrics_bytes"},
            {"/learners", 3, "learners"},
            {"/method", Json::array(), "method"},
            {"/scores/measures", Json::array(), "a measure for each task"},
