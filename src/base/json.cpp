@@ -46,7 +46,7 @@ std::string cause_of(std::string_view text, size_t offset, std::string_view word
       Sign{"; expected end of input", "something follows the end of the value"},
   };
   for (const auto& [in_words, cause] : kSigns) {
-    if (words.find(in_words) != words.npos) return std::string(cause);
+    if (words.find(in_words) != std::string_view::npos) return std::string(cause);
   }
   const std::string_view rest = text.substr(std::min(offset, text.size()));
   if (rest.empty()) return "it ends too early";

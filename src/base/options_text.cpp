@@ -24,6 +24,7 @@ std::string as_yaml(const std::string& value) {
 template <class T>
 std::string as_yaml(const std::vector<T>& values) {
   std::vector<std::string> items;
+  items.reserve(values.size());
   for (const T& value : values) items.push_back(as_yaml(value));
   return fmt::format("[{}]", fmt::join(items, ", "));
 }

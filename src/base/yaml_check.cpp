@@ -71,7 +71,7 @@ class Walk {
     if (brackets_ > 0) return;  // a plain text goes on
     if (plain_ && !document && column() > node_ && peek() != '#') {
       constexpr std::string_view kMarks = "!&*?|>'\"[]{},:-%@`";
-      if (kMarks.find(peek()) == kMarks.npos) return;
+      if (kMarks.find(peek()) == std::string_view::npos) return;
       refuse("expected a text on one line, got a second line that begins with a mark",
              "Put the text into quotes.");
     }
@@ -83,7 +83,7 @@ class Walk {
   void step() {
     const char c = peek();
     if (ends_line(c)) return end_line();
-    if (is_blank(c)) {
+    if (is_blank(c)) {  // NOLINT(bugprone-branch-clone): the order of the branches decides
       ++at_;
     } else if (c == '#' && (!plain_ || is_blank(text_[at_ - 1]))) {
       skip_line();

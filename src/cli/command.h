@@ -19,6 +19,7 @@ void add_mode(CLI::App& command, std::string& mode,
               const std::string& help = "precision of the GEMMs, as engine.mode");
 
 void add_train(CLI::App& app);
+void add_forget(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);

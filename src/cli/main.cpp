@@ -72,6 +72,7 @@ int main(int argc, char** argv) {
   ilora::add_compare(app);
   ilora::add_sweep(app);
   ilora::add_memory(app);
+  ilora::add_forget(app);
   ilora::add_report(app);
   ilora::add_analyze(app);
   ilora::add_methods(app);

@@ -13,6 +13,7 @@
 #include "cli/command.h"
 #include "cli/console.h"
 #include "cli/interrupt.h"
+#include "cli/train.h"
 #include "report/report.h"
 #include "runs/results.h"
 #include "session/training.h"
@@ -21,12 +22,6 @@
 
 namespace ilora {
 namespace {
-
-struct TrainArguments {
-  std::string config, resume, continue_run, memory;
-  std::vector<std::string> tasks, settings;
-  bool json = false, show_options = false, profile = false, accept_changes = false;
-};
 
 // What --profile adds at the end: profile.json in the run's folder, and (unless JSON is asked for)
 // a table.
@@ -37,6 +32,8 @@ void show_profile(const Workbench& bench, const Recipe& recipe, double seconds, 
   write_json(RunFolder(recipe.output).profile(), profile);
   if (!json) std::cout << profile_text(profile) << "\n";
 }
+
+}  // namespace
 
 void run_training(const PreparedRun& prepared, const TrainArguments& a) {
   Configuration& configuration = *prepared.configuration;
@@ -77,6 +74,8 @@ void run_training(const PreparedRun& prepared, const TrainArguments& a) {
     log().info("report: {}", folder.report().string());
   }
 }
+
+namespace {
 
 PreparedRun prepare_run(const TrainArguments& a) {
   if (!a.resume.empty()) return prepare_resume(a.resume, a.settings);

@@ -55,6 +55,7 @@ struct AttentionSpans {
 
   constexpr AttentionSpans() = default;
   template <std::convertible_to<std::span<const AttentionSpan>> List>
+  // NOLINTNEXTLINE(google-explicit-constructor): a list of spans stands for itself
   constexpr AttentionSpans(const List& list, int64_t window_ = 0, double soft_cap_ = 0)
       : spans(list), window(window_), soft_cap(soft_cap_) {}
 

@@ -18,6 +18,7 @@ class Op<R(Args...)> {
   constexpr Op() = default;  // empty: not to be called
   // A function, or a lambda without captures, that needs its arguments alone.
   template <std::convertible_to<Function> F>
+  // NOLINTNEXTLINE(google-explicit-constructor): tables are filled with functions
   constexpr Op(F function)
       : call_([](Context c, Args... args) -> R { return c.function(args...); }),
         context_{.function = function} {}

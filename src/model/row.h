@@ -67,8 +67,8 @@ struct Row {
   // Of memory; gaps and a teacher's logits count where there are some.
   int64_t bytes() const {
     return static_cast<int64_t>(sizeof(Row) + tokens.size() * sizeof(int32_t)) -
-           static_cast<int64_t>(sizeof(TopLogits) + sizeof(gaps)) + top_logits.bytes() +
-           static_cast<int64_t>(gaps.size() * sizeof(Unlabelled));
+           static_cast<int64_t>(sizeof(TopLogits) + sizeof(std::vector<Unlabelled>)) +
+           top_logits.bytes() + static_cast<int64_t>(gaps.size() * sizeof(Unlabelled));
   }
   // Tokens that are fed to the model: all but the last, which is only predicted.
   int64_t length() const { return static_cast<int64_t>(tokens.size()) - 1; }

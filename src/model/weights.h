@@ -26,6 +26,7 @@ struct ProductForm {
   // where rounding to bytes costs a gradient least (docs/numerics.md).
   bool bytes = false;
 
+  // NOLINTNEXTLINE(google-explicit-constructor): a type alone is a form
   constexpr ProductForm(DType g, bool as_bytes = false) : gemm(g), bytes(as_bytes) {}
 };
 

@@ -61,6 +61,14 @@ std::string definition_text(const std::vector<Example>& rows) {
 
 }  // namespace
 
+Example taught_row(const Json& json) {
+  return row_of(json);
+}
+
+Json blank_taught_row() {
+  return {{"prompt", "-"}, {"answer", "-"}};
+}
+
 bool is_task_name(const std::string& name) {
   const auto good = [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
@@ -87,9 +95,10 @@ void TaughtRows::take(const Json& event) {
     const std::string task = event.value("task", ""), key = event.value("key", "");
     int64_t number = event.at("first").get<int64_t>();
     std::vector<int64_t> numbers;
-    for (Example& row : rows_of(event.at("rows"))) {
+    for (const Json& row : event.at("rows")) {
       numbers.push_back(number);
-      waiting_.push_back({number++, task, std::move(row)});
+      if (row != blank_taught_row()) waiting_.push_back({number, task, taught_row(row)});
+      ++number;
     }
     next_ = std::max(next_, number);
     if (!key.empty()) keys_[key] = numbers;
@@ -178,7 +187,7 @@ std::string TaughtRows::add_task(const TaughtTask& task, const std::set<std::str
 
 void TaughtRows::blank(const std::string& task, const std::set<int64_t>& numbers) {
   std::vector<Json> events = read_durable_lines(file_).objects;
-  const Json nothing = {{"prompt", "-"}, {"answer", "-"}};
+  const Json nothing = blank_taught_row();
   const auto blank_taught = [&](int64_t number) {
     for (Json& event : events) {
       if (event.value("event", "") != "rows") continue;

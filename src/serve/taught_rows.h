@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json_fwd.h"
 #include "data/task.h"
 #include "runs/run_folder.h"
 
@@ -85,6 +86,10 @@ class TaughtRows {
   int64_t next_ = 1;
   std::chrono::steady_clock::time_point last_added_;
 };
+
+// A row of the file, and what takes the place of one whose text is gone: it waits for no task.
+Example taught_row(const Json& json);
+Json blank_taught_row();
 
 // Whether a text may name a task, and so a folder: letters, digits, '.', '_', '-', at most 64, no dot
 // in front.

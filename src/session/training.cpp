@@ -7,6 +7,7 @@
 #include "base/process.h"
 #include "runs/metrics.h"
 #include "session/before.h"
+#include "session/chapters.h"
 
 namespace ilora {
 namespace {
@@ -35,6 +36,7 @@ void train(const PreparedRun& prepared, Trainer& trainer) {
   const Before before(folder, folder.before());
   if (prepared.learns_more) {
     before.keep();
+    keep_chapter(folder);
   } else if (before.there() && says_finished(folder)) {
     before.drop();  // it was stopped when all was learned
   }

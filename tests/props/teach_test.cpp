@@ -99,6 +99,34 @@ TEST(Teach, AnyDeploymentCanBeGoneBackToAlsoAfterARestart) {
   EXPECT_EQ(served.complete("first asks 1:"), second);
 }
 
+// Unlearning what a server was taught: its run ends in the bits of one that was never taught that row.
+TEST(Teach, ARowIsForgottenToTheBit) {
+  Json rows = rows_of("letters", 9);
+  const std::string text = rows[4]["prompt"];
+  Served served(kPlain), other(kPlain);
+  served.post("/v1/teach", lesson("letters", rows).dump());
+  served.learned();
+  served.post("/v1/teach", lesson("waits", rows_of("letters", 6), false).dump());
+  rows.erase(4);
+  other.post("/v1/teach", lesson("letters", rows).dump());
+  other.learned();
+  const std::vector<std::string> words = {"forget",  served.run().string(), "--task",
+                                          "letters", "--containing",        text};
+  EXPECT_EQ(run_ilora(served.folder(), words).code, kExitInUse) << "a server runs";
+  served.kill();
+  const Outcome forgotten = run_ilora(served.folder(), words);
+  ASSERT_EQ(forgotten.code, 0) << forgotten.all();
+  EXPECT_EQ(adapter_bytes(served.run()), adapter_bytes(other.run()));
+  for (const auto& entry : fs::recursive_directory_iterator(served.run())) {
+    if (!entry.is_regular_file()) continue;
+    EXPECT_EQ(read_file(entry.path()).find(text), std::string::npos) << entry.path();
+  }
+  served.start();
+  EXPECT_EQ(served.complete("letters asks 3:"), other.complete("letters asks 3:"));
+  EXPECT_EQ(served.get("/v1/teach").second["rows_waiting"], 5);
+  EXPECT_EQ(served.get("/health").first, 200);
+}
+
 TEST(Teach, ASignalAmidLearningCostsNothing) {
   std::map<std::string, std::string> undisturbed;
   for (const bool disturbed : {false, true}) {
