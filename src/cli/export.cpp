@@ -33,7 +33,8 @@ struct TypeName {
 };
 constexpr TypeName kTypes[] = {
     {"f32", DType::kF32},   {"f16", DType::kF16},   {"bf16", DType::kBF16}, {"q8_0", DType::kQ8_0},
-    {"q4_0", DType::kQ4_0}, {"q4_1", DType::kQ4_1}, {"q5_0", DType::kQ5_0}, {"q5_1", DType::kQ5_1}};
+    {"q4_0", DType::kQ4_0}, {"q4_1", DType::kQ4_1}, {"q5_0", DType::kQ5_0}, {"q5_1", DType::kQ5_1},
+    {"q4_k", DType::kQ4_K}, {"q5_k", DType::kQ5_K}, {"q6_k", DType::kQ6_K}};
 
 // The type asked for by name, among the first `count` of the table; none for "base".
 std::optional<DType> type_of(const std::string& name, std::initializer_list<const char*> allowed) {
@@ -97,8 +98,9 @@ void write_gguf_lora(const ExportArguments& a, const ExportSubject& exported) {
 }
 
 void write_gguf(const ExportArguments& a, const ExportSubject& exported) {
-  const auto type = type_of(a.type.empty() ? "f16" : a.type,
-                            {"f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0", "base"});
+  const auto type =
+      type_of(a.type.empty() ? "f16" : a.type, {"f32", "f16", "bf16", "q8_0", "q6_k", "q5_k",
+                                                "q5_1", "q5_0", "q4_k", "q4_1", "q4_0", "base"});
   std::error_code ignored;
   if (fs::equivalent(a.out, exported.base().path(), ignored))
     throw Error(ErrorKind::kUsage,
@@ -187,9 +189,10 @@ void add_source(CLI::App& command, ExportArguments& a) {
   command.add_option("--between", a.from.between,
                      "A,B,T of a run: the point T of the way from A to B, each LEARNER, "
                      "TASK:LEARNER or an adapter's path");
-  command.add_option("--type", a.type,
-                     "of the numbers: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0; base: the "
-                     "base's own");
+  command.add_option(
+      "--type", a.type,
+      "of the numbers: f32, f16, bf16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0; "
+      "base: the base's own");
 }
 
 }  // namespace

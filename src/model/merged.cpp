@@ -133,9 +133,24 @@ class Merge {
   Squares squares_;
 };
 
-bool has_few_bits(DType type) {
-  return type == DType::kQ4_0 || type == DType::kQ4_1 || type == DType::kQ5_0 ||
-         type == DType::kQ5_1;
+// What takes a type's place, as llama.cpp has it: for rows that do not hold whole blocks of it, and for embedding and head,
+// from which every answer begins and ends.
+struct Stand {
+  DType type, short_rows, outer;
+};
+constexpr Stand kStands[] = {
+    {DType::kQ4_0, DType::kF16, DType::kQ8_0},  {DType::kQ4_1, DType::kF16, DType::kQ8_0},
+    {DType::kQ5_0, DType::kF16, DType::kQ8_0},  {DType::kQ5_1, DType::kF16, DType::kQ8_0},
+    {DType::kQ8_0, DType::kF16, DType::kQ8_0},  {DType::kQ4_K, DType::kQ5_0, DType::kQ6_K},
+    {DType::kQ5_K, DType::kQ5_1, DType::kQ6_K}, {DType::kQ6_K, DType::kQ8_0, DType::kQ6_K}};
+
+DType type_for_rows(DType type, int64_t row_length, bool outer) {
+  const auto* stand = std::ranges::find(kStands, type, &Stand::type);
+  if (stand == std::end(kStands)) return type;
+  const DType wanted = outer ? stand->outer : type;
+  if (row_length % dtype_block(wanted) == 0) return wanted;
+  return type_for_rows(std::ranges::find(kStands, wanted, &Stand::type)->short_rows, row_length,
+                       outer);
 }
 
 // The type that a tensor of a merged GGUF file has.
@@ -150,11 +165,9 @@ DType type_in_gguf(const StoredTensor& stored, const ModelFiles& base, bool chan
         fmt::format("ilora writes {}. Choose one of them (--type), such as q8_0.",
                     quantisable_types()));
   }
-  const bool whole = stored.row_length() % dtype_block(*type) == 0;
-  if (!whole) return DType::kF16;
   const ModelTensors& tensors = base.tensors();
   const bool outer = stored.name == tensors.embedding->name || stored.name == tensors.head->name;
-  return outer && has_few_bits(*type) ? DType::kQ8_0 : *type;
+  return type_for_rows(*type, stored.row_length(), outer);
 }
 
 // llama.cpp's number of a file whose matrices have a type mostly (llama_ftype).
@@ -172,6 +185,12 @@ uint32_t file_type(DType type) {
       return 8;
     case DType::kQ5_1:
       return 9;
+    case DType::kQ4_K:
+      return 14;
+    case DType::kQ5_K:
+      return 16;
+    case DType::kQ6_K:
+      return 18;
     case DType::kBF16:
       return 32;
     default:

@@ -22,9 +22,10 @@ struct MergeReport {
 };
 
 // `type`: of all matrices; none: each keeps its own. With a type of 4 or 5 bits embedding and head
-// are Q8_0, and rows that do not hold whole blocks F16. Vectors keep theirs. Throws
-// Error(kUnsupported) naming what cannot be: soft prompts, a base that is a folder, a matrix whose
-// own type ilora does not write (Q4_K, Q5_K, Q6_K).
+// are Q8_0, with one of the K types Q6_K. Rows that do not hold whole blocks of 32 are F16; those that
+// do not hold whole blocks of 256 Q5_0, Q5_1 or Q8_0 in the place of Q4_K, Q5_K, Q6_K. Vectors keep
+// theirs. Throws Error(kUnsupported) naming what cannot be: soft prompts, a base that is a folder, a
+// matrix whose own type ilora does not write (Q2_K, IQ4_XS).
 MergeReport write_merged_gguf(const std::filesystem::path& path, const ModelFiles& base,
                               const Adapter& adapter, std::optional<DType> type);
 

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/listed.h"
 #include "tensor/quant.h"
+#include "tensor/quantise_k.h"
 
 namespace ilora {
 namespace {
@@ -92,11 +93,17 @@ struct Quantiser {
   DType type;
   void (*block)(std::byte* out, const float* x);  // one block, or element
 };
-constexpr Quantiser kQuantisers[] = {
-    {DType::kF32, element_f32},           {DType::kF16, element_f16},
-    {DType::kBF16, element_bf16},         {DType::kQ8_0, block_q8_0},
-    {DType::kQ4_0, block_around_zero<4>}, {DType::kQ4_1, block_from_minimum<4>},
-    {DType::kQ5_0, block_around_zero<5>}, {DType::kQ5_1, block_from_minimum<5>}};
+constexpr Quantiser kQuantisers[] = {{DType::kF32, element_f32},
+                                     {DType::kF16, element_f16},
+                                     {DType::kBF16, element_bf16},
+                                     {DType::kQ8_0, block_q8_0},
+                                     {DType::kQ4_0, block_around_zero<4>},
+                                     {DType::kQ4_1, block_from_minimum<4>},
+                                     {DType::kQ5_0, block_around_zero<5>},
+                                     {DType::kQ5_1, block_from_minimum<5>},
+                                     {DType::kQ4_K, quantise_super_block<DType::kQ4_K>},
+                                     {DType::kQ5_K, quantise_super_block<DType::kQ5_K>},
+                                     {DType::kQ6_K, quantise_super_block<DType::kQ6_K>}};
 
 const Quantiser* quantiser_of(DType type) {
   const auto* found = std::ranges::find(kQuantisers, type, &Quantiser::type);

@@ -54,7 +54,7 @@ TEST(Quant, RoundsAsTheReferenceDoes) {
     ++types;
   }
   EXPECT_EQ(types, 8);
-  EXPECT_FALSE(is_quantisable(DType::kQ4_K));
+  EXPECT_FALSE(is_quantisable(DType::kQ2_K));
 }
 
 TEST(Quant, ExpandsAnyRangeOfRows) {

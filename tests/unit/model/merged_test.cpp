@@ -163,15 +163,14 @@ TEST(MergedGguf, AnAdapterOfNothingIsTheBaseInAnotherType) {
   EXPECT_EQ(logits_of(folder / "m.gguf", nullptr), logits_of(base.path(), nullptr));
 }
 
-// A llama of one layer whose maps are Q4_K, which has no quantiser here.
-TEST(MergedGguf, RefusesTypesThatItDoesNotWrite) {
-  const TemporaryFolder folder;
+// A llama of one layer of zeros whose maps have a type; rows of ffn_down have 288 elements and are F32.
+void write_llama_of(const std::filesystem::path& path, DType maps) {
   GgufWriter writer;
   writer.text("general.architecture", "llama");
   for (const auto& [key, value] : std::map<std::string, uint32_t>{{"block_count", 1},
                                                                   {"embedding_length", 256},
                                                                   {"attention.head_count", 2},
-                                                                  {"feed_forward_length", 256},
+                                                                  {"feed_forward_length", 288},
                                                                   {"context_length", 32}})
     writer.u32("llama." + key, value);
   writer.f32("llama.attention.layer_norm_rms_epsilon", 1e-5f);
@@ -182,17 +181,50 @@ TEST(MergedGguf, RefusesTypesThatItDoesNotWrite) {
   add("token_embd", DType::kF32, {4, 256});
   for (const char* name : {"output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"})
     add(name, DType::kF32, {256});
-  for (const char* name :
-       {"attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"})
-    add(std::string("blk.0.") + name, DType::kQ4_K, {256, 256});
-  writer.write(folder / "k.gguf");
+  for (const char* name : {"attn_q", "attn_k", "attn_v", "attn_output"})
+    add(std::string("blk.0.") + name, maps, {256, 256});
+  for (const char* name : {"ffn_gate", "ffn_up"})
+    add(std::string("blk.0.") + name, maps, {288, 256});
+  add("blk.0.ffn_down", DType::kF32, {256, 288});
+  writer.write(path);
+}
+
+TEST(MergedGguf, RefusesTypesThatItDoesNotWrite) {
+  const TemporaryFolder folder;
+  write_llama_of(folder / "k.gguf", DType::kQ2_K);
   const ModelFiles base(folder / "k.gguf");
   const Adapter adapter = some_adapter(base.config());
   EXPECT_THAT(
       message_of([&] { write_merged_gguf(folder / "m.gguf", base, adapter, std::nullopt); }),
-      ::testing::AllOf(HasSubstr("attn_q.weight Q4_K"), HasSubstr("q8_0")));
+      ::testing::AllOf(HasSubstr("attn_q.weight Q2_K"), HasSubstr("q8_0")));
   EXPECT_FALSE(std::filesystem::exists(folder / "m.gguf"));
   EXPECT_NO_THROW(write_merged_gguf(folder / "m.gguf", base, adapter, DType::kQ8_0));
+}
+
+TEST(MergedGguf, KeepsKTypesAndWritesThem) {
+  const TemporaryFolder folder;
+  struct Case {
+    DType type, short_rows;
+    uint32_t file_type;
+    double most;  // of the adapter's change, what rounding may move
+  };
+  for (const Case& c : {Case{DType::kQ4_K, DType::kQ5_0, 14, 0.1},
+                        {DType::kQ5_K, DType::kQ5_1, 16, 0.05},
+                        {DType::kQ6_K, DType::kQ8_0, 18, 0.03}}) {
+    write_llama_of(folder / "k.gguf", c.type);
+    const ModelFiles base(folder / "k.gguf");
+    const Adapter adapter = some_adapter(base.config());
+    const MergeReport own = write_merged_gguf(folder / "own.gguf", base, adapter, std::nullopt);
+    EXPECT_GT(own.rounding, 0);
+    EXPECT_LE(own.rounding, c.most * own.change) << dtype_name(c.type);
+    EXPECT_EQ(GgufFile(folder / "own.gguf").tensor("blk.0.ffn_up.weight").dtype, c.type);
+    write_merged_gguf(folder / "m.gguf", base, adapter, c.type);
+    const GgufFile merged(folder / "m.gguf");
+    EXPECT_EQ(merged.tensor("blk.0.attn_v.weight").dtype, c.type);
+    EXPECT_EQ(merged.tensor("blk.0.ffn_down.weight").dtype, c.short_rows);
+    EXPECT_EQ(merged.tensor("token_embd.weight").dtype, DType::kQ6_K);
+    EXPECT_EQ(merged.integer("general.file_type"), c.file_type);
+  }
 }
 
 TEST(MergedFolder, BringsConfigurationAndTokenizer) {
