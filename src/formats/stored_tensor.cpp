@@ -48,7 +48,10 @@ void expand_finite_rows(float* out, const StoredTensor& tensor, int64_t begin, i
   const int64_t width = tensor.row_length();
   for (int64_t r = begin; r < end; ++r) {
     const float* row = out + (r - begin) * width;
-    if (all_finite({row, static_cast<size_t>(width)})) continue;
+    const std::byte* stored = tensor.bytes.data() + dtype_bytes(tensor.dtype, r * width);
+    if (scales_are_finite(tensor.dtype, stored, width) ||
+        all_finite({row, static_cast<size_t>(width)}))
+      continue;
     throw Error(ErrorKind::kFormat,
                 fmt::format("[tensor] expected finite numbers, got others in row {} of {}", r,
                             tensor.describe()),

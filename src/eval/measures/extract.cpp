@@ -1,8 +1,12 @@
 #include "eval/measures/extract.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
+#include <cstdint>
 
+#include "eval/measures/plain_digits.h"
 #include "eval/measures/words.h"
 #include "text/utf8.h"
 
@@ -75,6 +79,70 @@ std::string_view divisor_at(std::string_view text, size_t begin, size_t at) {
   const bool goes_on = end < text.size() && (text[end] == '/' || !word_ends(text, end) ||
                                              (text[end] == '.' && digits_at(text, end + 1) > 0));
   return count > 0 && !goes_on ? text.substr(at, end - at) : "";
+}
+
+// A whole number [begin,at) and a proper fraction after a space, " 1/2", as one fraction; `end` is behind it. Empty where
+// there is none, or one of more digits than people write there.
+std::string mixed_at(std::string_view text, size_t begin, size_t at, size_t& end) {
+  constexpr size_t kMost = 9;
+  const size_t first = at + 1, digits = digits_at(text, first);
+  if (at >= text.size() || text[at] != ' ' || digits == 0 || at - begin > kMost) return {};
+  const std::string_view divisor = divisor_at(text, first, first + digits);
+  if (divisor.empty() || digits > kMost || divisor.size() > kMost + 1) return {};
+  const auto number = [](std::string_view digit_text) {
+    return std::stoll(std::string(digit_text));
+  };
+  const int64_t whole = number(text.substr(begin, at - begin)),
+                part = number(text.substr(first, digits)), of = number(divisor.substr(1));
+  if (part >= of) return {};
+  end = first + digits + divisor.size();
+  return fmt::format("{}/{}", whole * of + part, of);
+}
+
+struct FoundNumber {
+  std::string text;           // as first_number() gives it
+  size_t begin = 0, end = 0;  // with its sign
+  bool currency = false;      // one stands before it
+};
+
+FoundNumber find_number(std::string_view text) {
+  FoundNumber found;
+  size_t begin = text.find_first_of("0123456789");
+  if (begin == std::string_view::npos) return found;
+  const auto before = [&](size_t at) { return text.substr(0, at); };
+  // ".5" is a number without its zero, "v.5" is not.
+  if (before(begin).ends_with('.') && !ends_with_letter(before(begin - 1))) --begin;
+  // "COVID-19" has a hyphen, "x = -19" a sign, and so has "-$19".
+  const size_t front = begin - currency_before(text, begin);
+  const size_t sign = sign_before(text, front);
+  const bool negative = sign > 0 && !ends_with_letter(before(front - sign));
+  found.begin = negative ? front - sign : begin;
+  found.currency = front != begin;
+  if (negative) found.text += '-';
+  const size_t whole = std::min(text.find_first_not_of("0123456789", begin), text.size());
+  if (const std::string mixed = mixed_at(text, begin, whole, found.end); !mixed.empty()) {
+    found.text += mixed;
+    return found;
+  }
+  const bool grouped = whole > begin && may_be_grouped(text.substr(begin, whole - begin));
+  bool point = false;
+  size_t i = begin;
+  for (; i < text.size(); ++i) {
+    const bool more = i + 1 < text.size() && digit(text[i + 1]);
+    if (digit(text[i])) {
+      found.text += text[i];
+    } else if (text[i] == '.' && !point && more) {
+      found.text += '.';
+      point = true;
+    } else if (text[i] != ',' || point || !grouped || !thousands_follow(text.substr(i + 1))) {
+      break;
+    }
+  }
+  const std::string_view exponent = exponent_at(text, i), divisor = divisor_at(text, begin, i);
+  found.text += exponent;
+  found.text += divisor;
+  found.end = i + exponent.size() + divisor.size();
+  return found;
 }
 
 bool abcd(char c) {
@@ -152,43 +220,13 @@ std::string number_reference(std::string_view text) {
 }
 
 std::string first_number(std::string_view text) {
-  size_t begin = text.find_first_of("0123456789");
-  if (begin == std::string_view::npos) return {};
-  const auto before = [&](size_t at) { return text.substr(0, at); };
-  // ".5" is a number without its zero, "v.5" is not.
-  if (before(begin).ends_with('.') && !ends_with_letter(before(begin - 1))) --begin;
-  // "COVID-19" has a hyphen, "x = -19" a sign, and so has "-$19".
-  const size_t front = begin - currency_before(text, begin);
-  const size_t sign = sign_before(text, front);
-  std::string number = sign > 0 && !ends_with_letter(before(front - sign)) ? "-" : "";
-  const size_t whole = std::min(text.find_first_not_of("0123456789", begin), text.size());
-  const bool grouped = whole > begin && may_be_grouped(text.substr(begin, whole - begin));
-  bool point = false;
-  size_t i = begin;
-  for (; i < text.size(); ++i) {
-    const bool more = i + 1 < text.size() && digit(text[i + 1]);
-    if (digit(text[i])) {
-      number += text[i];
-    } else if (text[i] == '.' && !point && more) {
-      number += '.';
-      point = true;
-    } else if (text[i] != ',' || point || !grouped || !thousands_follow(text.substr(i + 1))) {
-      break;
-    }
-  }
-  return number + std::string(exponent_at(text, i)) + std::string(divisor_at(text, begin, i));
+  return find_number(plain_digits(text)).text;
 }
 
 std::string number_strict(std::string_view text) {
-  const std::string all = trimmed(text);
-  // With the sign and without the commas, as first_number writes it.
-  std::string plain;
-  for (const char c : all.starts_with(kMinus) ? all.substr(kMinus.size()) : all) {
-    if (c != ',') plain += c;
-  }
-  if (all.starts_with(kMinus)) plain.insert(plain.begin(), '-');
-  const std::string number = first_number(all);
-  return number == plain ? number : "";
+  const std::string all = trimmed(plain_digits(text));
+  const FoundNumber found = find_number(all);
+  return found.begin == 0 && found.end == all.size() && !found.currency ? found.text : "";
 }
 
 }  // namespace ilora

@@ -35,7 +35,8 @@ size_t letters_offered(std::string_view prompt);
 std::string number_reference(std::string_view text);
 // The first number with sign, decimal point, thousands commas and exponent ("-1,234.5" is -1234.5;
 // "1,5" is 1 and goes no further, so does "0,125"; "COVID-19" has 19; "-$5" is -5; "1e-3" is itself),
-// or the first fraction ("1/2"; a date, "1/2/2024", has 1); empty where there is none.
+// or the first fraction ("1/2"; a date, "1/2/2024", has 1; "3 1/2" and "3½" are 7/2); empty where there is none. Digits
+// are of any script (plain_digits.h).
 std::string first_number(std::string_view text);
 // The text, if it is a number and nothing else; empty otherwise.
 std::string number_strict(std::string_view text);

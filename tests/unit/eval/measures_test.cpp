@@ -162,6 +162,25 @@ TEST(Number, HasAnExponentACurrencyOrADivisor) {
   EXPECT_EQ(number_strict("1/2"), "1/2");
 }
 
+TEST(Number, IsReadAsPeopleTypeIt) {
+  EXPECT_EQ(first_number("第１２．"), "12");
+  EXPECT_EQ(first_number("－１．５"), "-1.5");
+  EXPECT_EQ(first_number("العدد ٤٢"), "42");
+  EXPECT_EQ(first_number("½ cup"), "1/2");
+  EXPECT_EQ(first_number("3½"), "7/2");
+  EXPECT_EQ(first_number("-1 1/2 hours"), "-3/2");
+  EXPECT_EQ(first_number("1\u20442"), "1/2");
+  EXPECT_EQ(first_number("12 3/2"), "12") << "no proper fraction";
+  EXPECT_EQ(first_number("12 3/4/2024"), "12") << "a date";
+  EXPECT_EQ(first_number("1.5 1/2"), "1.5");
+  EXPECT_EQ(first_number("\xff\xfe 7"), "7");
+  EXPECT_EQ(number_strict("１２"), "12");
+  EXPECT_EQ(number_strict(" 3½ "), "7/2");
+  EXPECT_EQ(number_strict("1 1/2"), "3/2");
+  for (const char* text : {"½ cup", "1 1/2 h", "$5", "-$5", "1,234,", "+5"})
+    EXPECT_EQ(number_strict(text), "") << text;
+}
+
 TEST(Number, ValuesAreComparedExactly) {
   for (const auto& [a, b] : {std::pair{"7", "7.0"},
                              {".5", "0.5"},
