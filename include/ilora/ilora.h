@@ -35,10 +35,20 @@ namespace ilora {
 
 struct LoadedModel;
 
-// One thing to learn: what is asked, and the answer to give.
+// What one side says in a conversation.
+struct Message {
+  std::string role;  // "system", "user", "assistant" or "tool"
+  std::string content;
+  bool learned = true;  // of the assistant: whether it is learned; false: read, as what was said
+};
+
+// One thing to learn: what is asked, and the answer to give. Or a conversation in their place, of which
+// every answer of the assistant is learned; it needs data.template=chat and a model with a chat
+// template. (What else a turn may have, such as tools, a task folder can say.)
 struct Sample {
-  std::string prompt;
-  std::string answer;
+  std::string prompt = {};
+  std::string answer = {};
+  std::vector<Message> messages = {};
 };
 
 struct AnswerOptions {
@@ -65,8 +75,8 @@ class Model {
 struct KeptSample {
   std::string task;
   int64_t number = 0;  // among the task's training rows, from 0
-  std::string prompt;  // what the model saw of it
-  std::string answer;
+  std::string prompt;  // what the model saw of it; of a conversation, up to its last answer
+  std::string answer;  // of a conversation, the last
 };
 
 class Session {
@@ -101,6 +111,10 @@ class Session {
   // Together, which is faster than one by one.
   std::vector<std::string> answer(const std::vector<std::string>& prompts,
                                   const AnswerOptions& options = {});
+
+  // The assistant's next turn in a conversation, in the model's chat template: of a run with
+  // data.template=chat. It ends with a turn of somebody else.
+  std::string reply(const std::vector<Message>& messages, const AnswerOptions& options = {});
 
   // Names of the tasks learned so far, in their order.
   std::vector<std::string> tasks() const;

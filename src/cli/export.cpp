@@ -56,6 +56,9 @@ std::string megabytes(const fs::path& path) {
 }
 
 void tell_of_rounding(const MergeReport& report) {
+  for (const auto& [type, count] : report.instead)
+    log().info("{} {} {}: rows that hold no whole blocks of the type asked for", count,
+               count == 1 ? "matrix is" : "matrices are", dtype_name(type));
   if (report.change == 0) {
     log().warn("the adapter changes nothing: its product is zero in every map");
     return;

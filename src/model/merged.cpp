@@ -59,7 +59,7 @@ class Merge {
   }
 
   MergeReport report() const {
-    return {report_.maps, std::sqrt(squares_.change), std::sqrt(squares_.rounding)};
+    return {report_.maps, std::sqrt(squares_.change), std::sqrt(squares_.rounding), {}};
   }
 
  private:
@@ -228,10 +228,17 @@ MergeReport write_merged_gguf(const fs::path& path, const ModelFiles& base, cons
     writer.u32("general.file_type", file_type(*type));
     if (dtype_block(*type) > 1) writer.u32("general.quantization_version", kQuantisation);
   }
-  for (const StoredTensor& stored : file->tensors())
-    writer.add(merge.plan(stored, type_in_gguf(stored, base, merge.changes(stored), type)));
+  std::map<DType, int64_t> instead;
+  for (const StoredTensor& stored : file->tensors()) {
+    const DType chosen = type_in_gguf(stored, base, merge.changes(stored), type);
+    const bool whole = !type || stored.row_length() % dtype_block(*type) == 0;
+    if (stored.shape.size() >= 2 && !whole) ++instead[chosen];
+    writer.add(merge.plan(stored, chosen));
+  }
   writer.write(path);
-  return merge.report();
+  MergeReport report = merge.report();
+  report.instead = std::move(instead);
+  return report;
 }
 
 MergeReport write_merged_folder(const fs::path& folder, const ModelFiles& base,

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <optional>
 
 #include "model/adapter.h"
@@ -19,6 +20,8 @@ struct MergeReport {
   int64_t maps = 0;
   double change = 0;    // |s B A|
   double rounding = 0;  // |what is stored - (W + s B A)|
+  // Of all matrices, those whose rows hold no whole blocks of the type asked for: how many became which.
+  std::map<DType, int64_t> instead;
 };
 
 // `type`: of all matrices; none: each keeps its own. With a type of 4 or 5 bits embedding and head

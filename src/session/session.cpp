@@ -11,8 +11,10 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/parallel.h"
+#include "data/turn_encoder.h"
 #include "runs/results.h"
 #include "runs/schema.h"
 #include "session/answers.h"
@@ -26,11 +28,51 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::vector<Example> examples(const std::vector<Sample>& samples) {
+// A conversation's messages as a task file has them, for who reads those to look at them.
+Json json_of_messages(const std::vector<Message>& messages) {
+  Json list = Json::array();
+  for (const Message& message : messages) {
+    Json& one = list.emplace_back(Json{{"role", message.role}, {"content", message.content}});
+    if (!message.learned) one["train"] = false;
+  }
+  return list;
+}
+
+// `what` names the list in errors: "training sample".
+std::vector<Example> examples(const std::vector<Sample>& samples, const char* what) {
   std::vector<Example> rows;
   rows.reserve(samples.size());
-  for (const Sample& sample : samples) rows.push_back({sample.prompt, sample.answer});
+  for (const Sample& sample : samples) {
+    if (sample.messages.empty()) {
+      rows.push_back({sample.prompt, sample.answer});
+      continue;
+    }
+    const std::string where = fmt::format("{} {}", what, rows.size());
+    if (!sample.prompt.empty() || !sample.answer.empty())
+      throw Error(ErrorKind::kData,
+                  fmt::format("[session] {} has messages, and a prompt or an answer", where),
+                  "A conversation says all with its messages.");
+    rows.push_back(conversation_of(read_turns(json_of_messages(sample.messages), where)));
+  }
   return rows;
+}
+
+// Throws Error(kUsage) for what is no way to answer.
+GenerateOptions generate_options(const AnswerOptions& options) {
+  if (options.max_new_tokens < 1 || !(options.temperature >= 0) ||
+      !(options.top_p > 0 && options.top_p <= 1)) {
+    throw Error(ErrorKind::kUsage,
+                fmt::format("[session] cannot answer with max_new_tokens {}, temperature {} and "
+                            "top_p {}",
+                            options.max_new_tokens, options.temperature, options.top_p),
+                "At least one token, a temperature of 0 or more, and top_p above 0 and up to 1.");
+  }
+  GenerateOptions generate;
+  generate.max_new_tokens = options.max_new_tokens;
+  generate.sampling.temperature = options.temperature;
+  generate.sampling.top_p = options.top_p;
+  generate.sampling.seed = options.seed;
+  return generate;
 }
 
 KeptSample sample_of(const KeptRow& kept, const Tokenizer& tokenizer) {
@@ -299,8 +341,10 @@ bool Session::learn(const std::string& name, const std::vector<Sample>& train,
       throw Error(ErrorKind::kData, fmt::format("[session] task {} has no training rows", name));
     }
     const fs::path folder = implementation_->folder.given_tasks() / name;
+    const std::vector<Example> learned = examples(train, "training sample");
+    const std::vector<Example> scored = test.empty() ? learned : examples(test, "test sample");
     if (std::ranges::count(implementation_->known(), name) == 0)
-      write_task(folder, {name, examples(train), {}, examples(test.empty() ? train : test)});
+      write_task(folder, {name, learned, {}, scored});
     return implementation_->learn(folder);
   });
 }
@@ -322,23 +366,26 @@ std::string Session::answer(const std::string& prompt, const AnswerOptions& opti
 std::vector<std::string> Session::answer(const std::vector<std::string>& prompts,
                                          const AnswerOptions& options) {
   return implementation_->perform([&] {
-    if (options.max_new_tokens < 1 || !(options.temperature >= 0) ||
-        !(options.top_p > 0 && options.top_p <= 1)) {
-      throw Error(ErrorKind::kUsage,
-                  fmt::format("[session] cannot answer with max_new_tokens {}, temperature {} and "
-                              "top_p {}",
-                              options.max_new_tokens, options.temperature, options.top_p),
-                  "At least one token, a temperature of 0 or more, and top_p above 0 and up to 1.");
-    }
-    GenerateOptions generate;
-    generate.max_new_tokens = options.max_new_tokens;
-    generate.sampling.temperature = options.temperature;
-    generate.sampling.top_p = options.top_p;
-    generate.sampling.seed = options.seed;
+    const GenerateOptions generate = generate_options(options);
     std::vector<std::string> texts;
     for (const std::vector<int32_t>& tokens : implementation_->answers().answer(prompts, generate))
       texts.push_back(implementation_->model->tokenizer.decode(tokens));
     return texts;
+  });
+}
+
+std::string Session::reply(const std::vector<Message>& messages, const AnswerOptions& options) {
+  return implementation_->perform([&] {
+    const GenerateOptions generate = generate_options(options);
+    const Turns said = read_said(json_of_messages(messages), "the conversation");
+    if (said.empty() || is_answer(said.back()))
+      throw Error(ErrorKind::kUsage,
+                  said.empty() ? "[session] the conversation is empty"
+                               : "[session] the conversation ends with a turn of the assistant",
+                  "It ends with what is to be answered.");
+    const std::vector<int32_t> tokens =
+        implementation_->answers().reply(messages_of(said), generate);
+    return implementation_->model->tokenizer.decode(tokens);
   });
 }
 

@@ -10,4 +10,5 @@ cmake -S "$root/examples/embedding" -B "$folder/build" -G Ninja -DCMAKE_PREFIX_P
   -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$compiler" >/dev/null
 cmake --build "$folder/build" >/dev/null
 "$root/tests/examples/embedding.sh" "$folder/build/embedding"
+"$root/tests/examples/conversation.sh" "$folder/build/conversation"
 "$folder/prefix/bin/ilora" --version

@@ -1,6 +1,7 @@
 """Holds how ilora reads conversations against transformers and TRL, template by template. Run by hand:
 
   python check_chat.py --ilora BINARY [--family NAME ...]       (transformers, trl, torch)
+  python check_chat.py --ilora BINARY --template FILE --end '<|im_end|>'
 
 TRL has the chat templates of many families, and of each a twin that marks the assistant's turns for its
 `assistant_only_loss`. Neither is ours to ship, so nothing of them is kept here. For each family, ten conversations:
@@ -8,6 +9,9 @@ TRL has the chat templates of many families, and of each a twin that marks the a
 - under the twin, tokens and labels of `ilora data show` are to equal apply_chat_template's and its assistant mask;
 - under the family's own template, they are to equal the twin's up to each answer's end token (some twins also mark the
   line feed behind it), in the twin's tokens.
+
+A template of a file of yours has no twin: tokens are to equal apply_chat_template's, and labels what stands between the text
+that asks for an answer and the first special token.
 
 The tokenizer is that of tests/data, with the special tokens that a template writes. Prints a line per family and ends
 with exit status 1 where something differs; a template that ilora refuses is named with its reason.
@@ -32,6 +36,7 @@ TEMPLATES = Path(trl.__file__).parent / "chat_templates"
 FAMILIES = ["qwen2_5", "qwen3", "qwen3_instruct_2507", "llama3", "llama3_1", "gemma", "gemma3", "phi3", "phi3_5", "cohere",
             "cohere2", "deepseekv3", "deepseek_r1_distill", "lfm2", "lfm2_v2", "glm4moe", "gptoss", "qwen3_5_nothink"]
 MARKS = re.compile(r"<\|[a-z_]+\|>|<｜[^｜]+｜>|<(?:start|end)_of_turn>|<\|[A-Z_]+\|>")
+FILE_MARKS = re.compile(r"<\|[a-z_]+\|>|\[\|[a-z]+\|\]|</?think>")
 
 
 WORDS = r"[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -54,7 +59,7 @@ def conversations():
     ]
 
 
-def make_model(folder, template, marks):
+def make_model(folder, template, marks, end=None):
     """A random model whose tokenizer knows the marks, and keeps line feeds apart from words, as those of most families do."""
     data = json.loads((TESTS / "data/tiny-tokenizer/tokenizer.json").read_text())
     data["pre_tokenizer"] = {"type": "Sequence", "pretokenizers": [
@@ -70,6 +75,8 @@ def make_model(folder, template, marks):
     (folder / "tokenizer.json").write_text(json.dumps(data))
     config = json.loads((TESTS / "data/tiny-tokenizer/tokenizer_config.json").read_text())
     config["chat_template"] = template
+    if end:
+        config["eos_token"] = end
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     torch.manual_seed(1)
     LlamaForCausalLM(LlamaConfig(vocab_size=last + 1, hidden_size=32, intermediate_size=64, num_hidden_layers=1,
@@ -189,13 +196,33 @@ def check(binary, family, work):
     return fine
 
 
+def check_file(binary, file, end, work):
+    template = file.read_text()
+    tokenizer = make_model(work / "own", template, set(FILE_MARKS.findall(template)) | {end}, end)
+    same, problem = 0, ""
+    for messages in conversations():
+        got = ours(binary, work / "own", work, messages)
+        if isinstance(got, str):
+            problem = problem or got.splitlines()[0]
+        elif (got["tokens"], got["learned"]) == by_prefixes(tokenizer, messages):
+            same += 1
+        else:
+            problem = problem or f"{got['parts']} against {tokenizer.apply_chat_template(messages, tokenize=False)!r}"
+    print(f"{file.name}: {same}/{len(conversations())} {problem[:1500]}", flush=True)
+    return same == len(conversations())
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--ilora", required=True)
     parser.add_argument("--family", nargs="*", default=FAMILIES)
+    parser.add_argument("--template", type=Path, help="a chat_template.jinja")
+    parser.add_argument("--end", default="<|im_end|>", help="with --template: the end token")
     options = parser.parse_args()
     transformers.utils.logging.disable_progress_bar()
     with tempfile.TemporaryDirectory() as work:
+        if options.template:
+            sys.exit(0 if check_file(Path(options.ilora).resolve(), options.template, options.end, Path(work)) else 1)
         results = [check(Path(options.ilora).resolve(), family, Path(work)) for family in options.family]
     sys.exit(0 if all(results) else 1)
 

@@ -215,5 +215,25 @@ TEST_F(LlamaExchange, MergedAgainstBaseAndAdapter) {
   equal_continuations(own, their);
 }
 
+// Files of the K types, and one that keeps the types of its base: llama.cpp reads them and answers as we do from the same
+// file, up to its rounding of activations to bytes.
+TEST_F(LlamaExchange, MergedInKTypes) {
+  const std::vector<Continuation> want = ours(base_->path(), &adapter_, 0);
+  for (const std::optional<DType> type :
+       {std::optional<DType>(DType::kQ4_K), std::optional<DType>(DType::kQ5_K),
+        std::optional<DType>(DType::kQ6_K), std::optional<DType>()}) {
+    const MergeReport report = write_merged_gguf(folder_ / "k.gguf", *base_, adapter_, type);
+    const std::vector<Continuation> own = ours(folder_ / "k.gguf", nullptr);
+    const std::vector<Continuation> their = theirs(folder_ / "k.gguf");
+    std::printf(
+        "merged in %s: there and here %.2e of %.1f apart; from base and adapter %.2e; rounding is "
+        "%.2e of the adapter\n",
+        type ? dtype_name(*type) : "the base's types", difference(own, their), largest(own),
+        difference(want, own), report.rounding / report.change);
+    EXPECT_LE(difference(own, their), 0.1 * largest(own));
+    equal_continuations(own, their);  // printed
+  }
+}
+
 }  // namespace
 }  // namespace ilora

@@ -12,6 +12,7 @@
 namespace ilora::testing {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -61,6 +62,78 @@ TEST(Session, LearnsWhatTheProgramLearns) {
   ASSERT_EQ(more.code, 0) << more.all();
   EXPECT_EQ(adapter_bytes(folder / "session"), adapter_bytes(folder / "cli"));
   EXPECT_EQ(results_of(folder / "session")["scores"], results_of(folder / "cli")["scores"]);
+}
+
+std::vector<Sample> talks(int first, int count) {
+  std::vector<Sample> all;
+  for (int i = first; i < first + count; ++i)
+    all.push_back({.messages = {{"user", fmt::format("say {}", i)},
+                                {"assistant", fmt::format("said {}", i), i % 3 != 0},
+                                {"user", "again"},
+                                {"assistant", fmt::format("said {} twice", i)}}});
+  return all;
+}
+
+// The same rows as a task folder has them.
+std::vector<Example> rows_of(const std::vector<Sample>& samples) {
+  std::vector<Example> rows;
+  for (const Sample& sample : samples) {
+    Turns turns;
+    for (const Message& m : sample.messages) {
+      Turn& turn = turns.emplace_back(Turn{m.role, m.content});
+      if (!m.learned) turn.learned = false;
+    }
+    rows.push_back(conversation_of(std::move(turns)));
+  }
+  return rows;
+}
+
+TEST(Session, LearnsConversationsAndReplies) {
+  const TemporaryFolder folder;
+  const Settings chat = session_settings({"data.template=chat"});
+  Session session(folder / "session", chat);
+  const std::vector<Message> asked = {{"system", "Be brief."}, {"user", "say 4"}};
+  const std::string before = session.reply(asked, {.max_new_tokens = 8});
+  ASSERT_TRUE(session.learn("talk", talks(0, 24), talks(100, 8)));
+  EXPECT_NE(session.reply(asked, {.max_new_tokens = 8}), before);
+
+  write_task(folder / "talk", {"talk", rows_of(talks(0, 24)), {}, rows_of(talks(100, 8))});
+  Session other(folder / "other", chat);
+  ASSERT_TRUE(other.learn((folder / "talk").string()));
+  EXPECT_EQ(adapter_bytes(folder / "session"), adapter_bytes(folder / "other"));
+  EXPECT_EQ(session.scores(), other.scores());
+  // One question is what a prompt is, and turns before it change the reply's prompt.
+  EXPECT_EQ(session.reply({{"user", "say 4"}}, {.max_new_tokens = 8}),
+            session.answer("say 4", {.max_new_tokens = 8}));
+  // A row that is kept shows its last answer, and is forgotten like any.
+  const auto is_fourth = [](const KeptSample& kept) { return kept.number == 4; };
+  ASSERT_TRUE(std::ranges::any_of(session.memory(), is_fourth));
+  EXPECT_EQ(session.forget(is_fourth), 1);
+  EXPECT_FALSE(std::ranges::any_of(session.memory(), is_fourth));
+  EXPECT_THAT(read_file(folder / "session/tasks/talk/train.json"),
+              AllOf(HasSubstr("said 5 twice"), ::testing::Not(HasSubstr("said 4 twice"))));
+}
+
+TEST(Session, SaysWhatIsWrongWithAConversation) {
+  const TemporaryFolder folder;
+  Session session(folder / "run", session_settings({"data.template=chat"}));
+  const auto learning = [&](const Sample& sample) {
+    return told([&] { session.learn("talk", {{"a", "b"}, sample}); });
+  };
+  EXPECT_THAT(learning({.prompt = "c", .messages = {{"user", "x"}, {"assistant", "y"}}}),
+              HasSubstr("training sample 1 has messages, and a prompt or an answer"));
+  EXPECT_THAT(learning({.messages = {{"user", "x"}}}),
+              AllOf(HasSubstr("training sample 1"), HasSubstr("a turn of the assistant")));
+  EXPECT_THAT(learning({.messages = {{"human", "x"}, {"assistant", "y"}}}),
+              AllOf(HasSubstr("turn 0 of training sample 1"), HasSubstr("\"human\"")));
+  EXPECT_THAT(session.tasks(), IsEmpty());
+  EXPECT_THAT(told([&] { session.reply({}); }), HasSubstr("is empty"));
+  EXPECT_THAT(told([&] {
+                session.reply({{"user", "x"}, {"assistant", "y"}});
+              }),
+              HasSubstr("ends with a turn of the assistant"));
+  Session raw(folder / "raw", session_settings());
+  EXPECT_THAT(told([&] { raw.reply({{"user", "x"}}); }), HasSubstr("data.template: chat"));
 }
 
 TEST(Session, StopsAfterAStepAndGoesOnToTheSameBits) {

@@ -216,9 +216,11 @@ TEST(MergedGguf, KeepsKTypesAndWritesThem) {
     const Adapter adapter = some_adapter(base.config());
     const MergeReport own = write_merged_gguf(folder / "own.gguf", base, adapter, std::nullopt);
     EXPECT_GT(own.rounding, 0);
+    EXPECT_TRUE(own.instead.empty());
     EXPECT_LE(own.rounding, c.most * own.change) << dtype_name(c.type);
     EXPECT_EQ(GgufFile(folder / "own.gguf").tensor("blk.0.ffn_up.weight").dtype, c.type);
-    write_merged_gguf(folder / "m.gguf", base, adapter, c.type);
+    const MergeReport report = write_merged_gguf(folder / "m.gguf", base, adapter, c.type);
+    EXPECT_THAT(report.instead, ::testing::ElementsAre(::testing::Pair(c.short_rows, 1)));
     const GgufFile merged(folder / "m.gguf");
     EXPECT_EQ(merged.tensor("blk.0.attn_v.weight").dtype, c.type);
     EXPECT_EQ(merged.tensor("blk.0.ffn_down.weight").dtype, c.short_rows);
