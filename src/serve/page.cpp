@@ -8,6 +8,7 @@
 extern const char ilora_asset_serve_html[], ilora_asset_serve_html_end[];
 extern const char ilora_asset_serve_css[], ilora_asset_serve_css_end[];
 extern const char ilora_asset_serve_js[], ilora_asset_serve_js_end[];
+extern const char ilora_asset_openapi[], ilora_asset_openapi_end[];
 
 namespace ilora {
 namespace {
@@ -32,6 +33,7 @@ void add_page(httplib::Server& server) {
   add(server, "/", {ilora_asset_serve_html, ilora_asset_serve_html_end},
       "text/html; charset=utf-8");
   add(server, "/page.css", {ilora_asset_serve_css, ilora_asset_serve_css_end}, "text/css");
+  add(server, "/openapi.json", {ilora_asset_openapi, ilora_asset_openapi_end}, "application/json");
   add(server, "/page.js", {ilora_asset_serve_js, ilora_asset_serve_js_end}, "text/javascript");
 }
 

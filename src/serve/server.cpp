@@ -29,7 +29,8 @@ void take_alone(socket_t socket) {
 
 // What needs no key: whether the server is there, and the page, which asks for one.
 bool is_open(const std::string& path) {
-  return path == "/health" || path == "/" || path == "/page.css" || path == "/page.js";
+  return path == "/health" || path == "/" || path == "/page.css" || path == "/page.js" ||
+         path == "/openapi.json";
 }
 
 // Asking for an answer changes nothing.
