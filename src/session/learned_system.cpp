@@ -1,6 +1,7 @@
 #include "session/learned_system.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "base/error.h"
@@ -26,6 +27,10 @@ std::string warning_of_missing_system(const RunFolder& folder, const Recipe& rec
   const auto learned = static_cast<size_t>(folder.last_task());
   if (recipe.text_template != "chat" || learned == 0 || learned > tasks.size()) return {};
   const std::filesystem::path& task = tasks[learned - 1];
+  constexpr uintmax_t kMostBytes = 16 << 20;  // a fraction of a second
+  std::error_code gone;
+  const uintmax_t bytes = std::filesystem::file_size(task / "train.json", gone);
+  if (gone || bytes > kMostBytes) return {};
   std::vector<Example> rows;
   try {
     rows = read_task(task, recipe.limits(task_name(task)), recipe.evaluated_split()).train;
