@@ -56,7 +56,7 @@ class Reader {
       } else {
         ++at_;
         if (ends_line(at_) || text_[at_] == separator_) return cell;
-        fail(line_, "expected a separator or the line's end behind a quoted cell",
+        fail(line_, "expected a separator or the line's end after a quoted cell",
              "Write a quote inside of a cell twice: \"\".");
       }
     }

@@ -81,7 +81,7 @@ void OptionList::load_yaml_text(std::string_view text, const std::string& where)
       throw Error(
           ErrorKind::kUsage,
           fmt::format("[config] expected one document, got {} ({})", documents.size(), where),
-          "Take out the line ---, or what stands behind it.");
+          "Take out the line ---, or what stands after it.");
     if (!documents.empty()) root = documents.front();
   } catch (const YAML::Exception& e) {
     throw Error(ErrorKind::kUsage,

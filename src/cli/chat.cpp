@@ -15,6 +15,7 @@
 #include "model/adapter_file.h"
 #include "runs/best_learner.h"
 #include "session/answers.h"
+#include "session/learned_system.h"
 #include "session/text_answers.h"
 
 namespace ilora {
@@ -75,6 +76,7 @@ class Chat {
       warn_each(configuration_->warnings);
       if (a.learner.empty()) warn_of(warning_of_learner(*folder_));
       recipe = configuration_->recipe;
+      if (a.system.empty()) warn_of(warning_of_missing_system(*folder_, recipe));
       if (recipe.text_template != "chat")
         warn_of(
             "the run learned prompts as they stand (data.template: raw), and hears them in the "

@@ -9,6 +9,7 @@
 #include "cli/sampling.h"
 #include "runs/best_learner.h"
 #include "session/answers.h"
+#include "session/learned_system.h"
 #include "session/text_answers.h"
 
 namespace ilora {
@@ -31,6 +32,7 @@ void answer(const GenerateArguments& a) {
     recipe = configuration->recipe;
     adapter = answering_adapter(folder, *configuration, a.learner);
     if (a.learner.empty()) warn_of(warning_of_learner(folder));
+    warn_of(warning_of_missing_system(folder, recipe));
   } else {
     recipe.text_template = a.text_template;
     if (a.model.empty()) {

@@ -207,7 +207,7 @@ TurnEncoder::Draft TurnEncoder::draft(const Turns& turns, const std::string& whe
       end = std::ranges::find(ids, chat_.turn_end());
       if (end == ids.end()) {
         throw Error(ErrorKind::kUnsupported,
-                    fmt::format("[chat template] expected '{}' behind each answer, got another end "
+                    fmt::format("[chat template] expected '{}' after each answer, got another end "
                                 "({}, {})",
                                 tokenizer_.token_bytes(chat_.turn_end()), chat_.source(), where),
                     "Cut conversations into rows of a prompt and an answer: ilora data import "

@@ -174,7 +174,7 @@ void Answering::prepare(Stream& stream) {
   if (q.prompt_scores) score_prompt(stream);
   if (q.learner->answerer.prefix) q.prompt = q.learner->answerer.prefix(q.prompt).before(q.prompt);
   if (std::ssize(q.prompt) + std::min(q.max_new_tokens, int64_t{1}) > options_.capacity)
-    throw RequestError(kBadRequest, "[serve] the prompt leaves no room behind the learner's own",
+    throw RequestError(kBadRequest, "[serve] the prompt leaves no room after the learner's own",
                        "Shorten it, or start the server with a larger --context.",
                        "context_length_exceeded");
   if (q.max_new_tokens > 0) return;

@@ -150,7 +150,7 @@ class Layout {
   void require_beginning(const std::string& text, const std::string& before, size_t turn) const {
     if (text.starts_with(before)) return;
     refuse(chat_,
-           fmt::format("the template writes the answer of turn {} behind another text than the "
+           fmt::format("the template writes the answer of turn {} after another text than the "
                        "one that asks for it",
                        turn));
   }

@@ -241,7 +241,7 @@ class ExpressionParser {
         call.names.push_back(name());
         demand("=");
       } else if (!call.names.empty()) {
-        refuse("an argument behind named ones", where_);
+        refuse("an argument after named ones", where_);
       }
       call.parts.push_back(expression());
       if (!is(")")) demand(",");
@@ -387,7 +387,7 @@ class Parser {
       if (parser.take("=")) {
         node.parts.push_back(parser.expression());
       } else if (!node.parts.empty()) {
-        refuse("a parameter behind one with a default", where_);
+        refuse("a parameter after one with a default", where_);
       }
       if (!parser.is(")")) parser.demand(",");
     }

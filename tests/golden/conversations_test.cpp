@@ -85,6 +85,30 @@ TEST_F(ConversationRuns, AreLearnedReplayedScoredAndListed) {
   EXPECT_THAT(listed.out, HasSubstr("said 5 twice"));
 }
 
+// Asked without the system turn of its rows, a run says so.
+TEST_F(ConversationRuns, ASystemTurnThatIsMissingIsSaid) {
+  std::vector<Example> rows = talks(0, 8);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    Turns turns = rows[i].turns;
+    turns.insert(turns.begin(), {"system", i == 0 ? "Sing." : "Be brief."});
+    rows[i] = conversation_of(std::move(turns));
+  }
+  write("ruled", rows, talks(100, 4));
+  ASSERT_EQ(train(settings("run", "ruled")).code, 0);
+  const std::string run = (folder_ / "run").string();
+  const std::vector<std::string> ask = {"generate", "--run", run, "-n", "2", "-p", "say 4"};
+  const Outcome asked = run_ilora(folder_, ask);
+  ASSERT_EQ(asked.code, 0) << asked.all();
+  EXPECT_THAT(asked.err, AllOf(HasSubstr("the rows of ruled begin with a system turn"),
+                               HasSubstr("the most frequent of theirs is: Be brief.")));
+  const Outcome chat = run_ilora(folder_, {"chat", run});  // nothing is said
+  EXPECT_THAT(chat.err, HasSubstr("theirs is: Be brief."));
+  EXPECT_THAT(run_ilora(folder_, {"chat", run, "--system", "Be brief."}).err,
+              Not(HasSubstr("system turn")));
+  fs::remove_all(folder_ / "tasks/ruled");  // then nobody knows
+  EXPECT_THAT(run_ilora(folder_, {"chat", run}).err, Not(HasSubstr("system turn")));
+}
+
 TEST_F(ConversationRuns, OfOneTurnAreLearnedAsPromptsAndAnswers) {
   write("turns", pairs(0, 16, true), pairs(50, 8, true));
   ASSERT_EQ(train(settings("turns-run", "turns", {"eval.measures=exact"})).code, 0);

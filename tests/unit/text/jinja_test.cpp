@@ -105,7 +105,7 @@ TEST(Jinja, NamesWhatItDoesNotKnow) {
       {"{% include 'f' %}", "the statement 'include'"},
       {"{% macro f() %}{% endmacro %}{{ f(1) }}", "more than 0 arguments of the macro 'f'"},
       {"{% macro f(a) %}{% endmacro %}{{ f(b=1) }}", "the argument 'b' of the macro 'f'"},
-      {"{% macro f(a=1, b) %}{% endmacro %}", "a parameter behind one with a default"},
+      {"{% macro f(a=1, b) %}{% endmacro %}", "a parameter after one with a default"},
       {"{% for i in [1] %}{% macro f() %}{% endmacro %}{% endfor %}", "a macro inside a loop"},
       {"{% macro f() %}{% generation %}a{% endgeneration %}{% endmacro %}{{ f() }}",
        "'generation' in what is written later"},
