@@ -86,6 +86,8 @@ TaughtRows::TaughtRows(const RunFolder& folder, TaughtLimits limits)
   DurableLines read = read_durable_lines(file_);
   warnings_ = std::move(read.warnings);
   for (const Json& event : read.objects) take(event);
+  const std::string blank = row_key(row_of(blank_taught_row()));
+  std::erase_if(waiting_, [&](const Waiting& one) { return row_key(one.row) == blank; });
 }
 
 // What an event of the file says, read or just written.
@@ -97,8 +99,7 @@ void TaughtRows::take(const Json& event) {
     std::vector<int64_t> numbers;
     for (const Json& row : event.at("rows")) {
       numbers.push_back(number);
-      if (row != blank_taught_row()) waiting_.push_back({number, task, taught_row(row)});
-      ++number;
+      waiting_.push_back({number++, task, taught_row(row)});
     }
     next_ = std::max(next_, number);
     if (!key.empty()) keys_[key] = numbers;
